@@ -20,13 +20,15 @@ class TextstreamError(Exception):
 class Poison(TextstreamError):
     """One record cannot be enriched, and never will be: the sender must mend it.
 
-    `reason` is the stable code published as `textstream.reason`; `stage` names the step that refused the record.
+    `reason` is the stable code published as `textstream.reason`; `stage` names the step that refused the record;
+    `attempts` counts how often that step was tried.
     """
 
-    def __init__(self, reason: str, stage: str, message: str) -> None:
+    def __init__(self, reason: str, stage: str, message: str, *, attempts: int = 1) -> None:
         super().__init__(message)
         self.reason = reason
         self.stage = stage
+        self.attempts = attempts
 
 
 class Transient(TextstreamError):

@@ -4,9 +4,11 @@ Events are plain dictionaries, typed here: what `Scorer.score` returns, what the
 from `json.loads` of a record's value are one and the same thing.
 """
 
-from typing import Annotated, Literal
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 from typing_extensions import NotRequired, TypedDict
 
 SCHEMA_VERSION = "1"
@@ -107,3 +109,49 @@ class EnrichedEvent(TypedDict):
     source: Source
     processed_at: Annotated[str, Field(description="RFC 3339, UTC.")]
     input: NotRequired[Annotated[object, Field(description="The producer's JSON object, with `output.keep_input`.")]]
+
+
+def event_id(topic: str, partition: int, offset: int) -> str:
+    """The `id` of the event that comes of this source position."""
+    return f"{topic}-{partition}-{offset}"
+
+
+def enriched_event(text: str, analysis: Analysis, *, model: ModelInfo, source: Source, processed_at: str) -> EnrichedEvent:
+    """Put the model's analysis of `text` and the record's source together; `processed_at` is RFC 3339."""
+    event: EnrichedEvent = {
+        "id": event_id(source["topic"], source["partition"], source["offset"]),
+        "text": text,
+        "language": analysis["language"],
+        "sentiment": analysis["sentiment"],
+        "key_terms": analysis["key_terms"],
+        "truncated": analysis["truncated"],
+        "model": model,
+        "source": source,
+        "processed_at": processed_at,
+    }
+    if "scored_until" in analysis:
+        event["scored_until"] = analysis["scored_until"]
+    return event
+
+
+_LAST_RFC3339_MS = 253_402_300_799_999
+"""The end of the year 9999, the last moment RFC 3339 can name."""
+
+
+def rfc3339(timestamp_ms: int) -> str | None:
+    """Milliseconds since the epoch as RFC 3339 in UTC, or None for -1 (absent) and what RFC 3339 cannot name."""
+    if not 0 <= timestamp_ms <= _LAST_RFC3339_MS:
+        return None
+    seconds, milliseconds = divmod(timestamp_ms, 1000)
+    return f"{_second(seconds)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=256)  # a stream names the same second thousands of times, and formatting it costs 1 µs
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of an enriched event, published as enriched_event.schema.json."""
+    schema = TypeAdapter(EnrichedEvent).json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "version": SCHEMA_VERSION, **schema}

@@ -1,0 +1,122 @@
+"""Micro-batches and the in-flight budget: how much is taken on, and when it is handed to the model.
+
+A batch holds records of all partitions in the order in which they were polled, those that need no scoring (tombstones,
+dead letters) among them: so outcomes come back in that order, and order per partition needs no other bookkeeping.
+Sorting by length, so that little is padding, is the scorer's business and never leaves it.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from textstream.core.process import Prepared
+
+Closed = Literal["messages", "tokens", "age", "flush"]
+"""Which limit closed a batch; `flush` when everything must go now."""
+
+
+@dataclass(slots=True, frozen=True)
+class Batch:
+    """Records to be scored together, `tokens` in all."""
+
+    items: list[Prepared]
+    tokens: int
+    closed_by: Closed
+
+
+class Batcher:
+    """Gathers prepared records and closes a batch by count, tokens or age, whichever comes first. Times are seconds."""
+
+    def __init__(self, *, max_messages: int, max_tokens: int, max_wait_s: float) -> None:
+        self._max_messages = max_messages
+        self._max_tokens = max_tokens
+        self._max_wait_s = max_wait_s
+        self._waiting: deque[Prepared] = deque()
+        self._waiting_tokens = 0
+        self._oldest: float | None = None  # when the oldest waiting record came
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, item: Prepared, now: float) -> None:
+        """A record joins the queue; the in-flight `Budget` bounds how long that grows."""
+        if self._oldest is None:
+            self._oldest = now
+        self._waiting.append(item)
+        self._waiting_tokens += item.tokens_count
+
+    def take(self, now: float, *, flush: bool = False) -> Batch | None:
+        """The next batch if one is due, else None; with `flush`, whatever waits."""
+        closed_by = self._due(now, flush)
+        if closed_by is None:
+            return None
+        items = list(self._next_items())
+        tokens = sum(item.tokens_count for item in items)
+        self._waiting_tokens -= tokens
+        self._oldest = now if self._waiting else None
+        return Batch(items, tokens, closed_by)
+
+    def _due(self, now: float, flush: bool) -> Closed | None:
+        if self._oldest is None:
+            return None
+        if len(self._waiting) >= self._max_messages:
+            return "messages"
+        if self._waiting_tokens >= self._max_tokens:
+            return "tokens"
+        if now - self._oldest >= self._max_wait_s:
+            return "age"
+        return "flush" if flush else None
+
+    def _next_items(self) -> Iterator[Prepared]:
+        """As many as fit, at least one: a record above the token limit goes alone."""
+        tokens = count = 0
+        while self._waiting and count < self._max_messages:
+            tokens += self._waiting[0].tokens_count
+            if count and tokens > self._max_tokens:
+                return
+            count += 1
+            yield self._waiting.popleft()
+
+
+class Budget:
+    """What may be in flight between poll and acknowledgement.
+
+    It is full when a limit is reached, and stays so until all three have fallen to `RESUME` of theirs: without that
+    gap, each acknowledgement would let in one record and polling would run at its least efficient.
+    """
+
+    RESUME = 0.75
+
+    def __init__(self, *, max_messages: int, max_bytes: int, max_tokens: int) -> None:
+        self.messages = self.bytes = self.tokens = 0
+        self._limits = (max_messages, max_bytes, max_tokens)
+        self._full = False
+
+    def add(self, item: Prepared) -> None:
+        """A record was taken on."""
+        self.messages += 1
+        self.bytes += item.size
+        self.tokens += item.tokens_count
+        self._full = self._full or any(used >= limit for used, limit in self._used())
+
+    def remove(self, item: Prepared) -> None:
+        """A record's outcome was acknowledged, or the record was dropped as stale."""
+        self.messages -= 1
+        self.bytes -= item.size
+        self.tokens -= item.tokens_count
+        assert self.messages >= 0 and self.bytes >= 0 and self.tokens >= 0, "more left the budget than entered"
+        self._full = self._full and any(used > limit * self.RESUME for used, limit in self._used())
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more may be taken on."""
+        return self._full
+
+    @property
+    def room(self) -> int:
+        """How many more messages may be polled; bytes and tokens are known only after polling."""
+        return 0 if self._full else self._limits[0] - self.messages
+
+    def _used(self) -> Iterator[tuple[int, int]]:
+        return zip((self.messages, self.bytes, self.tokens), self._limits, strict=True)

@@ -1,0 +1,203 @@
+"""Bytes to text, and outcomes to bytes: the input and output contracts of one pipeline, pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import orjson
+
+from textstream.core.record import Header, Outcome, OutcomeKind, Record
+from textstream.errors import Poison
+from textstream.event import SCHEMA_VERSION, Analysis, ModelInfo, Source, enriched_event, rfc3339
+
+OUR_HEADERS = ("textstream.", "traceparent", "tracestate", "__connect.errors.")
+"""Prefixes of the headers that are ours: the producer's are replaced, never appended to."""
+
+RECORD_OVERHEAD_BYTES = 256
+"""What a record costs on the wire beside its key, value and headers: the batch header's 61 bytes and varints, doubled."""
+HEADER_OVERHEAD_BYTES = 10
+"""Two varints of at most 5 bytes for each header."""
+
+MAX_ERROR_CHARACTERS = 500
+"""Longest `__connect.errors.exception.message`: enough for a reader, bounded for the broker."""
+
+
+@dataclass(slots=True, frozen=True)
+class TopicLimits:
+    """What the broker takes on an output topic; the defaults are those of Apache Kafka 4."""
+
+    max_message_bytes: int = 1_048_588
+    timestamp_before_max_ms: int = 2**63 - 1
+    timestamp_after_max_ms: int = 3_600_000
+
+
+@dataclass(slots=True, frozen=True)
+class Route:
+    """The two output topics of one input topic, with their limits."""
+
+    enriched: TopicLimits = field(default_factory=TopicLimits)
+    dead: TopicLimits = field(default_factory=TopicLimits)
+
+
+class Codec:
+    """The input format and the output contract of a pipeline.
+
+    `routes` maps each input topic to its limits; `pointer` is a JSON pointer (RFC 6901).
+    """
+
+    def __init__(
+        self,
+        *,
+        input_format: Literal["json", "text"],
+        pointer: str,
+        keep_input: bool,
+        model: ModelInfo,
+        routes: Mapping[str, Route],
+    ) -> None:
+        self._decode = self._decode_json if input_format == "json" else self._decode_utf8
+        self._pointer = pointer
+        self._path = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+        self._keep_input = keep_input and input_format == "json"
+        self._model = model
+        self._model_header = f"{model['name']}/{model['version']}@{model['digest']}".encode()
+        self._routes = routes
+
+    def decode(self, record: Record) -> str | None:
+        """The record's text; None for a tombstone. Raises `Poison`."""
+        if record.fault is not None:
+            raise record.fault
+        return None if record.value is None else self._decode(record.value)
+
+    def _decode_utf8(self, value: bytes) -> str:
+        try:
+            return value.decode()
+        except UnicodeDecodeError as error:
+            raise Poison("not_utf8", "decode", f"the value is not UTF-8: {error}") from None
+
+    def _decode_json(self, value: bytes) -> str:
+        try:
+            document = orjson.loads(value)
+        except orjson.JSONDecodeError as error:
+            self._decode_utf8(value)  # which of the two it is not
+            raise Poison("not_json", "decode", f"the value is not JSON: {error}") from None
+        text = self._at_pointer(document)
+        if not isinstance(text, str):
+            message = f"the text at {self._pointer!r} is {_json_type(text)}, not a string"
+            raise Poison("text_not_string", "decode", message)
+        return text
+
+    def _at_pointer(self, document: Any) -> Any:
+        for key in self._path:
+            try:
+                document = document[int(key) if isinstance(document, list) else key]
+            except (KeyError, IndexError, TypeError, ValueError):
+                raise Poison("no_text", "decode", f"the JSON value has nothing at {self._pointer!r}") from None
+        return document
+
+    def encode(self, record: Record, text: str, analysis: Analysis, now_ms: int) -> Outcome:
+        """The enriched event of one record. Raises `Poison` when the broker would not take it."""
+        processed_at = rfc3339(now_ms)
+        assert processed_at is not None, f"the clock shows {now_ms} ms, beyond the year 9999"
+        event = enriched_event(text, analysis, model=self._model, source=_source(record), processed_at=processed_at)
+        if self._keep_input:
+            event["input"] = orjson.Fragment(record.value or b"")
+        sentiment = analysis["sentiment"]
+        label = sentiment["label"] if sentiment else "none"
+        outcome = self._outcome(record, "enriched", orjson.dumps(event), now_ms, label=label)
+        limit = self._routes[record.position.topic].enriched.max_message_bytes
+        if (size := wire_size(outcome.value, record.key, outcome.headers)) > limit:
+            message = f"the event is {size} bytes, its topic takes {limit}: raise max.message.bytes or send shorter text"
+            raise Poison("too_large", "encode", message)
+        return outcome
+
+    def tombstone(self, record: Record, now_ms: int) -> Outcome:
+        """The null value, forwarded."""
+        return self._outcome(record, "tombstone", None, now_ms)
+
+    def dead_letter(self, record: Record, poison: Poison, now_ms: int) -> Outcome:
+        """The original record with what was wrong with it, cut down where the broker would not take it whole."""
+        position = record.position
+        about: list[Header] = [
+            ("__connect.errors.topic", position.topic.encode()),
+            ("__connect.errors.partition", str(position.partition).encode()),
+            ("__connect.errors.offset", str(position.offset).encode()),
+            ("__connect.errors.stage", poison.stage.encode()),
+            ("__connect.errors.exception.class.name", b"textstream.errors.Poison"),
+            ("__connect.errors.exception.message", str(poison)[:MAX_ERROR_CHARACTERS].encode("utf-8", "replace")),
+            ("textstream.reason", poison.reason.encode()),
+            ("textstream.attempts", str(poison.attempts).encode()),
+            ("textstream.replays", b"0"),
+        ]
+        whole = self._outcome(record, "dead", record.value, now_ms, about=about, reason=poison.reason)
+        limit = self._routes[position.topic].dead.max_message_bytes
+        return whole if wire_size(whole.value, record.key, whole.headers) <= limit else _cut(whole, limit)
+
+    def _outcome(
+        self,
+        record: Record,
+        kind: OutcomeKind,
+        value: bytes | None,
+        now_ms: int,
+        *,
+        label: str = "none",
+        about: list[Header] | None = None,
+        reason: str = "",
+    ) -> Outcome:
+        """One record's outcome under the input's headers and ours, at a time that the broker takes."""
+        position = record.position
+        route = self._routes[position.topic]
+        limits = route.dead if kind == "dead" else route.enriched
+        headers = [header for header in record.headers if not header[0].startswith(OUR_HEADERS)]
+        headers += about or ()
+        headers += (
+            ("textstream.id", position.id.encode()),
+            ("textstream.source", f"{position.topic}/{position.partition}/{position.offset}".encode()),
+            ("textstream.model", self._model_header),
+            ("textstream.label", label.encode()),
+            ("textstream.schema", SCHEMA_VERSION.encode()),
+        )
+        timestamp_ms = record.timestamp_ms
+        if not _takes(limits, timestamp_ms, now_ms):
+            headers.append(("textstream.timestamp", str(timestamp_ms).encode()))
+            timestamp_ms = now_ms
+        return Outcome(record, kind, value, headers, timestamp_ms, label=label, reason=reason)
+
+
+def wire_size(value: bytes | None, key: bytes | None, headers: list[Header]) -> int:
+    """Upper bound of a record's bytes in a batch of its own, uncompressed."""
+    of_headers = sum(len(name.encode()) + len(content or b"") + HEADER_OVERHEAD_BYTES for name, content in headers)
+    return len(value or b"") + len(key or b"") + of_headers + RECORD_OVERHEAD_BYTES
+
+
+def _cut(whole: Outcome, limit: int) -> Outcome:
+    """Shorten the value; where that is not enough, drop the producer's headers, then the key. The position stays."""
+    record = whole.record
+    ours = [header for header in whole.headers if header[0].startswith(OUR_HEADERS)]
+    for headers, key, cut in (
+        (whole.headers, record.key, "value"),
+        (ours, record.key, "value,headers"),
+        (ours, None, "value,headers,key"),
+    ):
+        marked = [*headers, ("textstream.truncated", cut.encode())]
+        room = limit - wire_size(None, key, marked)
+        if room >= 0:
+            break
+    value = None if record.value is None else record.value[: max(room, 0)]
+    kept = record if key == record.key else Record(record.position, record.value, key, (), record.timestamp_ms)
+    return Outcome(kept, "dead", value, marked, whole.timestamp_ms, reason=whole.reason)
+
+
+def _takes(limits: TopicLimits, timestamp_ms: int, now_ms: int) -> bool:
+    """Whether a record may keep its timestamp: 0 and -1 mean that it never had one."""
+    earliest, latest = now_ms - limits.timestamp_before_max_ms, now_ms + limits.timestamp_after_max_ms
+    return timestamp_ms > 0 and earliest <= timestamp_ms <= latest
+
+
+def _source(record: Record) -> Source:
+    topic, partition, offset, _ = record.position
+    return {"topic": topic, "partition": partition, "offset": offset, "timestamp": rfc3339(record.timestamp_ms)}
+
+
+def _json_type(value: object) -> str:
+    names = {bool: "a boolean", int: "a number", float: "a number", list: "an array", dict: "an object"}
+    return names.get(type(value), "null")

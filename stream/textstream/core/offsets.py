@@ -1,0 +1,119 @@
+"""Which offsets may be committed. Everything textstream knows of offsets is in this file.
+
+The rules:
+
+1. An offset may be committed only when every record *delivered* before it on its partition is settled: its outcome is
+   acknowledged by the broker. Delivered, not arithmetic: compaction and transaction markers leave gaps.
+2. What was delivered under an older assignment (`Position.epoch`) is never counted.
+3. A committed offset is the next one to read, so it is one more than the last settled.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+
+from textstream.core.record import Position
+
+TopicPartition = tuple[str, int]
+
+
+class PartitionOffsets:
+    """The records of one assigned partition that are not settled yet, in the order in which they were delivered."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        self.next_offset: int | None = None  # what may be committed; None until something is settled
+        self._last_delivered = -1
+        self._pending: deque[int] = deque()
+        self._settled: set[int] = set()  # settled, but something before it is not
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def deliver(self, offset: int) -> None:
+        """A record was handed to us."""
+        assert offset > self._last_delivered, f"offset {offset} delivered after {self._last_delivered}"
+        self._last_delivered = offset
+        self._pending.append(offset)
+
+    def settle(self, offset: int) -> None:
+        """The record's outcome is acknowledged; reports may come in any order."""
+        pending, settled = self._pending, self._settled
+        assert pending and pending[0] <= offset <= self._last_delivered, f"offset {offset} settled, but not pending"
+        assert offset not in settled, f"offset {offset} settled twice"
+        settled.add(offset)
+        while pending and pending[0] in settled:
+            first = pending.popleft()
+            settled.remove(first)
+            self.next_offset = first + 1
+
+
+class Ledger:
+    """The offsets of every assigned partition."""
+
+    def __init__(self) -> None:
+        self._partitions: dict[TopicPartition, PartitionOffsets] = {}
+        self._requested: dict[TopicPartition, int] = {}  # commits already asked for
+        self._epoch = 0
+
+    def assign(self, partitions: Iterable[TopicPartition]) -> None:
+        """These partitions are ours from now on, in a new epoch."""
+        self._epoch += 1
+        for partition in partitions:
+            self._partitions[partition] = PartitionOffsets(self._epoch)
+            self._requested.pop(partition, None)
+
+    def release(self, partitions: Iterable[TopicPartition]) -> None:
+        """These partitions are ours no more; what is in flight from them is stale."""
+        for partition in partitions:
+            self._partitions.pop(partition, None)
+            self._requested.pop(partition, None)
+
+    @property
+    def assigned(self) -> list[TopicPartition]:
+        """The partitions that are ours."""
+        return list(self._partitions)
+
+    def epoch_of(self, partition: TopicPartition) -> int | None:
+        """The epoch in which a partition became ours, or None where it is not."""
+        owned = self._partitions.get(partition)
+        return owned.epoch if owned else None
+
+    def is_current(self, position: Position) -> bool:
+        """Whether the record was read in the present assignment of its partition."""
+        owned = self._partitions.get((position.topic, position.partition))
+        return owned is not None and owned.epoch == position.epoch
+
+    def deliver(self, position: Position) -> None:
+        """A record was handed to us."""
+        assert self.is_current(position), f"{position} delivered, but its partition is not assigned"
+        self._partitions[position.topic, position.partition].deliver(position.offset)
+
+    def settle(self, position: Position) -> None:
+        """A record's outcome is acknowledged. A stale one changes nothing."""
+        if self.is_current(position):
+            self._partitions[position.topic, position.partition].settle(position.offset)
+
+    def pending(self, partitions: Iterable[TopicPartition] | None = None) -> int:
+        """How many delivered records of these partitions (default: all) are not settled."""
+        chosen = self._partitions if partitions is None else partitions
+        return sum(len(self._partitions[p]) for p in chosen if p in self._partitions)
+
+    def next_offset(self, partition: TopicPartition) -> int | None:
+        """What may be committed on this partition now; None when nothing was settled in this assignment."""
+        owned = self._partitions.get(partition)
+        return owned.next_offset if owned else None
+
+    def take_commits(self, partitions: Iterable[TopicPartition] | None = None) -> dict[TopicPartition, int]:
+        """The offsets that moved since they were last taken, to be committed now."""
+        moved = {
+            partition: next_offset
+            for partition in (self._partitions if partitions is None else partitions)
+            if (next_offset := self.next_offset(partition)) is not None and next_offset != self._requested.get(partition)
+        }
+        self._requested.update(moved)
+        return moved
+
+    def commit_failed(self, partitions: Iterable[TopicPartition]) -> None:
+        """A commit was refused: it is asked for again next time."""
+        for partition in partitions:
+            self._requested.pop(partition, None)

@@ -1,0 +1,129 @@
+"""The path of a message, on one screen: decode → tokenise | infer → enrich → encode.
+
+The first half runs where records are polled, the second where the model is. Both are pure: no I/O, no clock, no logs.
+One bad record never harms the records beside it: it becomes a dead letter, in its own place.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from textstream.core.codec import Codec
+from textstream.core.record import Outcome, Record
+from textstream.errors import Fatal, Poison, TextstreamError
+from textstream.event import Analysis, ModelInfo
+
+
+Step = Callable[[Sequence[Any]], Sequence[Any]]
+
+
+class Tokens(Protocol):
+    """One tokenised text; only its size matters here."""
+
+    @property
+    def count(self) -> int:
+        """How many tokens the model will read."""
+        ...
+
+
+class Scorer(Protocol):
+    """What the path needs of a model: `textstream.model.scorer.Scorer`, or a fake in tests."""
+
+    info: ModelInfo
+
+    def tokenise(self, texts: Sequence[str]) -> Sequence[Any]:
+        """One `Tokens` for each text."""
+        ...
+
+    def analyse(self, batch: Sequence[Any]) -> Sequence[Analysis]:
+        """One analysis for each `Tokens`, in their order."""
+        ...
+
+
+@dataclass(slots=True, frozen=True)
+class Prepared:
+    """A record ready for the model; without `tokens` it is a tombstone, or poison and on its way to a dead letter."""
+
+    record: Record
+    text: str = ""
+    tokens: Tokens | None = None
+    poison: Poison | None = None
+
+    @property
+    def tokens_count(self) -> int:
+        """What it costs the model."""
+        return self.tokens.count if self.tokens is not None else 0
+
+    @property
+    def size(self) -> int:
+        """What it holds in memory, about: the value's bytes."""
+        return len(self.record.value or b"")
+
+
+def prepare(records: Sequence[Record], codec: Codec, scorer: Scorer) -> list[Prepared]:
+    """Decode → tokenise."""
+    decoded = [_decode(record, codec) for record in records]
+    tokens = iter(_isolating("tokenise", scorer.tokenise, [text for text in decoded if isinstance(text, str)]))
+    return [
+        _prepared(record, text, next(tokens)) if isinstance(text, str) else Prepared(record, poison=text)
+        for record, text in zip(records, decoded, strict=True)
+    ]
+
+
+def finish(batch: Sequence[Prepared], codec: Codec, scorer: Scorer, now_ms: int) -> list[Outcome]:
+    """Infer → enrich → encode. One outcome for each item, in their order; `now_ms` is the time of publishing.
+
+    Raises `Fatal` when the model fails on every message: that is no record's fault.
+    """
+    analyses = iter(_isolating("infer", scorer.analyse, [item.tokens for item in batch if item.tokens is not None]))
+    return [_finish(item, next(analyses) if item.tokens is not None else None, codec, now_ms) for item in batch]
+
+
+def _decode(record: Record, codec: Codec) -> str | Poison | None:
+    try:
+        return codec.decode(record)
+    except Poison as poison:
+        return poison
+
+
+def _prepared(record: Record, text: str, tokens: Any) -> Prepared:
+    return Prepared(record, poison=tokens) if isinstance(tokens, Poison) else Prepared(record, text, tokens)
+
+
+def _finish(item: Prepared, analysis: Analysis | Poison | None, codec: Codec, now_ms: int) -> Outcome:
+    try:
+        if item.poison is not None:
+            raise item.poison
+        if isinstance(analysis, Poison):
+            raise analysis
+        if analysis is None:
+            return codec.tombstone(item.record, now_ms)
+        return codec.encode(item.record, item.text, analysis, now_ms)
+    except Poison as poison:
+        return codec.dead_letter(item.record, poison, now_ms)
+
+
+def _isolating(stage: str, step: Step, items: Sequence[Any]) -> list[Any]:
+    """Run a step over all items; where it fails, the items at fault give a `Poison` in their place."""
+    results = _halving(stage, step, items, attempts=1) if items else []
+    if len(results) > 1 and all(isinstance(result, Poison) for result in results):
+        raise Fatal(f"the model fails on every message of a batch, in {stage}: {results[0]}; nothing of it is committed")
+    return results
+
+
+def _halving(stage: str, step: Step, items: Sequence[Any], attempts: int) -> list[Any]:
+    """When a step fails, halve the batch until the item that cannot be scored is alone."""
+    try:
+        results = list(step(items))
+    except TextstreamError:
+        raise  # the step knows whose fault it is, and it is no record's
+    except Exception as error:
+        if len(items) == 1:
+            return [Poison("scoring_failed", stage, f"{type(error).__name__}: {error}", attempts=attempts)]
+        half = len(items) // 2
+        return [
+            *_halving(stage, step, items[:half], attempts + 1),
+            *_halving(stage, step, items[half:], attempts + 1),
+        ]
+    assert len(results) == len(items), f"{len(items)} texts went into {stage}, {len(results)} came out"
+    return results

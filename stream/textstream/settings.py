@@ -1,0 +1,364 @@
+"""Every setting, declared once: parsing, defaults, validation, `--help`, `textstream init` and SETTINGS.md come from here.
+
+A value comes from the last of these that names it: the default, `textstream.toml`, a `TEXTSTREAM_SECTION_NAME` variable,
+a `--section.name` flag. A name that no section declares is an error, wherever it stands.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from pydantic_settings.sources.utils import parse_env_vars
+
+from textstream.errors import Misconfigured
+
+ENV_PREFIX = "TEXTSTREAM_"
+CONFIG_VARIABLE = "TEXTSTREAM_CONFIG"
+"""Names the TOML file; the only TEXTSTREAM_ variable that is no setting."""
+DEFAULT_CONFIG = Path("textstream.toml")
+
+OURS_CONSUMER = {
+    "auto.offset.reset": "input.start",
+    "bootstrap.servers": "kafka.bootstrap_servers",
+    "enable.auto.commit": None,
+    "enable.auto.offset.store": None,
+    "group.id": "kafka.group_id",
+    "isolation.level": None,
+    "partition.assignment.strategy": None,
+}
+OURS_PRODUCER = {
+    "acks": None,
+    "bootstrap.servers": "kafka.bootstrap_servers",
+    "delivery.timeout.ms": None,
+    "enable.gapless.guarantee": None,
+    "enable.idempotence": None,
+    "max.in.flight": None,
+    "max.in.flight.requests.per.connection": None,
+    "message.send.max.retries": None,
+    "message.timeout.ms": None,
+    "partitioner": None,
+    "request.required.acks": None,
+    "retries": None,
+    "transactional.id": None,
+}
+"""librdkafka properties that textstream's promises rest on, and the setting to use instead, where there is one."""
+
+Topic = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
+
+
+def _split_commas(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _json_pointer(value: str) -> str:
+    if value and not value.startswith("/"):
+        raise ValueError('a JSON pointer (RFC 6901) is empty or starts with "/"')
+    return value
+
+
+def _free_of(ours: Mapping[str, str | None]) -> AfterValidator:
+    def check(properties: dict[str, str]) -> dict[str, str]:
+        for name in properties:
+            if name in ours:
+                instead = f"use {ours[name]}" if ours[name] else "textstream's delivery promise rests on it: remove it"
+                raise ValueError(f"{name} is not yours to set; {instead}")
+        return properties
+
+    return AfterValidator(check)
+
+
+def _as_property(value: object) -> object:
+    """librdkafka takes text; TOML users write numbers and booleans."""
+    if not isinstance(value, dict):
+        return value
+    return {name: str(v).lower() if isinstance(v, bool) else str(v) for name, v in value.items()}
+
+
+Properties = Annotated[dict[str, str], BeforeValidator(_as_property)]
+
+
+class Section(BaseModel):
+    """A `[section]` of textstream.toml."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Input(Section):
+    """What is read."""
+
+    topics: Annotated[list[Topic], NoDecode, BeforeValidator(_split_commas)] = Field(
+        default=[], description="Topics to read, separated by commas in variables and flags."
+    )
+    format: Literal["json", "text"] = Field(
+        default="json", description="`json`: the text stands at `input.pointer`; `text`: the whole value is UTF-8 text."
+    )
+    pointer: Annotated[str, AfterValidator(_json_pointer)] = Field(
+        default="/text", description="JSON pointer (RFC 6901) to the text."
+    )
+    start: Literal["earliest", "latest"] = Field(
+        default="earliest", description="Where a partition without a committed offset is read from."
+    )
+
+
+class Output(Section):
+    """What is published."""
+
+    topic: str = Field(default="{topic}.enriched", description="Topic of the enriched events; `{topic}` is the input's.")
+    dead_topic: str = Field(default="{topic}.dead", description="Topic of the dead letters; `{topic}` is the input's.")
+    keep_input: bool = Field(
+        default=False, description="Nest the original JSON value under `input`, byte for byte (`input.format = json`)."
+    )
+
+
+class Model(Section):
+    """Which model scores, and how."""
+
+    bundle: str = Field(default="swift", description="`swift`, which ships with textstream, or the path of a bundle.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="`cuda` refuses to start without CUDA; `auto` takes it when it is there."
+    )
+    threads: int = Field(default=1, ge=1, le=256, description="Threads of one model pass. Scale by workers first.")
+    max_terms: int = Field(default=10, ge=0, le=100, description="Most key terms of one event.")
+    min_salience: float | None = Field(
+        default=None, ge=0, le=1, description="Least salience of a key term; unset: the bundle's own threshold."
+    )
+
+
+class Batch(Section):
+    """When a micro-batch is closed: whichever limit is reached first."""
+
+    max_messages: int = Field(default=512, ge=1, le=100_000, description="Most messages of one batch.")
+    max_tokens: int = Field(default=16_384, ge=1, description="Most tokens of one batch; a longer message goes alone.")
+    max_wait_ms: int = Field(default=5, ge=0, le=60_000, description="Longest a message waits for its batch to fill.")
+
+
+class Delivery(Section):
+    """In-flight limits, commits and deadlines. Delivery is at least once."""
+
+    max_in_flight_messages: int = Field(
+        default=10_000, ge=1, le=1_000_000, description="Most messages between poll and acknowledgement."
+    )
+    max_in_flight_bytes: int = Field(
+        default=128 * 2**20, ge=1, description="Most bytes of message values between poll and acknowledgement."
+    )
+    max_in_flight_tokens: int = Field(default=1_000_000, ge=1, description="Most tokens between poll and acknowledgement.")
+    pause_after_ms: int = Field(
+        default=500, ge=0, le=60_000,
+        description="Partitions pause when a limit stays reached this long; sooner, polling just waits.",
+    )  # fmt: skip
+    commit_interval_ms: int = Field(default=1_000, ge=10, le=600_000, description="Longest between two commits.")
+    drain_timeout_s: float = Field(
+        default=25, gt=0, le=3_600, description="Longest a stop or a revoked partition waits for work in flight."
+    )
+    startup_timeout_s: float = Field(
+        default=60, gt=0, le=3_600, description="Longest to wait for the broker at start; then exit status 75."
+    )
+
+
+class Kafka(Section):
+    """How the brokers are reached."""
+
+    bootstrap_servers: str = Field(default="localhost:9092", min_length=1, description="host:port, separated by commas.")
+    group_id: str = Field(
+        default="textstream", min_length=1, description="Consumer group; workers that share it share the work."
+    )
+    client: Annotated[Properties, _free_of(OURS_CONSUMER | OURS_PRODUCER)] = Field(
+        default={}, description="librdkafka properties of every client (security.protocol, sasl.*, ssl.*)."
+    )
+    consumer: Annotated[Properties, _free_of(OURS_CONSUMER)] = Field(
+        default={}, description="librdkafka properties of the consumer."
+    )
+    producer: Annotated[Properties, _free_of(OURS_PRODUCER)] = Field(
+        default={}, description="librdkafka properties of the producer."
+    )
+
+
+class Observe(Section):
+    """Metrics, health and logs."""
+
+    http_host: str = Field(default="127.0.0.1", description="Address of /metrics, /livez and /readyz.")
+    http_port: int = Field(default=9464, ge=0, le=65_535, description="Their port; 0 takes a free one and logs it.")
+    stall_after_s: float = Field(
+        default=60, gt=0, le=3_600, description="/livez fails when a message waits this long for the model."
+    )
+    log_format: Literal["console", "json"] = Field(default="console", description="Readable lines, or JSON for machines.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+
+
+class Settings(BaseSettings):
+    """All sections. Build it with `load_settings`, which explains what is wrong in one line."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix=ENV_PREFIX, env_nested_delimiter="_", env_nested_max_split=1
+    )
+
+    input: Input = Input()
+    output: Output = Output()
+    model: Model = Model()
+    batch: Batch = Batch()
+    delivery: Delivery = Delivery()
+    kafka: Kafka = Kafka()
+    observe: Observe = Observe()
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """`Layers` reads the sources, one by one, so that each value's origin can be shown."""
+        return (init_settings,)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One setting as declared above."""
+
+    section: str
+    name: str
+    field: FieldInfo
+
+    @property
+    def path(self) -> str:
+        """The name in flags and messages: `section.name`."""
+        return f"{self.section}.{self.name}"
+
+    @property
+    def variable(self) -> str:
+        """The name of its environment variable."""
+        return f"{ENV_PREFIX}{self.section}_{self.name}".upper()
+
+
+def declared() -> Iterator[Declared]:
+    """Every setting, in the order of this file."""
+    for section, field in Settings.model_fields.items():
+        assert isinstance(field.default, Section)
+        for name, inner in type(field.default).model_fields.items():
+            yield Declared(section, name, inner)
+
+
+class Layers:
+    """Where each value came from: the sources in rising order of precedence, each as {section: {name: value}}."""
+
+    def __init__(self, toml: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> None:
+        self.sources: list[tuple[str, dict[str, Any]]] = []
+        if toml is not None:
+            self.sources.append((str(toml), _read_toml(toml)))
+        self.sources.append(("environment", _read_environment(environ)))
+        self.sources.append(("flag", _read_flags(flags)))
+
+    def merged(self) -> dict[str, Any]:
+        """One {section: {name: value}}; the last source that names a setting wins."""
+        merged: dict[str, Any] = {}
+        for _, source in self.sources:
+            for section, values in source.items():
+                if isinstance(values, dict):
+                    merged.setdefault(section, {}).update(values)
+                else:
+                    merged[section] = values
+        return merged
+
+    def origin(self, setting: Declared) -> str:
+        """`default`, the TOML file's name, `environment` or `flag`."""
+        named = [name for name, source in self.sources if setting.name in source.get(setting.section, {})]
+        return named[-1] if named else "default"
+
+
+def load_settings(
+    *, toml: Path | None = None, environ: Mapping[str, str], flags: Mapping[str, object] | None = None
+) -> Settings:
+    """Merge the sources and validate them. Raises `Misconfigured`, one line that names the setting and the mend."""
+    return validate(Layers(toml, environ, flags or {}))
+
+
+def validate(layers: Layers) -> Settings:
+    """The settings of these layers. Raises `Misconfigured`."""
+    merged = layers.merged()
+    _refuse_unknown(merged)
+    try:
+        return Settings.model_validate(merged)
+    except ValidationError as error:
+        raise Misconfigured(_one_line(error)) from None
+
+
+def config_path(environ: Mapping[str, str], flag: str | None) -> Path | None:
+    """The TOML file to read: the flag's, the variable's, or `textstream.toml` where it lies in this folder."""
+    named = flag or environ.get(CONFIG_VARIABLE)
+    if named:
+        return Path(named)
+    return DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise Misconfigured(f"there is no settings file {path}: write one with `textstream init`, or name another")
+    try:
+        return dict(TomlConfigSettingsSource(Settings, toml_file=path).toml_data)
+    except (ValueError, OSError) as error:  # tomllib's errors are ValueErrors
+        raise Misconfigured(f"{path} cannot be read as TOML: {error}") from None
+
+
+class _Environment(EnvSettingsSource):
+    """pydantic-settings reads os.environ; here the variables come in as an argument."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        super().__init__(Settings)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return parse_env_vars(self._environ, self.case_sensitive)
+
+
+def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    known = {setting.variable for setting in declared()} | {CONFIG_VARIABLE}
+    for variable in environ:
+        if variable.upper().startswith(ENV_PREFIX) and variable.upper() not in known:
+            raise Misconfigured(f"unknown variable {variable}{_did_you_mean(variable.upper(), known)}")
+    try:
+        return dict(_Environment(environ)())
+    except ValueError as error:  # pydantic-settings' SettingsError: a dictionary that is not JSON
+        example = f"""{ENV_PREFIX}KAFKA_CLIENT='{{"security.protocol": "SSL"}}'"""
+        raise Misconfigured(f"{error}: librdkafka properties are given as JSON, like {example}") from None
+
+
+def _read_flags(flags: Mapping[str, object]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for path, value in flags.items():
+        section, _, name = path.partition(".")
+        nested.setdefault(section, {})[name] = value
+    return nested
+
+
+def _refuse_unknown(merged: Mapping[str, Any]) -> None:
+    """Before validation, so that the message can offer the name that was meant."""
+    known = {setting.path for setting in declared()}
+    sections = set(Settings.model_fields)
+    for section, values in merged.items():
+        if section not in sections:
+            raise Misconfigured(f"unknown section [{section}]{_did_you_mean(section, sections)}")
+        for name in values if isinstance(values, dict) else ():
+            if f"{section}.{name}" not in known:
+                raise Misconfigured(f"unknown setting {section}.{name}{_did_you_mean(f'{section}.{name}', known)}")
+
+
+def _did_you_mean(name: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return f": did you mean {close[0]}?" if close else ": remove it; `textstream config show` lists what there is"
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    path = ".".join(str(part) for part in first["loc"])
+    # A dictionary of librdkafka properties may hold a password: it is never printed.
+    value = "" if isinstance(first["input"], dict) else f" = {first['input']!r}"
+    return f"{path}{value}: {first['msg'].removeprefix('Value error, ')}"
