@@ -32,7 +32,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from confluent_kafka import (
-    TIMESTAMP_NOT_AVAILABLE,
     Consumer,
     ConsumerGroupTopicPartitions,
     KafkaError,
@@ -158,6 +157,7 @@ class RealKafka(abc.ABC):
                 "enable.partition.eof": True,
                 "isolation.level": isolation,
                 "fetch.message.max.bytes": 32 << 20,
+                "fetch.wait.max.ms": 10,  # the end of a partition is an empty fetch
             }
         )
         try:
@@ -198,13 +198,21 @@ class RealKafka(abc.ABC):
         answer = self.admin.list_consumer_group_offsets([request])[group].result(timeout=30)
         return {position.partition: position.offset for position in answer.topic_partitions if position.offset >= 0}
 
-    def wait_for_commits(self, group: str, topic: str, timeout_s: float = 60) -> None:
-        """Wait until the group's committed offsets stand at the end of every partition."""
+    def is_committed(self, group: str, topic: str) -> bool:
+        """Whether the group's committed offsets stand at the end of every partition that ever had a record."""
+        committed = self.committed_offsets(group, topic)
+        return all(committed.get(partition, 0) == end for partition, end in self.end_offsets(topic).items())
 
-        def done() -> bool:
-            return self.committed_offsets(group, topic) == self.end_offsets(topic)
-
-        wait_until(done, timeout_s, lambda: f"{self.committed_offsets(group, topic)} of {self.end_offsets(topic)} committed")
+    def assigned_partitions(self, group: str) -> dict[str, int]:
+        """How many partitions each member of the group holds."""
+        found = self.admin.describe_consumer_groups([group], request_timeout=30)[group]
+        try:
+            members = found.result(timeout=30).members
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return {}
+            raise
+        return {member.member_id: len(member.assignment.topic_partitions) for member in members}
 
     @cached_property
     def admin(self) -> AdminClient:
@@ -427,7 +435,7 @@ def _produce(producer: Producer, topic: str, record: Outgoing, delivered: Callab
 
 
 def _record(message: Message) -> Record:
-    kind, timestamp = message.timestamp()
+    _, timestamp = message.timestamp()
     topic, partition, offset = message.topic(), message.partition(), message.offset()
     assert topic is not None
     assert partition is not None
@@ -439,7 +447,7 @@ def _record(message: Message) -> Record:
         key=message.key(),
         value=message.value(),
         headers=list(message.headers() or []),
-        timestamp=None if kind == TIMESTAMP_NOT_AVAILABLE else timestamp,
+        timestamp=timestamp if timestamp >= 0 else None,
     )
 
 
