@@ -1,0 +1,67 @@
+# Every target installs what it needs into .venv, from nothing but Python 3.11 or newer and make.
+# PYTHON=python3.13 picks the interpreter for a new .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+LOCKS := deploy/locks
+INSTALL := $(BIN)/uv pip install --python $(BIN)/python --no-build-isolation
+
+.PHONY: demo test check check-lock lock format docs clean
+
+# make demo INPUT=my.jsonl replays your own file; DEMO takes any other flag of `textstream demo`.
+demo: $(VENV)/.service
+	@$(BIN)/textstream demo $(if $(INPUT),--input "$(INPUT)") $(DEMO)
+
+# make test TESTS="tests/unit -k codec" runs some of them.
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(VENV)/.dev check-lock
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m textstream.docs --check
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# The generated pages: settings, metrics, the event's JSON Schema.
+docs: $(VENV)/.dev
+	$(BIN)/python -m textstream.docs
+
+# The locks hold versions and hashes, no addresses. What is locked stays locked: make lock UPGRADE=--upgrade moves it.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
+LOCKED := $(LOCKS)
+
+lock: $(VENV)/.build
+	$(COMPILE) pyproject.toml --extra export --group test --group lint --group build -o $(LOCKED)/dev.txt
+	$(COMPILE) pyproject.toml -c $(LOCKED)/dev.txt -o $(LOCKED)/service.txt
+	$(COMPILE) --group build -c $(LOCKED)/dev.txt -o $(LOCKED)/build.txt
+
+check-lock: $(VENV)/.build
+	@rm -rf .cache/locks && mkdir -p .cache && cp -Rp $(LOCKS) .cache/locks
+	@$(MAKE) --silent lock LOCKED=.cache/locks UPGRADE=
+	@diff -r $(LOCKS) .cache/locks || { echo "pyproject.toml and $(LOCKS) disagree: run make lock"; exit 1; }
+
+clean:
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+
+# What is installed, as stamps: the installer, the service, everything for tests and training.
+$(VENV)/.build: $(LOCKS)/build.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "textstream needs Python 3.11 or newer: make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCKS)/build.txt
+	@touch $@
+
+$(VENV)/.service: $(VENV)/.build $(LOCKS)/service.txt pyproject.toml
+	$(INSTALL) --require-hashes -r $(LOCKS)/service.txt
+	$(INSTALL) --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.service $(LOCKS)/dev.txt
+	$(INSTALL) --require-hashes -r $(LOCKS)/dev.txt
+	@touch $@
