@@ -6,10 +6,10 @@ from `json.loads` of a record's value are one and the same thing.
 
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import Field, TypeAdapter
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict  # pydantic wants this one below Python 3.12
 
 SCHEMA_VERSION = "1"
 """Major version of the event's schema, published in the header `textstream.schema`."""

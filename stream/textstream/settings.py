@@ -268,10 +268,10 @@ class Layers:
                     merged[section] = values
         return merged
 
-    def origin(self, setting: Declared) -> str:
+    def origin(self, section: str, name: str) -> str:
         """`default`, the TOML file's name, `environment` or `flag`."""
-        named = [name for name, source in self.sources if setting.name in source.get(setting.section, {})]
-        return named[-1] if named else "default"
+        naming = [source for source, values in self.sources if name in values.get(section, {})]
+        return naming[-1] if naming else "default"
 
 
 def load_settings(

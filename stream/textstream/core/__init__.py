@@ -1,1 +1,1 @@
-
+"""Pure: no I/O, no clock, no logging."""

@@ -9,7 +9,7 @@ The rules:
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from textstream.core.record import Position
 
@@ -19,9 +19,9 @@ TopicPartition = tuple[str, int]
 class PartitionOffsets:
     """The records of one assigned partition that are not settled yet, in the order in which they were delivered."""
 
-    def __init__(self, epoch: int) -> None:
+    def __init__(self, epoch: int, committed: int | None = None) -> None:
         self.epoch = epoch
-        self.next_offset: int | None = None  # what may be committed; None until something is settled
+        self.next_offset = committed  # what may be committed; None until that is known or something is settled
         self._last_delivered = -1
         self._pending: deque[int] = deque()
         self._settled: set[int] = set()  # settled, but something before it is not
@@ -55,12 +55,14 @@ class Ledger:
         self._requested: dict[TopicPartition, int] = {}  # commits already asked for
         self._epoch = 0
 
-    def assign(self, partitions: Iterable[TopicPartition]) -> None:
-        """These partitions are ours from now on, in a new epoch."""
+    def assign(self, committed: Mapping[TopicPartition, int | None]) -> None:
+        """These partitions are ours from now on, in a new epoch; their committed offsets, None where unknown."""
         self._epoch += 1
-        for partition in partitions:
-            self._partitions[partition] = PartitionOffsets(self._epoch)
+        for partition, offset in committed.items():
+            self._partitions[partition] = PartitionOffsets(self._epoch, offset)
             self._requested.pop(partition, None)
+            if offset is not None:
+                self._requested[partition] = offset
 
     def release(self, partitions: Iterable[TopicPartition]) -> None:
         """These partitions are ours no more; what is in flight from them is stale."""
@@ -99,7 +101,7 @@ class Ledger:
         return sum(len(self._partitions[p]) for p in chosen if p in self._partitions)
 
     def next_offset(self, partition: TopicPartition) -> int | None:
-        """What may be committed on this partition now; None when nothing was settled in this assignment."""
+        """What may be committed on this partition now; None while that is unknown."""
         owned = self._partitions.get(partition)
         return owned.next_offset if owned else None
 

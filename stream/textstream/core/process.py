@@ -13,7 +13,6 @@ from textstream.core.record import Outcome, Record
 from textstream.errors import Fatal, Poison, TextstreamError
 from textstream.event import Analysis, ModelInfo
 
-
 Step = Callable[[Sequence[Any]], Sequence[Any]]
 
 

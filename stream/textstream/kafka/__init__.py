@@ -1,1 +1,1 @@
-
+"""All that speaks to brokers."""

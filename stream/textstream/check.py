@@ -1,0 +1,60 @@
+"""`textstream check`: one line for each thing a worker needs, green or what to do. It changes nothing."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from textstream.errors import TextstreamError
+from textstream.kafka.topics import TopicAdmin, named
+from textstream.model.scorer import Scorer
+from textstream.settings import Settings
+
+PROBE = ["The room was lovely but the staff were rude", "房间很好，但是服务态度太差了"] * 128
+"""What the timing is measured on: a batch of short messages in both languages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line: what was looked at, and what was found or is to be done. `exit_status` is 0 where all is well."""
+
+    name: str
+    finding: str
+    exit_status: int = 0
+
+
+def run_checks(settings: Settings) -> Iterator[Check]:
+    """Each check as soon as it is done; what rests on one that failed is left out."""
+    yield Check("settings", "valid")
+    admin = TopicAdmin(settings.kafka)
+    yield from (
+        _tried("model", lambda: _model(settings)),
+        _tried("broker", lambda: f"answers, {len(admin.partitions())} topics"),
+        _tried("topics", lambda: _topics(settings, admin)),
+    )
+
+
+def _tried(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, look())
+    except TextstreamError as error:
+        return Check(name, str(error), error.exit_status)
+
+
+def _model(settings: Settings) -> str:
+    model = settings.model
+    scorer = Scorer.load(
+        model.bundle, device=model.device, threads=model.threads, max_terms=model.max_terms, min_salience=model.min_salience
+    )
+    started = time.perf_counter()
+    scorer.analyse(scorer.tokenise(PROBE))
+    rate = len(PROBE) / (time.perf_counter() - started)
+    info = scorer.info
+    return f"{info['name']} {info['version']}, golden outputs reproduced, about {rate:,.0f} messages/s"
+
+
+def _topics(settings: Settings, admin: TopicAdmin) -> str:
+    pipeline = admin.inspect(named(settings.input.topics, settings.output))
+    counts = [
+        f"{name} ({pipeline.partitions[name]})" for one in pipeline.topics for name in (one.input, one.enriched, one.dead)
+    ]
+    return f"exist, with partitions: {', '.join(counts)}"

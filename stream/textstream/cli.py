@@ -1,0 +1,296 @@
+"""The commands, and the only place that wires things together.
+
+Exit statuses: 0 done · 2 wrong usage · 65 some lines could not be scored · 70, 75, 78 as in `textstream.errors`.
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import BinaryIO
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from textstream.bench import run_bench
+from textstream.check import run_checks
+from textstream.demo import run_demo
+from textstream.docs import commented_toml
+from textstream.errors import Misconfigured, TextstreamError
+from textstream.kafka.topics import TopicAdmin, named
+from textstream.model.scorer import Scorer
+from textstream.observe import logs
+from textstream.observe.health import Health
+from textstream.observe.http import HttpServer
+from textstream.observe.metrics import Metrics
+from textstream.observe.terminal import pretty
+from textstream.score import Line, guess_format, line_codec, lines, printed, score_lines
+from textstream.settings import DEFAULT_CONFIG, Layers, Settings, config_path, declared, validate
+from textstream.worker import Worker
+
+EX_DATAERR = 65
+"""sysexits.h: the input data was wrong."""
+SECRET_WORDS = ("password", "secret", "jaas", "credential", "token", "private", "key.pem")
+"""A librdkafka property with one of these in its name is shown as ***."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; whatever the operator can mend comes out as one line and an exit status."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except TextstreamError as error:
+        print(f"textstream: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:  # the reader of our output has gone: `textstream score … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="textstream", description="Sentiment and key terms for text in Kafka.")
+    parser.add_argument("--version", action="version", version=f"textstream {version('textstream')}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    demo = _command(commands, "demo", _demo, "watch messages being enriched, on an embedded broker")
+    demo.add_argument("input", nargs="?", type=Path, metavar="FILE", help="your messages: JSON lines or plain text")
+    demo.add_argument("--rate", type=float, default=40, help="messages a second (default: 40)")
+    demo.add_argument("--for", dest="seconds", type=float, default=20, help="seconds (default: 20)")
+
+    init = _command(commands, "init", _init, "write a commented textstream.toml")
+    init.add_argument("path", nargs="?", type=Path, default=DEFAULT_CONFIG, metavar="FILE")
+
+    _with_settings(_command(commands, "run", _run, "read, score and publish until stopped"))
+
+    score = _command(commands, "score", _score, "enriched events for lines of text or JSON, without Kafka")
+    score.add_argument("file", nargs="?", default="-", metavar="FILE", help="- (default) is standard input")
+    score.add_argument("--model", default="swift", metavar="PATH", help="bundle (default: swift)")
+    score.add_argument(
+        "--format", choices=["auto", "json", "text"], default="auto", help="of the lines (default: by the first)"
+    )
+    score.add_argument("--pointer", default="/text", help="JSON pointer to the text (default: /text)")
+    score.add_argument("--json", action="store_true", help="JSON lines also on a terminal")
+
+    _with_settings(_command(commands, "check", _check, "look at everything a worker needs; changes nothing"))
+
+    topics = commands.add_parser("topics", help="create the topics").add_subparsers(required=True, metavar="COMMAND")
+    create = _command(topics, "create", _create_topics, "create the input and output topics that are missing")
+    create.add_argument("--partitions", type=int, default=4, help="of an input topic that is missing (default: 4)")
+    create.add_argument("--replication-factor", type=int, default=-1, help="default: the broker's")
+    _with_settings(create)
+
+    config = commands.add_parser("config", help="show the settings").add_subparsers(required=True, metavar="COMMAND")
+    _with_settings(_command(config, "show", _show_config, "each setting's value and where it came from"))
+
+    bench = _command(commands, "bench", _bench, "messages a second, latency and memory on this machine")
+    bench.add_argument("--data", type=Path, metavar="FILE", help="JSON lines with a text field (default: the bundled sample)")
+    bench.add_argument("--seconds", type=float, default=5, help="of each measurement (default: 5)")
+    bench.add_argument("--json", action="store_true", help="one JSON object")
+    _with_settings(bench)
+    return parser
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    help_: str,
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=help_, description=help_)
+    parser.set_defaults(command=run)
+    return parser
+
+
+def _with_settings(parser: argparse.ArgumentParser) -> None:
+    """One flag for each declared setting."""
+    parser.add_argument("--config", metavar="FILE", help="settings file (default: textstream.toml where there is one)")
+    group = parser.add_argument_group("settings", "see SETTINGS.md; dictionaries are JSON")
+    for setting in declared():
+        meaning = (setting.field.description or "").replace("%", "%%")
+        group.add_argument(f"--{setting.path}", dest=setting.path, metavar="…", default=argparse.SUPPRESS, help=meaning)
+
+
+def _layers(arguments: argparse.Namespace) -> Layers:
+    paths = {setting.path: setting for setting in declared()}
+    flags = {name: _flag_value(name, value) for name, value in vars(arguments).items() if name in paths}
+    return Layers(config_path(os.environ, arguments.config), os.environ, flags)
+
+
+def _flag_value(name: str, value: str) -> object:
+    """Dictionaries come as JSON; everything else is parsed by its declaration."""
+    if not value.startswith("{"):
+        return value
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError as error:
+        raise Misconfigured(f"--{name} is not JSON: {error}") from None
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    return validate(_layers(arguments))
+
+
+def _scorer(settings: Settings) -> Scorer:
+    model = settings.model
+    return Scorer.load(
+        model.bundle, device=model.device, threads=model.threads, max_terms=model.max_terms, min_salience=model.min_salience
+    )
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    return run_demo(input_file=arguments.input, rate=arguments.rate, seconds=arguments.seconds, stop=stop)
+
+
+def _init(arguments: argparse.Namespace) -> int:
+    try:
+        with arguments.path.open("x", encoding="utf-8") as file:
+            file.write(commented_toml())
+    except FileExistsError:
+        raise Misconfigured(f"{arguments.path} exists already: name another file, or remove it") from None
+    except OSError as error:
+        raise Misconfigured(f"{arguments.path} cannot be written: {error.strerror}") from None
+    print(f"wrote {arguments.path}; set kafka.bootstrap_servers and input.topics in it, then run `textstream check`")
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    settings = _settings(arguments)
+    logs.configure(settings.observe.log_format, settings.observe.log_level)
+    named(settings.input.topics, settings.output)  # before the model is loaded: the quickest mistake to make
+    metrics = Metrics()
+    health = Health(stall_after_s=settings.observe.stall_after_s, clock=time.monotonic)
+    server = HttpServer(settings.observe.http_host, settings.observe.http_port, metrics.registry, health)
+    logs.get_logger("cli").info("serving", http=f"{settings.observe.http_host}:{server.port}")
+    try:
+        worker = Worker(settings, _scorer(settings), metrics, health)
+        _stop_on_signals(worker)
+        worker.run()
+    finally:
+        server.close()
+    return 0
+
+
+def _stop_on_signals(worker: Worker) -> None:
+    """The first signal drains; the second, whose default action is restored, ends the process at once."""
+
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        worker.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
+def _score(arguments: argparse.Namespace) -> int:
+    scorer = Scorer.load(arguments.model)
+    with _opened(arguments.file) as stream:
+        batches = lines(stream)
+        first = next(batches, [])
+        line_format = guess_format(first[0].value if first else b"") if arguments.format == "auto" else arguments.format
+        topic = "stdin" if arguments.file == "-" else Path(arguments.file).name
+        codec = line_codec(scorer, topic, line_format, arguments.pointer)
+        outcomes = score_lines(_chain(first, batches), scorer, codec, topic, int(time.time() * 1000))
+        write = _write_json if arguments.json or not sys.stdout.isatty() else _write_pretty
+        failed = 0
+        for outcome in outcomes:
+            failed += outcome.kind != "enriched"
+            write(printed(outcome))
+    sys.stdout.flush()
+    return EX_DATAERR if failed else 0
+
+
+@contextlib.contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    if name == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        file = open(name, "rb")  # noqa: SIM115 (closed below; only opening it may be the user's mistake)
+    except OSError as error:
+        raise Misconfigured(f"{name} cannot be read: {error.strerror}") from None
+    with file:
+        yield file
+
+
+def _chain(first: list[Line], rest: Iterable[list[Line]]) -> Iterator[list[Line]]:
+    yield first
+    yield from rest
+
+
+def _write_json(line: bytes) -> None:
+    sys.stdout.buffer.write(line + b"\n")
+
+
+def _write_pretty(line: bytes) -> None:
+    event = orjson.loads(line)
+    console = Console()
+    console.print(pretty(event) if "error" not in event else f"[bold]not scored[/] {event['error']['message']}")
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    console = Console()
+    worst = 0
+    for check in run_checks(_settings(arguments)):
+        console.print(
+            "[green]ok  [/]" if check.exit_status == 0 else "[bold red]FAIL[/]",
+            f"[bold]{check.name}[/]",
+            check.finding,
+            soft_wrap=True,
+        )
+        worst = max(worst, check.exit_status)
+    return worst
+
+
+def _create_topics(arguments: argparse.Namespace) -> int:
+    settings = _settings(arguments)
+    topics = named(settings.input.topics, settings.output)
+    done = TopicAdmin(settings.kafka).create(
+        topics, partitions=arguments.partitions, replication_factor=arguments.replication_factor
+    )
+    for name, what in done.items():
+        print(f"{name}: {what}")
+    return 0
+
+
+def _show_config(arguments: argparse.Namespace) -> int:
+    layers = _layers(arguments)
+    settings = validate(layers)
+    table = Table("setting", "value", "from", box=None, pad_edge=False)
+    for setting in declared():
+        value = getattr(getattr(settings, setting.section), setting.name)
+        table.add_row(setting.path, _shown(value), layers.origin(setting.section, setting.name))
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    return 0
+
+
+def _shown(value: object) -> str:
+    """A value for a reader; secrets are never printed."""
+    if isinstance(value, dict):
+        value = {name: "***" if any(word in name for word in SECRET_WORDS) else v for name, v in value.items()}
+    return "unset" if value is None else orjson.dumps(value).decode()
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    layers = _layers(arguments)
+    settings = validate(layers)
+    brokers_named = layers.origin("kafka", "bootstrap_servers") != "default"
+    bootstrap = settings.kafka.bootstrap_servers if brokers_named else None
+    report = run_bench(settings, _scorer(settings), data=arguments.data, seconds=arguments.seconds, bootstrap=bootstrap)
+    print(orjson.dumps(report.as_dict()).decode() if arguments.json else report.as_text())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

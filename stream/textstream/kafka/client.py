@@ -1,0 +1,55 @@
+"""What every Kafka client here has in common: its properties, its errors, its log lines."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from confluent_kafka import KafkaError, KafkaException
+
+from textstream.errors import Fatal, Misconfigured, TextstreamError, Transient
+from textstream.settings import Kafka
+
+Client = TypeVar("Client")
+
+logger = logging.getLogger("textstream.kafka")  # librdkafka's own lines come out here
+
+NOT_ALLOWED = {
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.SASL_AUTHENTICATION_FAILED,
+    KafkaError._AUTHENTICATION,
+}
+MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
+
+
+def properties(settings: Kafka, own: Mapping[str, object], extra: Mapping[str, str]) -> dict[str, Any]:
+    """librdkafka's configuration: our defaults, then the user's, which never hold those our promises rest on."""
+    return {
+        "bootstrap.servers": settings.bootstrap_servers,
+        "client.id": "textstream",
+        "logger": logger,
+        **own,
+        **settings.client,
+        **extra,
+    }
+
+
+def opened(factory: Callable[[dict[str, Any]], Client], config: dict[str, Any]) -> Client:
+    """A client with this configuration. Raises `Misconfigured` where librdkafka refuses a property."""
+    try:
+        return factory(config)
+    except KafkaException as error:
+        raise Misconfigured(f"{error.args[0].str()}: change it under [kafka] in the settings") from None
+
+
+def classified(error: KafkaError, doing: str) -> TextstreamError:
+    """A client's error, by who must act."""
+    what = f"{doing}: {error.str()}"
+    if error.fatal():
+        return Fatal(f"{what}; a restart begins anew")
+    if error.code() in NOT_ALLOWED:
+        return Misconfigured(f"{what}: check the credentials under [kafka.client] and the ACLs of this user")
+    if error.code() in MISSING:
+        return Misconfigured(f"{what}: create the topic (`textstream topics create`) or correct input.topics")
+    return Transient(what)

@@ -1,0 +1,135 @@
+"""The topics of a pipeline: their names, what the broker takes on them, and how they are created."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package's own way to import them
+    AdminClient,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
+
+from textstream.core.codec import Route, TopicLimits
+from textstream.errors import Misconfigured
+from textstream.kafka.client import classified, opened, properties
+from textstream.settings import Kafka, Output
+
+REQUEST_TIMEOUT_S = 10.0
+"""Longest wait for one administrative answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """One input topic and the two that its outcomes go to."""
+
+    input: str
+    enriched: str
+    dead: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The topics of all inputs as the brokers know them: how many partitions, what they take."""
+
+    topics: tuple[Topics, ...]
+    partitions: Mapping[str, int]
+    routes: Mapping[str, Route]
+
+
+def named(inputs: Sequence[str], output: Output) -> tuple[Topics, ...]:
+    """The topics of each input. Raises `Misconfigured` where an output would be read again, or there is no input."""
+    if not inputs:
+        raise Misconfigured("input.topics names no topic: set it in textstream.toml or with --input.topics")
+    topics = tuple(
+        Topics(name, output.topic.replace("{topic}", name), output.dead_topic.replace("{topic}", name)) for name in inputs
+    )
+    for one in topics:
+        for outcome in (one.enriched, one.dead):
+            if outcome in inputs:
+                raise Misconfigured(f"topic {outcome} is an input and an output: change input.topics or [output]")
+    return topics
+
+
+class TopicAdmin:
+    """Looks at topics and creates them. Errors are those of `textstream.errors`."""
+
+    def __init__(self, settings: Kafka) -> None:
+        # Quiet: what goes wrong here is raised, in one line, not logged as well.
+        self._admin = opened(AdminClient, properties(settings, {"log_level": 0}, {}))
+        self._servers = settings.bootstrap_servers
+
+    def partitions(self) -> dict[str, int]:
+        """The number of partitions of every topic. Raises `Transient` when no broker answers."""
+        try:
+            metadata = self._admin.list_topics(timeout=REQUEST_TIMEOUT_S)
+        except KafkaException as error:
+            hint = f"no broker answers at {self._servers} (kafka.bootstrap_servers)"
+            raise classified(error.args[0], hint) from None
+        return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
+
+    def inspect(self, topics: tuple[Topics, ...]) -> Pipeline:
+        """These topics as the brokers know them. Raises `Misconfigured` where one is missing."""
+        partitions = self.partitions()
+        for name in _all_names(topics):
+            if name not in partitions:
+                raise Misconfigured(f"topic {name} does not exist: create it, or run `textstream topics create`")
+        limits = self.limits(sorted({name for one in topics for name in (one.enriched, one.dead)}))
+        routes = {one.input: Route(limits[one.enriched], limits[one.dead]) for one in topics}
+        return Pipeline(topics, partitions, routes)
+
+    def limits(self, names: Iterable[str]) -> dict[str, TopicLimits]:
+        """What each topic takes; Kafka's defaults where we may not ask (ACL DescribeConfigs) or the broker cannot say."""
+        resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+        limits: dict[str, TopicLimits] = {}
+        futures = self._admin.describe_configs(resources, request_timeout=REQUEST_TIMEOUT_S)
+        for resource, future in futures.items():
+            try:
+                entries = {name: entry.value for name, entry in future.result().items()}
+            except KafkaException:
+                entries = {}
+            limits[resource.name] = _limits(entries)
+        return limits
+
+    def create(self, topics: tuple[Topics, ...], *, partitions: int, replication_factor: int) -> dict[str, str]:
+        """Create what is missing; outputs get as many partitions as their input. Returns {topic: what was done}."""
+        existing = self.partitions()
+        wanted: dict[str, int] = {}
+        for one in topics:
+            count = existing.get(one.input, partitions)
+            wanted |= {name: count for name in (one.input, one.enriched, one.dead) if name not in existing}
+        new = [NewTopic(name, num_partitions=n, replication_factor=replication_factor) for name, n in wanted.items()]
+        futures = self._admin.create_topics(new, request_timeout=REQUEST_TIMEOUT_S) if new else {}
+        done = dict.fromkeys(_all_names(topics), "exists")
+        for name, future in futures.items():
+            try:
+                future.result()
+                done[name] = f"created with {wanted[name]} partitions"
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise classified(error.args[0], f"topic {name} cannot be created") from None
+        return done
+
+    def delete(self, topics: tuple[Topics, ...]) -> None:
+        """Delete these topics; what cannot be deleted is left."""
+        for future in self._admin.delete_topics(_all_names(topics), request_timeout=REQUEST_TIMEOUT_S).values():
+            future.exception()
+
+
+def _all_names(topics: tuple[Topics, ...]) -> list[str]:
+    return [name for one in topics for name in (one.input, one.enriched, one.dead)]
+
+
+def _limits(entries: Mapping[str, str | None]) -> TopicLimits:
+    kafka = TopicLimits()
+
+    def entry(name: str, default: int) -> int:
+        value = entries.get(name)
+        return int(value) if value is not None else default
+
+    return TopicLimits(
+        entry("max.message.bytes", kafka.max_message_bytes),
+        entry("message.timestamp.before.max.ms", kafka.timestamp_before_max_ms),
+        entry("message.timestamp.after.max.ms", kafka.timestamp_after_max_ms),
+    )

@@ -1,0 +1,339 @@
+"""The only loop: poll, score, deliver, commit. It owns all state and the clock, and reads `startup / turn / drain`.
+
+The polling thread runs everything here, rebalances included (they happen inside `Source.poll`). The scoring thread and
+the client's delivery reports only hand values back to it.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+
+from textstream.core.batch import Batcher, Budget
+from textstream.core.codec import Codec
+from textstream.core.offsets import Ledger, TopicPartition
+from textstream.core.process import Prepared, Scorer, prepare
+from textstream.core.record import Outcome, Record
+from textstream.errors import Misconfigured, Poison, Transient
+from textstream.kafka.sink import Report, Sink, undeliverable
+from textstream.kafka.source import Source
+from textstream.kafka.topics import Pipeline, TopicAdmin, named
+from textstream.observe.health import Health
+from textstream.observe.logs import get_logger
+from textstream.observe.metrics import Metrics
+from textstream.scoring import Scored, ScoringThread
+from textstream.settings import Settings
+
+MAX_POLL_RECORDS = 1_000
+"""Most records taken in one turn: bounds how long a turn prepares before the model gets its next batch."""
+IDLE_WAIT_S = 0.1
+"""Longest wait for a record when nothing is in flight: bounds how late a stop is noticed."""
+BUSY_WAIT_S = 0.002
+"""Longest wait for one thing while another may come: a record, a scored batch, an acknowledgement."""
+FINISH_WAIT_S = 0.01
+"""Longest wait for a scored batch or an acknowledgement while draining."""
+RETRY_FIRST_S, RETRY_MOST_S = 0.5, 5.0
+"""Pause between attempts to reach the broker at start; doubles from the first to the most."""
+OBSERVE_INTERVAL_S = 1.0
+"""Between two updates of lag and in-flight gauges: well below any scrape interval."""
+
+log = get_logger("worker")
+
+
+class Worker:
+    """One member of the group. `run` returns after `stop`; every record it read by then is accounted for."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        scorer: Scorer,
+        metrics: Metrics,
+        health: Health,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._scorer = scorer
+        self._metrics = metrics
+        self._health = health
+        self._clock = clock
+        self._wall = wall
+        self._stopping = threading.Event()
+        self._failed = False
+        self._paused: set[TopicPartition] = set()
+        self._full_since: float | None = None
+        self._committed_at = self._observed_at = clock()
+        self._ledger = Ledger()
+        self._outbox: deque[tuple[Prepared, Outcome]] = deque()  # scored, not yet taken by the client; within the budget
+        batch, delivery = settings.batch, settings.delivery
+        self._batcher = Batcher(
+            max_messages=batch.max_messages, max_tokens=batch.max_tokens, max_wait_s=batch.max_wait_ms / 1000
+        )
+        self._budget = Budget(
+            max_messages=delivery.max_in_flight_messages,
+            max_bytes=delivery.max_in_flight_bytes,
+            max_tokens=delivery.max_in_flight_tokens,
+        )
+
+    def stop(self) -> None:
+        """Ask `run` to drain and return. Safe from any thread and from a signal handler."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Read, score and publish until `stop`. Raises `TextstreamError`; nothing is committed past what was acknowledged."""
+        self._health.starting()
+        pipeline = self._startup()
+        if pipeline is None:
+            return
+        self._open(pipeline)
+        try:
+            while not self._stopping.is_set():
+                self._turn()
+            self._drain()
+        except BaseException:
+            self._failed = True
+            raise
+        finally:
+            self._close()
+
+    # ---- startup -------------------------------------------------------------------------------------------------
+
+    def _startup(self) -> Pipeline | None:
+        """Wait for the broker and look at the topics; None when stopped meanwhile."""
+        topics = named(self._settings.input.topics, self._settings.output)
+        admin = TopicAdmin(self._settings.kafka)
+        deadline = self._clock() + self._settings.delivery.startup_timeout_s
+        pause_s = RETRY_FIRST_S
+        while not self._stopping.is_set():
+            try:
+                return admin.inspect(topics)
+            except Transient as error:
+                if self._clock() + pause_s > deadline:
+                    waited = self._settings.delivery.startup_timeout_s
+                    raise Transient(f"{error}; gave up after {waited:g} s (delivery.startup_timeout_s)") from None
+            self._stopping.wait(pause_s)
+            pause_s = min(2 * pause_s, RETRY_MOST_S)
+        return None
+
+    def _open(self, pipeline: Pipeline) -> None:
+        settings = self._settings
+        self._codec = Codec(
+            input_format=settings.input.format,
+            pointer=settings.input.pointer,
+            keep_input=settings.output.keep_input,
+            model=self._scorer.info,
+            routes=pipeline.routes,
+        )
+        self._sink = Sink(settings.kafka, pipeline)
+        self._scoring = ScoringThread(self._codec, self._scorer, clock=self._clock, wall_ms=self._wall_ms)
+        self._source = Source(settings.kafka, settings.input, self)
+        self._metrics.show_model(self._scorer.info)
+        self._metrics.ready.set(1)
+        log.info("reading", topics=settings.input.topics, group=settings.kafka.group_id, model=self._scorer.info["name"])
+
+    # ---- turn ----------------------------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        """One round of the path: results out, acknowledgements in, records in, batches out, commit."""
+        stuck = self._budget.full  # nothing may be polled, so wait for what makes room
+        self._publish(self._scoring.results(BUSY_WAIT_S if stuck or self._scoring.full else 0))
+        self._settle(self._sink.reports(BUSY_WAIT_S if stuck and not self._scoring.busy else 0))
+        self._throttle()
+        if self._may_poll():
+            self._take(self._source.poll(min(self._budget.room, MAX_POLL_RECORDS) or 1, self._poll_wait_s()))
+        self._dispatch()
+        self._commit_when_due()
+        self._observe_when_due()
+        self._health.turned(self._scoring.waiting_since)
+
+    def _may_poll(self) -> bool:
+        """Polling hands out records, which a full budget has no room for, unless all partitions are paused.
+
+        Then it is called all the same: rebalances happen in it, and the group expects it.
+        """
+        return not self._budget.full or self._paused.issuperset(self._ledger.assigned)
+
+    def _poll_wait_s(self) -> float:
+        """How long to wait for a record: briefly while something else may come."""
+        return BUSY_WAIT_S if self._budget.messages else IDLE_WAIT_S
+
+    def _throttle(self) -> None:
+        """Pause fetching when the budget stays full, resume when there is room.
+
+        Sparingly: pausing throws prefetched records away. For `pause_after_ms` polling just waits.
+        """
+        now = self._clock()
+        if not self._budget.full:
+            self._full_since = None
+            if self._paused:
+                self._source.resume(list(self._paused))
+                self._paused.clear()
+            return
+        self._full_since = now if self._full_since is None else self._full_since
+        running = set(self._ledger.assigned) - self._paused
+        if running and now - self._full_since >= self._settings.delivery.pause_after_ms / 1000:
+            self._source.pause(list(running))
+            self._paused |= running
+            self._metrics.pauses.inc()
+
+    def _take(self, records: list[Record]) -> None:
+        """Decode and tokenise what was polled; it is ours from here on."""
+        if not records:
+            return
+        started_at = self._clock()
+        for item in prepare(records, self._codec, self._scorer):
+            self._ledger.deliver(item.record.position)
+            self._budget.add(item)
+            self._batcher.add(item, started_at)
+            self._metrics.records_polled.labels(item.record.position.topic).inc()
+        self._metrics.stage_seconds.labels("prepare").observe(self._clock() - started_at)
+
+    def _dispatch(self, *, flush: bool = False) -> None:
+        """Hand due batches to the scoring thread, as many as it has room for."""
+        while not self._scoring.full and (batch := self._batcher.take(self._clock(), flush=flush)) is not None:
+            self._scoring.submit(batch)
+            self._metrics.batches.labels(batch.closed_by).inc()
+            self._metrics.batch_messages.observe(len(batch.items))
+            self._metrics.batch_tokens.observe(batch.tokens)
+
+    def _publish(self, scored: Sequence[Scored]) -> None:
+        """Produce outcomes in the order in which their records were polled."""
+        for one in scored:
+            self._metrics.stage_seconds.labels("wait").observe(one.started_at - one.submitted_at)
+            self._metrics.stage_seconds.labels("score").observe(one.finished_at - one.started_at)
+            self._outbox.extend(zip(one.batch.items, one.outcomes, strict=True))
+        while self._outbox:
+            item, outcome = self._outbox[0]
+            if self._ledger.is_current(item.record.position):
+                if not self._sink.send(item, outcome):
+                    return  # the client's queue is full: acknowledgements will make room
+            else:
+                self._budget.remove(item)
+                self._metrics.stale_records.inc()
+            self._outbox.popleft()
+
+    def _settle(self, reports: Sequence[Report]) -> None:
+        """Count acknowledged outcomes; one that its topic refused as too large goes out again as a dead letter."""
+        now_ms = self._wall_ms()
+        for report in reports:
+            item, outcome = report.item, report.outcome
+            if report.error is not None and undeliverable(report):
+                self._outbox.append((item, self._too_large(outcome, now_ms)))
+                continue
+            self._budget.remove(item)
+            self._ledger.settle(item.record.position)
+            self._metrics.outcomes.labels(item.record.position.topic, outcome.kind, outcome.reason).inc()
+            self._metrics.stage_seconds.labels("deliver").observe(report.latency_s)
+            if item.record.timestamp_ms > 0:
+                self._metrics.end_to_end_seconds.observe(max(0, now_ms - item.record.timestamp_ms) / 1000)
+
+    def _too_large(self, refused: Outcome, now_ms: int) -> Outcome:
+        """The dead letter of an outcome that the broker refused although the topic's limit let it pass."""
+        if refused.kind == "dead":
+            position = refused.record.position.id
+            raise Misconfigured(f"the dead letter of {position} is too large for its topic: raise its max.message.bytes")
+        return self._codec.dead_letter(
+            refused.record, Poison("too_large", "produce", "the broker refused the event as too large"), now_ms
+        )
+
+    def _commit_when_due(self) -> None:
+        now = self._clock()
+        if now - self._committed_at < self._settings.delivery.commit_interval_ms / 1000:
+            return
+        self._committed_at = now
+        failed = self._source.take_failed_commits()
+        self._ledger.commit_failed(failed)
+        self._metrics.commits.labels("failed").inc(len(failed))
+        self._commit(None, wait=False)
+
+    def _commit(self, partitions: Sequence[TopicPartition] | None, *, wait: bool) -> None:
+        offsets = self._ledger.take_commits(partitions)
+        if not offsets:
+            return
+        self._metrics.commits.labels("requested").inc(len(offsets))
+        if not self._source.commit(offsets, wait=wait):
+            self._ledger.commit_failed(offsets)
+            self._metrics.commits.labels("failed").inc(len(offsets))
+
+    def _observe_when_due(self) -> None:
+        now = self._clock()
+        if now - self._observed_at < OBSERVE_INTERVAL_S:
+            return
+        self._observed_at = now
+        lag = {partition: self._source.end_offset(partition) for partition in self._ledger.assigned}
+        known = {
+            partition: max(0, end - next_offset)
+            for partition, end in lag.items()
+            if end is not None and (next_offset := self._ledger.next_offset(partition)) is not None
+        }
+        self._metrics.show_lag(known)
+        self._metrics.in_flight_messages.set(self._budget.messages)
+        self._metrics.in_flight_bytes.set(self._budget.bytes)
+        self._metrics.in_flight_tokens.set(self._budget.tokens)
+
+    # ---- rebalances, inside Source.poll ---------------------------------------------------------------------------
+
+    def assigned(self, committed: Mapping[TopicPartition, int | None]) -> None:
+        """These partitions are ours, in a new epoch."""
+        self._ledger.assign(committed)
+        self._moved("assigned", list(committed))
+
+    def revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        """Finish what is in flight within `drain_timeout_s`, commit it, let go."""
+        if not self._failed:
+            self._finish(partitions)
+            self._commit(partitions, wait=True)
+        self._release("revoked", partitions)
+
+    def lost(self, partitions: Sequence[TopicPartition]) -> None:
+        """Somebody else owns these already: what is in flight is stale, and nothing is committed."""
+        self._release("lost", partitions)
+
+    def epoch_of(self, partition: TopicPartition) -> int | None:
+        """The epoch of one of our partitions, None for others."""
+        return self._ledger.epoch_of(partition)
+
+    def _release(self, event: str, partitions: Sequence[TopicPartition]) -> None:
+        self._ledger.release(partitions)
+        self._paused.difference_update(partitions)
+        self._moved(event, partitions)
+
+    def _moved(self, event: str, partitions: Sequence[TopicPartition]) -> None:
+        self._metrics.rebalances.labels(event).inc()
+        self._metrics.assigned_partitions.set(len(self._ledger.assigned))
+        log.info(event, partitions=[f"{topic}-{partition}" for topic, partition in partitions])
+
+    # ---- drain -----------------------------------------------------------------------------------------------------
+
+    def _drain(self) -> None:
+        """Take no more, finish what is in flight, commit, leave. Raises `Transient` when the time is up before that."""
+        self._health.stopping()
+        self._metrics.ready.set(0)
+        log.info("draining", messages=self._ledger.pending())
+        self._finish(self._ledger.assigned)
+        self._commit(None, wait=True)
+        if left := self._ledger.pending():
+            limit = self._settings.delivery.drain_timeout_s
+            raise Transient(
+                f"{left} messages were not acknowledged within {limit:g} s (delivery.drain_timeout_s); they will be read again"
+            )
+        log.info("drained")
+
+    def _finish(self, partitions: Sequence[TopicPartition]) -> None:
+        """Score and deliver what was taken of these partitions, for at most `drain_timeout_s`."""
+        deadline = self._clock() + self._settings.delivery.drain_timeout_s
+        while self._ledger.pending(partitions) and self._clock() < deadline:
+            self._dispatch(flush=True)
+            self._publish(self._scoring.results(FINISH_WAIT_S))
+            self._settle(self._sink.reports(0 if self._scoring.busy else FINISH_WAIT_S))
+
+    def _close(self) -> None:
+        self._health.stopping()
+        self._metrics.ready.set(0)
+        self._source.close()
+        self._scoring.close()
+        self._sink.close()
+
+    def _wall_ms(self) -> int:
+        return int(self._wall() * 1000)
