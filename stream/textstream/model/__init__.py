@@ -1,1 +1,1 @@
-
+"""Text in, analysis out."""

@@ -1,0 +1,124 @@
+"""Reads the labelled rows: `{sentiment,terms,aspects}.{en,zh}.{train,dev}.jsonl.gz`, with what must be true of each.
+
+No dev row is ever trained on: a train row whose text is a dev row's, but for case, width and spacing, is dropped on reading.
+Calibration and thresholds use `held_out` rows of the train files, chosen by a hash of the text.
+"""
+
+import gzip
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Literal
+
+from textstream.errors import Misconfigured
+from textstream.event import LABELS, Label
+from textstream_export.sources import EMOTICON_LABELLED
+
+Split = Literal["train", "dev"]
+LANGUAGES = ("en", "zh")
+TASKS = ("sentiment", "terms", "aspects")
+
+HELD_OUT_PER_CENT = 3
+"""Share of train that calibrates and sets thresholds: 3 % is about 1,400 tweets and 700 microblogs."""
+
+_BRACKETS = re.compile(r"\[[^\]\s]{1,12}\]")
+_NOT_WORD = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Aspect:
+    """A gold term in its place: `text[begin:end]` in code points, and the sentiment towards it."""
+
+    begin: int
+    end: int
+    sentiment: Label
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One labelled text; the fields of other tasks are None."""
+
+    text: str
+    lang: str
+    source: str
+    label: Label | None = None
+    terms: tuple[str, ...] | None = None
+    aspects: tuple[Aspect, ...] | None = None
+
+
+def text_hash(text: str) -> str:
+    """The same for texts that differ only in case, width, spacing or punctuation."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    plain = _NOT_WORD.sub("", folded) or folded
+    return blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def held_out(text: str) -> bool:
+    """Whether a train row is kept from training, for calibration and thresholds."""
+    return int(text_hash(text), 16) % 100 < HELD_OUT_PER_CENT
+
+
+def read_split(folder: Path, split: Split) -> list[Row]:
+    """Every labelled row of a split. Raises Misconfigured on a missing folder or file, an empty file or a bad row."""
+    if not folder.is_dir():
+        raise Misconfigured(f"no data folder at {folder}: name the folder that holds sentiment.en.train.jsonl.gz with --data")
+    names = [f"{task}.{lang}.{split}.jsonl.gz" for task in TASKS for lang in LANGUAGES]
+    return [row for name in names for row in read_rows(folder / name)]
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The rows of one file, named `task.lang.split.jsonl.gz`."""
+    if not path.is_file():
+        raise Misconfigured(f"missing data file {path}")
+    number = 0
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                yield _row(json.loads(line))
+            except (ValueError, KeyError, TypeError) as error:
+                raise Misconfigured(f"{path}:{number}: {type(error).__name__}: {error}") from None
+    if not number:
+        raise Misconfigured(f"{path} is empty: a data file needs at least one row")
+
+
+def read_train(folder: Path) -> list[Row]:
+    """The train rows, without any that stands in a dev file too."""
+    dev = {text_hash(row.text) for row in read_split(folder, "dev")}
+    return [row for row in read_split(folder, "train") if text_hash(row.text) not in dev]
+
+
+def split_held_out(rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
+    """(to train on, held out): every copy of a text falls on the same side."""
+    sides: tuple[list[Row], list[Row]] = ([], [])
+    for row in rows:
+        sides[held_out(row.text)].append(row)
+    return sides
+
+
+def _row(raw: dict[str, Any]) -> Row:
+    text, source = raw["text"], raw["source"]
+    if not isinstance(text, str) or not text.strip():
+        raise ValueError("`text` must be a string that is not blank")
+    if source in EMOTICON_LABELLED:
+        text = _BRACKETS.sub("", text).strip() or text
+    label = raw.get("label")
+    if label is not None and label not in LABELS:
+        raise ValueError(f"unknown label {label!r}, expected one of {', '.join(LABELS)}")
+    terms = tuple(raw["terms"]) if "terms" in raw else None
+    aspects = tuple(_aspect(text, a) for a in raw["aspects"]) if "aspects" in raw else None
+    if label is None and terms is None and aspects is None:
+        raise ValueError("a row needs `label`, `terms` or `aspects`")
+    return Row(text, raw["lang"], source, label, terms, aspects)
+
+
+def _aspect(text: str, raw: dict[str, Any]) -> Aspect:
+    begin, end = raw["begin"], raw["end"]
+    if not 0 <= begin < end <= len(text) or text[begin:end] != raw["term"]:
+        raise ValueError(f"aspect {raw['term']!r} does not stand at [{begin}, {end}) of the text")
+    if raw["sentiment"] not in LABELS:
+        raise ValueError(f"unknown sentiment {raw['sentiment']!r} of aspect {raw['term']!r}")
+    return Aspect(begin, end, raw["sentiment"])

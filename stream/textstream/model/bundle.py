@@ -1,0 +1,172 @@
+"""A model bundle: a folder with a manifest, refused unless every file is what the manifest says.
+
+This file is the only one that knows a bundle's format; training writes through the same classes that the service reads.
+"""
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from textstream.errors import Misconfigured
+from textstream.event import KINDS, LABELS, Kind, Label, ModelInfo
+from textstream.model.text import TEXT_VERSION
+from textstream.model.tokens import Lexicon
+
+FORMAT_VERSION = 1
+MANIFEST, NETWORK, TOKENIZER, GOLDEN, CARD = "manifest.json", "model.onnx", "tokenizer.json", "golden.jsonl", "MODEL_CARD.md"
+FILES = (NETWORK, TOKENIZER, GOLDEN, CARD)
+PACKAGED = Path(__file__).parent.parent / "bundles"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SentimentCalibration(_Part):
+    """probabilities = softmax(logits / temperature + bias)."""
+
+    temperature: float = Field(gt=0)
+    bias: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+class TermCalibration(_Part):
+    """salience = sigmoid(weights · (mean, weakest token, log of the length in tokens) + offset), see `spans.Candidates`."""
+
+    weights: tuple[float, float, float]
+    offset: float
+
+
+class Calibration(_Part):
+    """Fitted for each language on train rows that no weight was trained on."""
+
+    sentiment: dict[str, SentimentCalibration]
+    towards: dict[str, SentimentCalibration]
+    terms: dict[str, dict[Kind, TermCalibration]]
+    min_salience: float = Field(ge=0, le=1)
+
+
+class TrainingSource(_Part):
+    """A data set the weights were trained on, with the licence its own source states."""
+
+    name: str
+    origin: str
+    licence: str
+    rows: int
+
+
+class Manifest(_Part):
+    """`manifest.json`: what the bundle is, and the digest of everything in it."""
+
+    format_version: Literal[1]
+    name: str
+    version: str
+    tasks: tuple[Literal["sentiment", "key_terms", "key_term_sentiment"], ...]
+    labels: tuple[Label, ...] = LABELS
+    kinds: tuple[Kind, ...] = KINDS
+    languages: tuple[str, ...]
+    text_version: int
+    max_tokens: int = Field(ge=1)
+    files: dict[str, str]
+    calibration: Calibration
+    golden_tolerance: float = Field(gt=0)
+    weights_licence: str
+    sources: tuple[TrainingSource, ...]
+    recipe: dict[str, Any]
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle on disk."""
+
+    folder: Path
+    manifest: Manifest
+    info: ModelInfo
+    lexicon: Lexicon
+
+
+def read(bundle: str | Path) -> Bundle:
+    """The bundle called `bundle`, or in the folder of that name; every digest checked. Raises Misconfigured."""
+    folder = locate(bundle)
+    raw = _read(folder, MANIFEST)
+    manifest = _manifest(folder, raw)
+    for name in FILES:
+        _check(folder, name, manifest.files.get(name))
+    info: ModelInfo = {"name": manifest.name, "version": manifest.version, "digest": digest(raw)}
+    return Bundle(folder, manifest, info, _lexicon(folder))
+
+
+def locate(bundle: str | Path) -> Path:
+    """The folder of a packaged bundle's name or of a path."""
+    packaged = PACKAGED / str(bundle)
+    folder = packaged if str(bundle).isidentifier() and packaged.is_dir() else Path(bundle)
+    if not folder.is_dir():
+        raise Misconfigured(f"no model bundle at {folder}: name a folder that holds {MANIFEST}, or a packaged model (swift)")
+    return folder
+
+
+def golden(folder: Path) -> list[dict[str, Any]]:
+    """The rows of golden.jsonl. Raises Misconfigured where a line is not JSON."""
+    lines = _read(folder, GOLDEN).decode("utf-8").splitlines()
+    try:
+        return [json.loads(line) for line in lines]
+    except ValueError as error:
+        raise damaged(folder, GOLDEN, f"is not JSON lines ({error})") from None
+
+
+def digest(content: bytes) -> str:
+    """`sha256:` and 64 hexadecimal digits."""
+    return "sha256:" + sha256(content).hexdigest()
+
+
+def damaged(folder: Path, name: str, what: str) -> Misconfigured:
+    """The error for a bundle that is not what it says."""
+    return Misconfigured(f"model bundle {folder}: {name} {what}; install textstream or export the bundle again")
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise damaged(folder, name, f"cannot be read ({error.strerror})") from None
+
+
+def _manifest(folder: Path, raw: bytes) -> Manifest:
+    try:
+        values = json.loads(raw)
+    except ValueError as error:
+        raise damaged(folder, MANIFEST, f"is not JSON ({error})") from None
+    version = values.get("format_version") if isinstance(values, dict) else None
+    if version != FORMAT_VERSION:
+        raise damaged(folder, MANIFEST, f"has format version {version!r}, this textstream reads {FORMAT_VERSION}")
+    try:
+        manifest = Manifest.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise damaged(folder, MANIFEST, f"is wrong at {where} ({first['msg']})") from None
+    if manifest.text_version != TEXT_VERSION:
+        raise damaged(folder, MANIFEST, f"wants text preparation {manifest.text_version}, this textstream has {TEXT_VERSION}")
+    if (manifest.labels, manifest.kinds) != (LABELS, KINDS):
+        raise damaged(folder, MANIFEST, "has other labels or kinds than this textstream")
+    return manifest
+
+
+def _check(folder: Path, name: str, expected: str | None) -> None:
+    found = digest(_read(folder, name))
+    if expected is None:
+        raise damaged(folder, MANIFEST, f"has no digest for {name}")
+    if found != expected:
+        raise damaged(folder, name, "does not match its digest in the manifest")
+
+
+def _lexicon(folder: Path) -> Lexicon:
+    try:
+        raw = json.loads(_read(folder, TOKENIZER))
+        return Lexicon(tuple(raw["words"]), int(raw["affix_rows"]), int(raw["bigram_rows"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(folder, TOKENIZER, f"is not a tokenizer ({type(error).__name__}: {error})") from None

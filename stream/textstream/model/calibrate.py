@@ -1,0 +1,59 @@
+"""From logits to the numbers that are published: calibrated for each language, rounded, and still consistent."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textstream.event import LABELS, Sentiment
+from textstream.model.bundle import SentimentCalibration, TermCalibration
+
+DIGITS = 4
+_WHOLE = 10**DIGITS
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Over the last axis."""
+    raised = np.exp(logits - logits.max(-1, keepdims=True))
+    return np.asarray(raised / raised.sum(-1, keepdims=True), np.float32)
+
+
+def probabilities(
+    logits: NDArray[np.float32], language: NDArray[np.int64], calibration: Sequence[SentimentCalibration]
+) -> NDArray[np.float32]:
+    """(rows, 3) for logits (rows, 3), each row by its language's calibration."""
+    temperature = np.array([c.temperature for c in calibration], np.float32)
+    bias = np.array([c.bias for c in calibration], np.float32)
+    return softmax(logits / temperature[language, None] + bias[language])
+
+
+def salience(
+    evidence: NDArray[np.float32], which: NDArray[np.int64], calibration: Sequence[TermCalibration]
+) -> NDArray[np.float32]:
+    """(spans,) probability that each span is a key term; `which` picks its calibration."""
+    weights = np.array([c.weights for c in calibration], np.float32)
+    offset = np.array([c.offset for c in calibration], np.float32)
+    odds = (evidence * weights[which]).sum(1) + offset[which]
+    return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
+
+
+def sentiments(chances: NDArray[np.float32]) -> list[Sentiment]:
+    """One Sentiment for each row of probabilities (rows, 3); label and score follow from the rounded numbers."""
+    parts = _rounded(chances)
+    labels = parts.argmax(1).tolist()
+    return [
+        {
+            "label": LABELS[label],
+            "score": (c - a) / _WHOLE,
+            "probabilities": {"negative": a / _WHOLE, "neutral": b / _WHOLE, "positive": c / _WHOLE},
+        }
+        for label, (a, b, c) in zip(labels, parts.tolist(), strict=True)
+    ]
+
+
+def _rounded(chances: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Ten-thousandths that sum to 10,000: what rounding left over goes to the largest."""
+    parts = np.rint(chances * _WHOLE).astype(np.int64)
+    largest = parts.argmax(1)
+    parts[np.arange(len(parts)), largest] += _WHOLE - parts.sum(1)
+    return parts

@@ -1,0 +1,115 @@
+"""Windows over long texts, padded groups of like length, and the way back to one array for all tokens of a batch."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textstream.model.tokens import Tokens
+
+WINDOW = 256
+"""Tokens a pass sees of one text at most."""
+OVERLAP = 32
+"""Tokens two windows of a text share. Each takes the token outputs of its half; the network sees 5 to each side."""
+GROUP_TOKENS = 4096
+"""Padded tokens a pass: activations of 96 floats stay in a core's second-level cache."""
+
+Infer = Callable[[NDArray[np.int32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """What the network said of a batch, for texts in the order given."""
+
+    sentiment: NDArray[np.float32]
+    """(texts, 3) logits, windows averaged by their length"""
+    tokens: NDArray[np.float32]
+    """(all tokens, outputs) logits"""
+    starts: NDArray[np.int64]
+    """(texts,) where each text's tokens begin in `tokens`"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Windows:
+    """Slices of the run of all tokens; window w reads [begin, end) and answers for [keep, keep_end)."""
+
+    text: NDArray[np.int64]
+    begin: NDArray[np.int64]
+    end: NDArray[np.int64]
+    keep: NDArray[np.int64]
+    keep_end: NDArray[np.int64]
+
+
+def score(batch: Sequence[Tokens], infer: Infer) -> Scored:
+    """Run `infer` over the batch, texts of like length together; every text has at least one token."""
+    assert batch, "nothing to score"
+    counts = np.array([tokens.count for tokens in batch], np.int64)
+    assert counts.min() > 0, "a text without tokens has no place in a pass"
+    starts = np.cumsum(counts) - counts
+    features = np.concatenate([tokens.features for tokens in batch])  # (all tokens, FEATURES)
+    windows = _windows(starts, counts)
+    lengths = windows.end - windows.begin
+    logits: list[NDArray[np.float32]] = []
+    outputs: NDArray[np.float32] | None = None
+    order = np.argsort(lengths, kind="stable")
+    for group in _groups(order, lengths):
+        at, inside = _places(windows.begin[group], lengths[group])
+        ids = np.where(inside[..., None], features[at], np.int32(0))
+        sentiment, tokens = infer(ids)
+        logits.append(sentiment)
+        if outputs is None:
+            outputs = np.empty((len(features), tokens.shape[2]), np.float32)
+        kept = (at >= windows.keep[group, None]) & (at < windows.keep_end[group, None]) & inside
+        outputs[at[kept]] = tokens[kept]
+    assert outputs is not None
+    merged = _merge(np.concatenate(logits), windows.text[order], lengths[order].astype(np.float32), len(batch))
+    return Scored(merged, outputs, starts)
+
+
+def _windows(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> _Windows:
+    """One window for a short text; for a long one as many as it takes, each half an overlap to its neighbours."""
+    step = WINDOW - OVERLAP
+    number = np.maximum(1, -(-(counts - OVERLAP) // step))
+    text = np.repeat(np.arange(len(counts)), number)
+    index = np.arange(len(text)) - np.repeat(np.cumsum(number) - number, number)
+    last = index == number[text] - 1
+    begin = starts[text] + index * step
+    stop = starts[text] + counts[text]
+    end = np.minimum(begin + WINDOW, stop)
+    keep = np.where(index == 0, begin, begin + OVERLAP // 2)
+    keep_end = np.where(last, stop, end - OVERLAP // 2)
+    return _Windows(text, begin, end, keep, keep_end)
+
+
+def _groups(order: NDArray[np.int64], lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Windows in order of length, cut where the next would push the padded size over GROUP_TOKENS."""
+    ordered = lengths[order]
+    start = 0
+    while start < len(order):
+        fits = np.arange(1, len(order) - start + 1) * ordered[start:] <= GROUP_TOKENS
+        size = max(1, int(fits.sum()))
+        yield order[start : start + size]
+        start += size
+
+
+def _places(begin: NDArray[np.int64], lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """(windows, tokens): the place of each token in the run of all, 0 where there is none; and where there is one."""
+    ahead = np.arange(int(lengths.max()))
+    inside = ahead < lengths[:, None]
+    return np.where(inside, begin[:, None] + ahead, 0), inside
+
+
+def _merge(
+    logits: NDArray[np.float32], text: NDArray[np.int64], weight: NDArray[np.float32], texts: int
+) -> NDArray[np.float32]:
+    """(texts, 3): the windows' logits averaged by length."""
+    if len(logits) == texts:  # one window each: only the order to restore
+        merged = np.empty_like(logits)
+        merged[text] = logits
+        return merged
+    total = np.zeros((texts, logits.shape[1]), np.float32)
+    np.add.at(total, text, logits * weight[:, None])
+    return total / np.bincount(text, weight, texts).astype(np.float32)[:, None]
+
+

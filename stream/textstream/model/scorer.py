@@ -1,0 +1,185 @@
+"""Scorer: a verified bundle that turns texts into analyses. The model's whole path on one screen is `Scorer.analyse`."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textstream.errors import Misconfigured
+from textstream.event import KINDS, LABELS, Analysis, EnrichedEvent, KeyTerm, Language, ModelInfo, Sentiment
+from textstream.model import bundle as files
+from textstream.model.calibrate import DIGITS, probabilities, salience, sentiments
+from textstream.model.golden import verify
+from textstream.model.language import decide
+from textstream.model.packing import Scored, score
+from textstream.model.session import Device, Session
+from textstream.model.spans import candidates, splits_grapheme
+from textstream.model.text import fold
+from textstream.model.tokens import Tokeniser, Tokens
+
+BATCH = 256
+"""Texts a call of `analyse` when `score` cuts a stream of its own."""
+
+MAX_TERMS = 10
+"""Default of `max_terms`, and what golden outputs are made with."""
+
+_TAGS = 3 * len(KINDS)
+normalized = lru_cache(maxsize=100_000)(fold)
+
+
+class Scorer:
+    """Sentiment, key terms and language of texts. `tokenise` and `analyse` may run in different threads."""
+
+    def __init__(self, bundle: files.Bundle, session: Session, max_terms: int, min_salience: float, max_tokens: int) -> None:
+        self.info: ModelInfo = bundle.info
+        self.manifest = bundle.manifest
+        self.max_terms = max_terms
+        self.min_salience = min_salience
+        self.max_tokens = max_tokens
+        self.device = session.device
+        self._session = session
+        self._tokeniser = Tokeniser(bundle.lexicon, max_tokens)
+        languages, calibration = bundle.manifest.languages, bundle.manifest.calibration
+        self._language = {code: i for i, code in enumerate(languages)}
+        self._sentiment = [calibration.sentiment[code] for code in languages]
+        self._towards = [calibration.towards[code] for code in languages]
+        self._terms = [calibration.terms[code][kind] for code in languages for kind in KINDS]
+
+    @classmethod
+    def load(
+        cls,
+        bundle: str | Path = "swift",
+        *,
+        device: Device = "auto",
+        threads: int = 1,
+        max_terms: int = MAX_TERMS,
+        min_salience: float | None = None,
+        max_tokens: int | None = None,
+    ) -> "Scorer":
+        """Load and verify a bundle: a packaged name or a folder. `min_salience` and `max_tokens` default to the bundle's.
+
+        Raises Misconfigured for a damaged bundle, a device that is not there, or a limit out of range.
+        """
+        found = files.read(bundle)
+        manifest = found.manifest
+        least = manifest.calibration.min_salience if min_salience is None else min_salience
+        limit = manifest.max_tokens if max_tokens is None else max_tokens
+        if max_terms < 0 or not 0 <= least <= 1 or limit < 1 or threads < 0:
+            raise Misconfigured("max_terms and threads must be 0 or more, min_salience 0 to 1, max_tokens 1 or more")
+        session = Session(found.folder / files.NETWORK, device, threads)
+        verify(cls(found, session, MAX_TERMS, manifest.calibration.min_salience, manifest.max_tokens), found.folder)
+        return cls(found, session, max_terms, least, limit)
+
+    def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
+        """Each text made ready for `analyse`; `count` is the number of tokens that will be scored."""
+        return self._tokeniser(texts)
+
+    def analyse(self, batch: Sequence[Tokens]) -> list[Analysis]:
+        """The analysis of each text, in the order given."""
+        if not batch:
+            return []
+        languages = decide(np.stack([tokens.evidence for tokens in batch]))
+        spoken = [i for i, language in enumerate(languages) if language["supported"] and batch[i].count]
+        analyses = [_unscored(tokens, language) for tokens, language in zip(batch, languages, strict=True)]
+        if not spoken:
+            return analyses
+        texts = [batch[i] for i in spoken]
+        number = np.array([self._language[languages[i]["code"]] for i in spoken])
+        scored = score(texts, self._session.run)
+        moods = sentiments(probabilities(scored.sentiment, number, self._sentiment))
+        terms = self._key_terms(texts, number, scored, moods)
+        for i, mood, found in zip(spoken, moods, terms, strict=True):
+            analyses[i]["sentiment"], analyses[i]["key_terms"] = mood, found
+        return analyses
+
+    def score(self, texts: Iterable[str]) -> list[EnrichedEvent]:
+        """Texts in, enriched events out, in order, without Kafka: the source is `local`, the offset counts texts."""
+        events: list[EnrichedEvent] = []
+        rest = iter(texts)
+        while chunk := list(islice(rest, BATCH)):
+            for text, analysis in zip(chunk, self.analyse(self.tokenise(chunk)), strict=True):
+                events.append(_envelope(text, analysis, self.info, len(events)))
+        return events
+
+    def _key_terms(
+        self, texts: Sequence[Tokens], number: NDArray[np.int64], scored: Scored, moods: Sequence[Sentiment]
+    ) -> list[list[KeyTerm]]:
+        """For each text its key terms: candidates of all channels, those salient enough, the best where they overlap."""
+        first = np.zeros(len(scored.tokens), np.bool_)
+        first[scored.starts] = True
+        found = candidates(scored.tokens[:, :_TAGS].reshape(-1, len(KINDS), 3), first)
+        text = np.searchsorted(scored.starts, found.begin, side="right") - 1
+        sure = np.round(salience(found.evidence, number[text] * len(KINDS) + found.channel, self._terms), DIGITS)
+        kept = np.nonzero(sure >= self.min_salience)[0]
+        kept = kept[np.lexsort((found.begin[kept], -sure[kept]))]
+        towards = self._towards_spans(scored, found.begin[kept], found.end[kept], number[text[kept]])
+        out: list[list[KeyTerm]] = [[] for _ in texts]
+        begins = (found.begin - scored.starts[text])[kept].tolist()
+        ends = (found.end - scored.starts[text])[kept].tolist()
+        columns = (text[kept].tolist(), begins, ends, found.channel[kept].tolist(), sure[kept].tolist(), towards)
+        for where, begin, end, channel, value, feeling in zip(*columns, strict=True):
+            tokens = texts[where]
+            span = int(tokens.begins[begin]), int(tokens.ends[end - 1])
+            mood = feeling if KINDS[channel] == "aspect" else moods[where]
+            _add(out[where], tokens.text, span, channel, value, mood, self.max_terms)
+        return out
+
+    def _towards_spans(
+        self, scored: Scored, begin: NDArray[np.int64], end: NDArray[np.int64], number: NDArray[np.int64]
+    ) -> list[Sentiment]:
+        """The sentiment towards each span: its tokens' logits, averaged."""
+        if not len(begin):
+            return []
+        logits = scored.tokens[:, _TAGS : _TAGS + len(LABELS)]
+        running = np.concatenate([np.zeros((1, len(LABELS))), np.cumsum(logits, axis=0, dtype=np.float64)])
+        mean = ((running[end] - running[begin]) / (end - begin)[:, None]).astype(np.float32)
+        return sentiments(probabilities(mean, number, self._towards))
+
+
+def _unscored(tokens: Tokens, language: Language) -> Analysis:
+    analysis: Analysis = {"language": language, "sentiment": None, "key_terms": [], "truncated": tokens.truncated}
+    if tokens.truncated:
+        analysis["scored_until"] = int(tokens.ends[-1]) if tokens.count else 0
+    return analysis
+
+
+def _add(
+    terms: list[KeyTerm], text: str, span: tuple[int, int], channel: int, value: float, mood: Sentiment, most: int
+) -> None:
+    """Add a term, or a mention of one already there; nothing where it overlaps a better one or is no term to a reader."""
+    begin, end = span
+    if any(a < end and begin < b for term in terms for a, b in term.get("mentions", [(term["begin"], term["end"])])):
+        return
+    said = text[begin:end]
+    if splits_grapheme(text, begin) or splits_grapheme(text, end) or not any(map(str.isalnum, said)):
+        return
+    norm = normalized(said)
+    for term in terms:
+        if term["normalized"] == norm:
+            term["mentions"] = sorted([*term.get("mentions", [(term["begin"], term["end"])]), span])
+            return
+    if len(terms) < most:
+        terms.append(
+            {
+                "text": said,
+                "normalized": norm,
+                "kind": KINDS[channel],
+                "salience": value,
+                "begin": begin,
+                "end": end,
+                "sentiment": mood,
+            }
+        )
+
+
+def _envelope(text: str, analysis: Analysis, model: ModelInfo, offset: int) -> EnrichedEvent:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    event: dict[str, Any] = {"id": f"local-0-{offset}", "text": text, **analysis, "model": model}
+    event["source"] = {"topic": "local", "partition": 0, "offset": offset, "timestamp": None}
+    event["processed_at"] = now
+    return cast(EnrichedEvent, event)

@@ -1,0 +1,40 @@
+"""An onnxruntime session on the device that was asked for, and nowhere else."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from textstream.errors import Misconfigured
+
+Device = Literal["auto", "cpu", "cuda"]
+_CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+
+
+class Session:
+    """One loaded graph: ids (batch, tokens, features) → sentiment (batch, 3), tokens (batch, tokens, outputs)."""
+
+    def __init__(self, path: Path, device: Device = "auto", threads: int = 1) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4  # a missing CUDA library is reported below, in one line
+        wanted = [_CPU] if device == "cpu" else [_CUDA, _CPU]
+        offered = set(ort.get_available_providers())
+        try:
+            self._session = ort.InferenceSession(str(path), options, providers=[p for p in wanted if p in offered])
+        except Exception as error:  # onnxruntime's own exceptions share no base but Exception
+            raise Misconfigured(f"onnxruntime cannot load {path}: {str(error).splitlines()[0]}") from None
+        self.device: Literal["cpu", "cuda"] = "cuda" if _CUDA in self._session.get_providers() else "cpu"
+        if device == "cuda" and self.device != "cuda":  # onnxruntime falls back to the CPU without a word
+            raise Misconfigured(
+                "device = cuda, but onnxruntime found no usable CUDA: pip install 'textstream[gpu]' on a machine with an "
+                "NVIDIA driver, or set model.device to auto or cpu"
+            )
+
+    def run(self, ids: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """One pass over a padded batch."""
+        sentiment, tokens = self._session.run(None, {"ids": ids})
+        return sentiment, tokens

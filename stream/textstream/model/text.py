@@ -1,0 +1,102 @@
+"""Text preparation: a text is cut into tokens, a token's surface is folded to the form the model knows.
+
+Training, export and service all call these functions, and nothing else prepares text; `TEXT_VERSION` stands in every
+bundle's manifest. Tokens cover the text without a gap: each begins with the white space before it, so offsets are a
+running sum of lengths and the text itself is never changed.
+"""
+
+import re
+import unicodedata
+from functools import cache
+from pathlib import Path
+from zlib import crc32
+
+TEXT_VERSION = 1
+"""Changes with anything that changes a token, a folded form or a hash."""
+
+MAX_TOKEN_CHARS = 40
+"""A longer word is cut into pieces: no token costs more than this, whatever the input."""
+
+HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u3007\U00020000-\U0003134f"
+_EMOJI = "\U0001f000-\U0001f1e5\U0001f200-\U0001f3fa\U0001f400-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u2300-\u23ff\u2190-\u21ff"
+_EMOJI_TAIL = "(?:[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\u20e3]|[\U000e0020-\U000e007f]{1,20})"
+_LATIN = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
+_APOSTROPHE = "['\u2019`\u00b4]"
+_RUNS = "".join(rf"|{re.escape(mark)}{{1,{MAX_TOKEN_CHARS}}}" for mark in "!?.,~-=*_…。！？，～、")
+
+# Order matters: the first alternative that matches wins. No capturing group, so that findall gives whole tokens.
+PIECE = re.compile(
+    rf"""\s*+(?:
+      (?:https?://|www\.)[^\s{HAN}，。]{{1,500}}
+    | @(?:[\w-]{{1,30}}(?=[\s:：,，/]|$)|[A-Za-z0-9_]{{1,30}})
+    | [0-9#*]\ufe0f?\u20e3
+    | [A-Za-z][{_LATIN}0-9\u0300-\u036f]{{0,{MAX_TOKEN_CHARS}}}     # don't and the tokenised "do n't" are one token:
+      (?:\s?(?:n\s?)?{_APOSTROPHE}\s?t(?![A-Za-z]))?
+    | [{HAN}][\ufe00-\ufe0f\U000e0100-\U000e01ef]?
+    | [{_LATIN}][{_LATIN}0-9\u0300-\u036f]{{0,{MAX_TOKEN_CHARS}}}
+    | \d{{1,20}}(?:[.,:/-]\d{{1,20}}){{0,5}}
+    | {_APOSTROPHE}(?:s|re|ve|ll|d|m)(?![A-Za-z])
+    | \[[^\W\d_]{{1,8}}\]                                           # a Weibo emoticon: [哈哈]
+    | [:;=][-o'^]?(?:[)(\]\[|\\/3*@]+|[dDpPoO](?!\w))|<3|\^_{{0,3}}\^
+    | [\U0001f1e6-\U0001f1ff]{{2}}
+    | [{_EMOJI}]{_EMOJI_TAIL}{{0,3}}(?:\u200d[{_EMOJI}]{_EMOJI_TAIL}{{0,3}}){{0,6}}
+    {_RUNS}
+    | [^\W\d_{HAN}]{{1,{MAX_TOKEN_CHARS}}}                          # a run in any other script
+    | \S
+    ) | \s+""",
+    re.VERBOSE,
+)
+cut = PIECE.findall
+"""`cut(text)`: the tokens' surfaces, each with the white space before it; joined they are the text."""
+
+URL, MENTION = "<url>", "<user>"
+_SPACES = re.compile(r"\s+")
+_STRETCHED = re.compile(r"(.)\1{2,}", re.DOTALL)
+_NUMBER = re.compile(r"\d[\d.,:/-]*")
+_QUOTES = str.maketrans({"’": "'", "`": "'", "´": "'", "“": '"', "”": '"', "…": "."})
+_RENAMED = {"''": '"', "-lrb-": "(", "-rrb-": ")", "<lf>": ".", "http": URL, "<user": MENTION}
+
+
+@cache
+def simplified() -> dict[int, str]:
+    """The table that folds traditional characters to simplified ones, for `str.translate`."""
+    lines = Path(__file__).with_name("traditional.txt").read_text(encoding="utf-8").splitlines()
+    return {ord(line[0]): line[1] for line in lines if not line.startswith("#")}
+
+
+def fold(term: str) -> str:
+    """Case, width and traditional characters folded, one space between words, no leading #: when two terms are one."""
+    folded = unicodedata.normalize("NFKC", term).casefold().translate(simplified())
+    folded = unicodedata.normalize("NFKC", _SPACES.sub(" ", folded).strip())
+    return folded.lstrip("#").lstrip() or folded
+
+
+def normal(surface: str) -> str:
+    """The form of a token that the vocabulary and the hashes know; empty for white space."""
+    token = surface.strip()
+    if token[:4] in ("http", "www.") and len(token) > 4:
+        return URL
+    if token[:1] == "@" and len(token) > 1:
+        return MENTION
+    folded = _SPACES.sub("", unicodedata.normalize("NFKC", token).casefold()).translate(simplified()).translate(_QUOTES)
+    if _NUMBER.fullmatch(folded):
+        return "0" * min(4, sum(c.isdigit() for c in folded))
+    folded = _STRETCHED.sub(r"\1\1\1" if not folded[:1].isalnum() else r"\1\1", folded)
+    return _RENAMED.get(folded, folded)
+
+
+def shape(surface: str) -> int:
+    """0 no case, 1 lower, 2 Title, 3 UPPER, 4 mIxed: what case tells that the folded form does not."""
+    token = surface.strip()
+    if token.islower():
+        return 1
+    if token.isupper():
+        return 2 if len(token) == 1 else 3
+    if token.istitle():
+        return 2
+    return 4 if token.lower() != token else 0
+
+
+def hashed(text: str) -> int:
+    """A hash of `text`, 32 bits, that is the same on every machine and in every process."""
+    return crc32(text.encode("utf-8", "surrogatepass"))
