@@ -84,7 +84,7 @@ def _flow_and_mood(view: View, width: int, colour: bool) -> Table:
     """Three lines: rate, latency and count at the left, the sentiment mix at the right."""
     left, right = width // 2, width - width // 2
     rate = f"{view.rate:.1f}/s "
-    tombstones = f", {view.tombstones} tombstones" if view.tombstones else ""
+    tombstones = f", {_number(view.tombstones, 'tombstone')}" if view.tombstones else ""
     facts = (
         _fact("rate", Text(rate + _sparkline(view.history, left - NAME_WIDTH - len(rate) - 4))),
         _fact("latency", _latency(view) if view.latency else Text("no message yet")),
@@ -223,7 +223,11 @@ def _languages(view: View) -> str:
 
 
 def _outcomes(view: View) -> str:
-    return f"{view.enriched} enriched, {view.tombstones} tombstones, {view.dead} dead letters"
+    return f"{view.enriched} enriched, {_number(view.tombstones, 'tombstone')}, {_number(view.dead, 'dead letter')}"
+
+
+def _number(count: int, name: str) -> str:
+    return f"{count} {name}" if count == 1 else f"{count} {name}s"
 
 
 def _counts(counts: Sequence[tuple[str, int]]) -> str:

@@ -1,0 +1,242 @@
+"""The demo's loop: send what is due, read what has come, show it. Beside it runs only the worker, as in production.
+
+The reader is an ordinary consumer, like that of any team downstream. Each message carries its number in a header, which the
+worker passes through, so every outcome is told by its message, and the demo can say that none is missing.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Self, cast
+
+import orjson
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+
+from textstream.demo.screen import Screen
+from textstream.demo.stream import Stream
+from textstream.errors import Fatal
+from textstream.event import EnrichedEvent
+from textstream.kafka.client import opened, properties
+from textstream.kafka.embedded import PARTITIONS, EmbeddedBroker
+from textstream.model.scorer import Scorer
+from textstream.observe.health import Health
+from textstream.observe.metrics import Metrics
+from textstream.observe.view import DeadLetter, View, ViewModel
+from textstream.settings import Kafka, Settings, load_settings
+from textstream.worker import Worker
+
+TOPIC = "reviews"
+ENRICHED, DEAD = f"{TOPIC}.enriched", f"{TOPIC}.dead"
+NUMBER = "demo.number"
+
+MAX_IN_FLIGHT = 2_000
+MAX_IN_FLIGHT_BYTES = 2 * 2**20
+"""Messages without an outcome yet. The embedded broker forgets beyond 5 MB a partition, so the sender waits instead."""
+MAX_READ = 500
+"""Records taken in one turn, so that sending and drawing keep their pace."""
+READ_WAIT_S = 0.01
+FETCH_WAIT_MS = 20
+"""The embedded broker, unlike Kafka, answers a fetch only when its wait is over, even when a record has come meanwhile."""
+FRAME_S = 0.25
+JOIN_TIMEOUT_S = 30.0
+"""For the worker to get its partitions; the embedded broker lets every new group wait 3 s."""
+FINISH_TIMEOUT_S = 15.0
+"""For the last outcomes, and again for the worker to leave."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What happened: `sent` messages, of which `unaccounted` have no outcome, in `seconds` of sending."""
+
+    view: View
+    sent: int
+    unaccounted: int
+    seconds: float
+
+
+@contextmanager
+def staged(stream: Stream, screen: Screen) -> Iterator["Stage"]:
+    """Broker, topics, model, worker and reader, ready to play; taken down in the opposite order."""
+    empty = ViewModel(0).at(0)
+    screen.show(empty, "starting the embedded broker")
+    with EmbeddedBroker() as broker:
+        broker.create_topics(TOPIC, ENRICHED, DEAD)
+        settings = _settings(stream, broker.bootstrap_servers)
+        screen.show(empty, "loading the model")
+        scorer = Scorer.load(settings.model.bundle)
+        with WorkerThread(settings, scorer) as worker, Reader(settings.kafka) as reader:
+            yield Stage(stream, settings, worker, reader, screen)
+
+
+def _settings(stream: Stream, bootstrap_servers: str) -> Settings:
+    """Defaults, whatever the reader's environment and folder hold: the demo is the same everywhere."""
+    flags = {
+        "input.topics": [TOPIC],
+        "input.format": stream.format,
+        "kafka.bootstrap_servers": bootstrap_servers,
+        "kafka.consumer": {"fetch.wait.max.ms": FETCH_WAIT_MS},
+    }
+    return load_settings(environ={}, flags=flags)
+
+
+class Stage:
+    """Plays the stream once."""
+
+    def __init__(self, stream: Stream, settings: Settings, worker: "WorkerThread", reader: "Reader", screen: Screen) -> None:
+        self._stream = stream
+        self._servers = settings.kafka.bootstrap_servers
+        self._sender = Sender(stream, settings.kafka)
+        self._worker = worker
+        self._reader = reader
+        self._screen = screen
+        self._model = ViewModel(time.time())
+        self._frame_due = 0.0
+
+    def play(self, stop: threading.Event) -> Played:
+        """Join, replay, finish. Raises what stopped the worker."""
+        self._join(stop)
+        seconds = self._replay(stop)
+        self._finish()
+        return Played(self._model.at(time.time()), self._sender.sent, self._sender.in_flight, seconds)
+
+    def _join(self, stop: threading.Event) -> None:
+        """Send nothing before the worker reads: a backlog would look like latency."""
+        deadline = time.monotonic() + JOIN_TIMEOUT_S
+        while not self._worker.reads() and not stop.is_set():
+            if time.monotonic() > deadline:
+                raise Fatal(f"the worker got no partitions within {JOIN_TIMEOUT_S:.0f} s: start the demo again")
+            self._turn(f"broker at {self._servers}, the worker joins its consumer group (3 s)")
+
+    def _replay(self, stop: threading.Event) -> float:
+        self._model = ViewModel(time.time())
+        started, elapsed_s = time.monotonic(), 0.0
+        while elapsed_s < self._stream.seconds and not stop.is_set():
+            self._sender.send_due(elapsed_s)
+            self._turn(f"replaying {self._stream.name}", f"{elapsed_s:.0f} of {self._stream.seconds:g} s")
+            elapsed_s = time.monotonic() - started
+        return elapsed_s
+
+    def _finish(self) -> None:
+        deadline = time.monotonic() + FINISH_TIMEOUT_S
+        while self._sender.in_flight and time.monotonic() < deadline:
+            self._turn("waiting for the last outcomes")
+
+    def _turn(self, phase: str, detail: str = "") -> None:
+        self._worker.check()
+        for message in self._reader.read():
+            self._take(message)
+        if (now := time.monotonic()) >= self._frame_due:
+            self._frame_due = now + FRAME_S
+            self._screen.show(self._model.at(time.time()), phase, detail)
+
+    def _take(self, message: Message) -> None:
+        """Fold one outcome in; a repeated one (delivery is at least once) is known by its number."""
+        headers = dict(cast("list[tuple[str, bytes]]", message.headers()))
+        if NUMBER in headers and not self._sender.settle(headers[NUMBER]):
+            return  # without a number it is somebody else's: the broker's address is on the screen
+        value, now = message.value(), time.time()
+        if message.topic() == DEAD:
+            why = headers["__connect.errors.exception.message"].decode()
+            self._model.add_dead(DeadLetter(headers["textstream.reason"].decode(), why), now)
+        elif value is None:
+            self._model.add_tombstone(now)
+        else:
+            self._model.add_enriched(cast(EnrichedEvent, orjson.loads(value)), now)
+
+
+class Sender:
+    """Sends the stream's messages in a loop, and knows which have no outcome yet."""
+
+    def __init__(self, stream: Stream, kafka: Kafka) -> None:
+        self._stream = stream
+        self._producer = opened(Producer, properties(kafka, {"linger.ms": 1}, {}))
+        self._awaited: dict[bytes, int] = {}  # number, as in the header → size
+        self._awaited_bytes = 0
+        self.sent = 0
+
+    @property
+    def in_flight(self) -> int:
+        """How many messages have no outcome yet."""
+        return len(self._awaited)
+
+    def send_due(self, elapsed_s: float) -> None:
+        """Send what `rate` asks for by now, as far as the limits in flight allow."""
+        due = int(elapsed_s * self._stream.rate) + 1
+        while self.sent < due and self.in_flight < MAX_IN_FLIGHT and self._awaited_bytes < MAX_IN_FLIGHT_BYTES:
+            self._send(self._stream.messages[self.sent % len(self._stream.messages)])
+        self._producer.poll(0)
+
+    def settle(self, number: bytes) -> bool:
+        """This message has its outcome; False where it had one already."""
+        size = self._awaited.pop(number, None)
+        self._awaited_bytes -= size or 0
+        return size is not None
+
+    def _send(self, value: bytes) -> None:
+        number = str(self.sent).encode()
+        self._producer.produce(TOPIC, value, key=number, headers=[(NUMBER, number)])
+        self._awaited[number] = len(value)
+        self._awaited_bytes += len(value)
+        self.sent += 1
+
+
+class Reader:
+    """A consumer of the enriched events and the dead letters."""
+
+    def __init__(self, kafka: Kafka) -> None:
+        own = {"group.id": "demo-reader", "enable.auto.commit": False}
+        self._consumer = opened(Consumer, properties(kafka, own, kafka.consumer))
+
+    def __enter__(self) -> Self:
+        # Assigned rather than subscribed: a lone reader needs no group, and a new group would wait 3 s.
+        self._consumer.assign(
+            [TopicPartition(topic, partition, 0) for topic in (ENRICHED, DEAD) for partition in range(PARTITIONS)]
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def read(self) -> list[Message]:
+        """What has come, at most `MAX_READ`; waits up to `READ_WAIT_S` for the first."""
+        messages = self._consumer.consume(MAX_READ, 0) or self._consumer.consume(1, READ_WAIT_S)
+        for message in messages:
+            if (error := message.error()) is not None:
+                raise Fatal(f"the demo's reader failed: {error.str()}")
+        return messages
+
+
+class WorkerThread:
+    """The real worker, in a thread of this process."""
+
+    def __init__(self, settings: Settings, scorer: Scorer) -> None:
+        self._metrics = Metrics()
+        health = Health(stall_after_s=settings.observe.stall_after_s, clock=time.monotonic)
+        self._worker = Worker(settings, scorer, self._metrics, health)
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._worker.stop()
+        self._thread.join(FINISH_TIMEOUT_S)
+
+    def reads(self) -> bool:
+        """Whether the worker has its partitions."""
+        return (self._metrics.registry.get_sample_value("textstream_assigned_partitions") or 0) > 0
+
+    def check(self) -> None:
+        """Raise what stopped the worker."""
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            self._worker.run()
+        except BaseException as error:  # handed to the demo's loop, which ends with it
+            self._error = error
