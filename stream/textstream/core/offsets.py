@@ -78,7 +78,7 @@ class Ledger:
     def epoch_of(self, partition: TopicPartition) -> int | None:
         """The epoch in which a partition became ours, or None where it is not."""
         owned = self._partitions.get(partition)
-        return owned.epoch if owned else None
+        return owned.epoch if owned is not None else None
 
     def is_current(self, position: Position) -> bool:
         """Whether the record was read in the present assignment of its partition."""
@@ -103,7 +103,7 @@ class Ledger:
     def next_offset(self, partition: TopicPartition) -> int | None:
         """What may be committed on this partition now; None while that is unknown."""
         owned = self._partitions.get(partition)
-        return owned.next_offset if owned else None
+        return owned.next_offset if owned is not None else None
 
     def take_commits(self, partitions: Iterable[TopicPartition] | None = None) -> dict[TopicPartition, int]:
         """The offsets that moved since they were last taken, to be committed now."""
