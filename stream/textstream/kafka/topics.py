@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package's own way to import them
     AdminClient,
+    ClusterMetadata,
     ConfigResource,
     NewTopic,
     ResourceType,
@@ -62,12 +63,14 @@ class TopicAdmin:
 
     def partitions(self) -> dict[str, int]:
         """The number of partitions of every topic. Raises `Transient` when no broker answers."""
+        return {name: len(topic.partitions) for name, topic in self._metadata().topics.items()}
+
+    def _metadata(self) -> ClusterMetadata:
         try:
-            metadata = self._admin.list_topics(timeout=REQUEST_TIMEOUT_S)
+            return self._admin.list_topics(timeout=REQUEST_TIMEOUT_S)
         except KafkaException as error:
             hint = f"no broker answers at {self._servers} (kafka.bootstrap_servers)"
             raise classified(error.args[0], hint) from None
-        return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
 
     def inspect(self, topics: tuple[Topics, ...]) -> Pipeline:
         """These topics as the brokers know them. Raises `Misconfigured` where one is missing."""
@@ -81,6 +84,9 @@ class TopicAdmin:
 
     def limits(self, names: Iterable[str]) -> dict[str, TopicLimits]:
         """What each topic takes; Kafka's defaults where we may not ask (ACL DescribeConfigs) or the broker cannot say."""
+        metadata = self._metadata()
+        if metadata.controller_id not in metadata.brokers:  # the embedded broker has none: a request would only time out
+            return {name: TopicLimits() for name in names}
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
         limits: dict[str, TopicLimits] = {}
         futures = self._admin.describe_configs(resources, request_timeout=REQUEST_TIMEOUT_S)
