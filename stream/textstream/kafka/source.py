@@ -1,6 +1,7 @@
 """Reading: one consumer-group member. Messages become records; rebalances are handed to the worker."""
 
 from collections.abc import Mapping, Sequence
+from operator import methodcaller
 from typing import Protocol, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -24,6 +25,11 @@ OURS = {
     # Prefetched values of all partitions together, in KiB: bounds memory, still seconds of work.
     "queued.max.messages.kbytes": 32_768,
 }
+
+# To be called once only: after it has raised, a second call has crashed the interpreter (confluent-kafka 2.16). Where the
+# last header's key is not UTF-8 the client returns a list and leaves an exception set beside it, which the interpreter's
+# fast path for methods raises at some later call; `methodcaller` has it raised here, as a SystemError.
+_headers = methodcaller("headers")
 
 
 class Assignment(Protocol):
@@ -138,10 +144,12 @@ def _record(message: Message, position: Position) -> Record:
     headers: tuple[Header, ...] = ()
     fault = None
     try:
-        # Once only: after it has raised, a second call has crashed the interpreter (confluent-kafka 2.16).
-        headers = tuple(cast("list[Header]", message.headers() or []))
-    except UnicodeDecodeError as error:
-        fault = Poison("bad_headers", "decode", f"a header's key is not UTF-8: {error}")
+        headers = tuple(cast("list[Header]", _headers(message) or []))
+    except (UnicodeDecodeError, SystemError) as error:
+        reason = error if isinstance(error, UnicodeDecodeError) else error.__cause__
+        if not isinstance(reason, UnicodeDecodeError):
+            raise
+        fault = Poison("bad_headers", "decode", f"a header's key is not UTF-8: {reason}")
     _, timestamp_ms = message.timestamp()
     return Record(position, message.value(), message.key(), headers, timestamp_ms, fault)
 
