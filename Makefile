@@ -11,7 +11,7 @@ INSTALL := $(BIN)/uv pip install --python $(BIN)/python --no-build-isolation
 
 # make demo INPUT=my.jsonl replays your own file; DEMO takes any other flag of `textstream demo`.
 demo: $(VENV)/.service
-	@$(BIN)/textstream demo $(if $(INPUT),--input "$(INPUT)") $(DEMO)
+	@$(BIN)/textstream demo $(if $(INPUT),"$(INPUT)") $(DEMO)
 
 # make test TESTS="tests/unit -k codec" runs some of them.
 test: $(VENV)/.dev

@@ -25,6 +25,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -195,7 +196,7 @@ class RealKafka(abc.ABC):
         """The group's committed offset for each partition of the topic that has one."""
         asked = [TopicPartition(topic, partition) for partition in self.partitions(topic)]
         request = ConsumerGroupTopicPartitions(group, asked)
-        answer = self.admin.list_consumer_group_offsets([request])[group].result(timeout=30)
+        answer = _patiently(lambda: self.admin.list_consumer_group_offsets([request])[group])
         return {position.partition: position.offset for position in answer.topic_partitions if position.offset >= 0}
 
     def is_committed(self, group: str, topic: str) -> bool:
@@ -205,9 +206,8 @@ class RealKafka(abc.ABC):
 
     def assigned_partitions(self, group: str) -> dict[str, int]:
         """How many partitions each member of the group holds."""
-        found = self.admin.describe_consumer_groups([group], request_timeout=30)[group]
         try:
-            members = found.result(timeout=30).members
+            members = _patiently(lambda: self.admin.describe_consumer_groups([group], request_timeout=30)[group]).members
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return {}
@@ -419,6 +419,20 @@ def _broker_settings(port: int, controller_port: int, listen_on: str = "127.0.0.
         "log.cleaner.backoff.ms": "200",
         "log.cleaner.dedupe.buffer.size": str(8 << 20),
     }
+
+
+def _patiently(ask: Callable[[], "Future[Any]"]) -> Any:
+    """Ask a group's coordinator, again while a broker that has just started loads its groups."""
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while True:
+        try:
+            return ask().result(timeout=30)
+        except KafkaException as error:
+            if not error.args[0].retriable() and error.args[0].code() != KafkaError.COORDINATOR_LOAD_IN_PROGRESS:
+                raise
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
 
 
 def _produce(producer: Producer, topic: str, record: Outgoing, delivered: Callable[..., None]) -> None:

@@ -120,7 +120,7 @@ def _text_at(value: bytes | None, pointer: str) -> str | None:
         document = json.loads(value or b"")
         for part in pointer.split("/")[1:]:
             document = document[part]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return document if isinstance(document, str) else None
 

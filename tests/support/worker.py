@@ -87,9 +87,13 @@ class Worker:
         """What it printed so far."""
         return self.log_file.read_text(errors="replace")
 
+    def send(self, how: signal.Signals) -> None:
+        """Send a signal and go on."""
+        self._process.send_signal(how)
+
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to stop and return its exit status."""
-        self._process.send_signal(how)
+        self.send(how)
         return self.wait()
 
     def kill(self) -> None:
