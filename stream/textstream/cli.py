@@ -4,7 +4,7 @@ Exit statuses: 0 done · 2 wrong usage · 65 some lines could not be scored · 7
 """
 
 import argparse
-import contextlib
+import io
 import os
 import signal
 import sys
@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import BinaryIO
 
 import orjson
 from rich.console import Console
@@ -211,17 +210,12 @@ def _score(arguments: argparse.Namespace) -> int:
     return EX_DATAERR if failed else 0
 
 
-@contextlib.contextmanager
-def _opened(name: str) -> Iterator[BinaryIO]:
-    if name == "-":
-        yield sys.stdin.buffer
-        return
+def _opened(name: str) -> io.BufferedReader:
+    """The file, or standard input without its text layer."""
     try:
-        file = open(name, "rb")  # noqa: SIM115 (closed below; only opening it may be the user's mistake)
+        return open(0 if name == "-" else name, "rb", closefd=name != "-")
     except OSError as error:
         raise Misconfigured(f"{name} cannot be read: {error.strerror}") from None
-    with file:
-        yield file
 
 
 def _chain(first: list[Line], rest: Iterable[list[Line]]) -> Iterator[list[Line]]:

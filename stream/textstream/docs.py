@@ -27,7 +27,8 @@ def commented_toml() -> str:
         if setting.section != section:
             section = setting.section
             lines += [f"# {_section_title(section)}", f"[{section}]"]
-        lines += [f"# {setting.field.description}", f"# {setting.name} = {_toml(setting)}", ""]
+        default = "…" if setting.field.default is None else _toml(setting)
+        lines += [f"# {setting.field.description}", f"# {setting.name} = {default}", ""]
     return "\n".join(lines)
 
 

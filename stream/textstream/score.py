@@ -5,7 +5,7 @@ One line in is one line out, in order: an event, or an error object where the li
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Literal
+from typing import Literal, Protocol
 
 import orjson
 
@@ -23,6 +23,14 @@ Format = Literal["json", "text"]
 UNLIMITED = Route(TopicLimits(2**62), TopicLimits(2**62))
 
 
+class Readable(Protocol):
+    """A binary stream: standard input's buffer, or a file."""
+
+    def read1(self, size: int = ..., /) -> bytes:
+        """What is there now, at most `size` bytes; waits for the first."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line without its end; `fault` where it was too long to keep."""
@@ -31,23 +39,29 @@ class Line:
     fault: Poison | None = None
 
 
-def lines(stream: BinaryIO) -> Iterator[list[Line]]:
+def lines(stream: Readable) -> Iterator[list[Line]]:
     """What can be read at once, as complete lines: so a slow pipe is answered line by line, a file in batches."""
-    held = b""
-    too_long = False
-    while chunk := _read(stream):
-        *complete, held = (held + chunk).split(b"\n")
-        if complete and too_long:
-            del complete[0]  # the end of the line that was too long
-            too_long = False
-            yield [Line(b"", _too_long())]
-        if len(held) > MAX_LINE_BYTES:
-            held, too_long = b"", True
-        yield [Line(value.removesuffix(b"\r")) for value in complete]
-    if too_long:
-        yield [Line(b"", _too_long())]
-    elif held:
-        yield [Line(held.removesuffix(b"\r"))]
+    held: list[bytes] = []  # pieces of a line whose end has not been read
+    held_bytes = 0
+    while chunk := stream.read1(READ_BYTES):
+        *complete, rest = chunk.split(b"\n")
+        if complete:
+            first = _line([*held, complete[0]], held_bytes + len(complete[0]))
+            yield [first, *(_line([value], len(value)) for value in complete[1:])]
+            held, held_bytes = [], 0
+        held_bytes += len(rest)
+        if held_bytes <= MAX_LINE_BYTES:
+            held.append(rest)
+        else:
+            held.clear()
+    if held_bytes:
+        yield [_line(held, held_bytes)]
+
+
+def _line(pieces: list[bytes], size: int) -> Line:
+    if size > MAX_LINE_BYTES:
+        return Line(b"", Poison("too_large", "read", f"the line is longer than {MAX_LINE_BYTES} bytes: split it"))
+    return Line(b"".join(pieces).removesuffix(b"\r"))
 
 
 def score_lines(batches: Iterable[list[Line]], scorer: Scorer, codec: Codec, topic: str, now_ms: int) -> Iterator[Outcome]:
@@ -79,13 +93,3 @@ def printed(outcome: Outcome) -> bytes:
     position = outcome.record.position
     error = {"reason": outcome.reason, "message": message.decode(), "topic": position.topic, "line": position.offset + 1}
     return orjson.dumps({"error": error})
-
-
-def _read(stream: BinaryIO) -> bytes:
-    read_available = getattr(stream, "read1", stream.read)
-    chunk: bytes = read_available(READ_BYTES)
-    return chunk
-
-
-def _too_long() -> Poison:
-    return Poison("too_large", "read", f"the line is longer than {MAX_LINE_BYTES} bytes: split it")

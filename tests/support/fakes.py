@@ -1,0 +1,53 @@
+"""A scorer that needs no model: small, typed, and honest about what it was given."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textstream.event import Analysis, ModelInfo
+
+
+@dataclass(frozen=True, slots=True)
+class FakeTokens:
+    """A text and its length in words."""
+
+    text: str
+    count: int
+
+
+class FakeScorer:
+    """Gives every text the same analysis. Texts named in `fails_on` raise; while `gate` is closed, scoring waits."""
+
+    info = ModelInfo(name="fake", version="1.0.0", digest="sha256:" + "0" * 64)
+
+    def __init__(self, *, fails_on: Sequence[str] = ()) -> None:
+        self.fails_on = set(fails_on)
+        self.passes: list[int] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def tokenise(self, texts: Sequence[str]) -> list[FakeTokens]:
+        """One token for each word, at least one."""
+        return [FakeTokens(text, max(1, len(text.split()))) for text in texts]
+
+    def analyse(self, batch: Sequence[FakeTokens]) -> list[Analysis]:
+        """The same neutral analysis for each text."""
+        self.gate.wait()
+        self.passes.append(len(batch))
+        if failing := self.fails_on.intersection(tokens.text for tokens in batch):
+            raise RuntimeError(f"cannot score {failing}")
+        return [analysis() for _ in batch]
+
+
+def analysis() -> Analysis:
+    """A neutral analysis without key terms."""
+    return {
+        "language": {"code": "en", "probability": 1.0, "supported": True},
+        "sentiment": {
+            "label": "neutral",
+            "score": 0.0,
+            "probabilities": {"negative": 0.25, "neutral": 0.5, "positive": 0.25},
+        },
+        "key_terms": [],
+        "truncated": False,
+    }

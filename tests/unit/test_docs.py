@@ -1,0 +1,37 @@
+"""The generated pages."""
+
+import json
+
+import jsonschema
+import pytest
+
+from textstream.docs import PAGES, REPOSITORY, declared_metrics
+from textstream.event import json_schema
+from textstream.settings import declared
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_each_page_is_up_to_date(path: str) -> None:
+    """A page that is committed is what its declarations generate now."""
+    assert (REPOSITORY / path).read_text(encoding="utf-8") == PAGES[path](), f"{path} is stale: run `make docs`"
+
+
+def test_the_pages_name_everything() -> None:
+    """Every setting and every metric stands in its page."""
+    settings = (REPOSITORY / "deploy/SETTINGS.md").read_text()
+    for setting in declared():
+        assert f"`--{setting.path}`" in settings
+        assert setting.field.description
+    metrics = (REPOSITORY / "deploy/METRICS.md").read_text()
+    assert len(declared_metrics()) > 15
+    for metric, _ in declared_metrics():
+        assert metric.documentation in metrics
+
+
+def test_the_schema_is_a_schema() -> None:
+    """The published schema is valid JSON Schema 2020-12 and refuses an event without its parts."""
+    schema = json.loads((REPOSITORY / "stream/textstream/enriched_event.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema == json_schema()
+    with pytest.raises(jsonschema.ValidationError, match="required"):
+        jsonschema.validate({"id": "a"}, schema)

@@ -1,0 +1,104 @@
+"""Liveness and readiness, judged by a clock in the test's hand, and served over HTTP."""
+
+import urllib.error
+import urllib.request
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from textstream.errors import Misconfigured
+from textstream.observe.health import Health
+from textstream.observe.http import HttpServer
+from textstream.observe.metrics import Metrics
+
+
+class ManualClock:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return self.now
+
+
+def test_a_message_that_waits_too_long_for_the_model_is_not_alive() -> None:
+    """A blocked scorer fails liveness; an idle worker never does."""
+    clock = ManualClock()
+    health = Health(stall_after_s=10, clock=clock)
+    health.turned(None)
+    for _ in range(100):
+        clock.now += 9
+        health.turned(None)
+        assert health.live() == (True, "ok")
+    waiting_since = clock.now
+    clock.now += 10
+    health.turned(waiting_since)
+    assert health.live()[0]
+    clock.now += 1
+    health.turned(waiting_since)
+    assert health.live() == (False, "a message has waited for the model for 11 s")
+
+
+def test_a_polling_thread_that_stops_turning_is_not_alive() -> None:
+    """A loop that hangs fails liveness."""
+    clock = ManualClock()
+    health = Health(stall_after_s=10, clock=clock)
+    health.turned(None)
+    clock.now += 11
+    assert health.live() == (False, "the polling thread has not turned for 11 s")
+
+
+def test_starting_is_alive_but_not_ready() -> None:
+    """However long a start takes, it is alive; ready begins with the first turn and ends with the stop."""
+    clock = ManualClock()
+    health = Health(stall_after_s=10, clock=clock)
+    clock.now += 1_000
+    assert health.live() == (True, "starting")
+    assert not health.ready()[0]
+    health.turned(None)
+    assert health.ready() == (True, "ok")
+    health.stopping()
+    assert not health.ready()[0]
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    """Status and body."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def test_the_endpoints_answer() -> None:
+    """/livez and /readyz follow the health, /metrics shows the registry, anything else is 404 with a hint."""
+    clock = ManualClock()
+    health = Health(stall_after_s=10, clock=clock)
+    metrics = Metrics()
+    metrics.pauses.inc()
+    server = HttpServer("127.0.0.1", 0, metrics.registry, health)
+    try:
+        assert get(server.port, "/livez") == (200, "starting\n")
+        assert get(server.port, "/readyz")[0] == 503
+        health.turned(None)
+        assert get(server.port, "/readyz") == (200, "ok\n")
+        clock.now += 11
+        assert get(server.port, "/livez")[0] == 503
+        assert "textstream_pauses_total 1.0" in get(server.port, "/metrics")[1]
+        assert get(server.port, "/nothing") == (404, "try /metrics, /livez or /readyz\n")
+        with pytest.raises(Misconfigured, match=r"observe\.http_port"):
+            HttpServer("127.0.0.1", server.port, CollectorRegistry(), health)
+    finally:
+        server.close()
+
+
+def test_lag_is_absent_while_unknown() -> None:
+    """A partition's lag is shown while it is known, and absent, not 0 or -1, when it no longer is."""
+    metrics = Metrics()
+    metrics.show_lag({("t", 0): 5, ("t", 1): 0})
+    assert metrics.registry.get_sample_value("textstream_lag_messages", {"topic": "t", "partition": "0"}) == 5
+    metrics.show_lag({("t", 1): 2})
+    assert metrics.registry.get_sample_value("textstream_lag_messages", {"topic": "t", "partition": "0"}) is None
+    assert metrics.registry.get_sample_value("textstream_lag_messages", {"topic": "t", "partition": "1"}) == 2

@@ -1,0 +1,81 @@
+"""Which offsets may be committed."""
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from textstream.core.offsets import Ledger, PartitionOffsets
+from textstream.core.record import Position
+
+offsets_with_gaps = st.lists(st.integers(0, 10_000), min_size=1, max_size=60, unique=True).map(sorted)
+
+
+@given(offsets_with_gaps, st.randoms(use_true_random=False))
+def test_never_past_an_unsettled_record(offsets: list[int], random) -> None:
+    """Whatever the gaps and the order of acknowledgements, what may be committed is one past the settled prefix."""
+    partition = PartitionOffsets(epoch=1)
+    for offset in offsets:
+        partition.deliver(offset)
+    settled: set[int] = set()
+    for offset in random.sample(offsets, len(offsets)):
+        partition.settle(offset)
+        settled.add(offset)
+        prefix = [o for i, o in enumerate(offsets) if settled.issuperset(offsets[: i + 1])]
+        assert partition.next_offset == (prefix[-1] + 1 if prefix else None)
+        assert len(partition) == len(offsets) - len(prefix)
+    assert partition.next_offset == offsets[-1] + 1
+
+
+def test_a_record_is_settled_once() -> None:
+    """Settling twice, or what was never delivered, is our bug and stops loudly."""
+    partition = PartitionOffsets(epoch=1)
+    partition.deliver(3)
+    partition.deliver(5)
+    partition.settle(5)
+    with pytest.raises(AssertionError, match="twice"):
+        partition.settle(5)
+    with pytest.raises(AssertionError, match="not pending"):
+        partition.settle(6)
+    with pytest.raises(AssertionError, match="delivered after"):
+        partition.deliver(5)
+
+
+def test_what_an_older_assignment_left_is_ignored() -> None:
+    """A result of an earlier epoch moves no offset of the present one."""
+    ledger = Ledger()
+    ledger.assign({("t", 0): None})
+    old = Position("t", 0, 7, ledger.epoch_of(("t", 0)))
+    ledger.deliver(old)
+    ledger.release([("t", 0)])
+    assert not ledger.is_current(old)
+    ledger.settle(old)
+    ledger.assign({("t", 0): 7})
+    assert not ledger.is_current(old)
+    ledger.settle(old)
+    assert ledger.next_offset(("t", 0)) == 7
+    assert ledger.take_commits() == {}
+
+
+def test_an_offset_is_asked_for_once_unless_its_commit_failed() -> None:
+    """A commit is requested when the offset moved, and again after it was refused."""
+    ledger = Ledger()
+    ledger.assign({("t", 0): None, ("t", 1): None})
+    position = Position("t", 1, 41, ledger.epoch_of(("t", 1)))
+    ledger.deliver(position)
+    assert ledger.pending() == ledger.pending([("t", 1)]) == 1
+    assert ledger.take_commits() == {}
+    ledger.settle(position)
+    assert ledger.take_commits([("t", 0)]) == {}
+    assert ledger.take_commits() == {("t", 1): 42}
+    assert ledger.take_commits() == {}
+    ledger.commit_failed([("t", 1)])
+    assert ledger.take_commits() == {("t", 1): 42}
+
+
+def test_lag_is_known_from_the_committed_offset() -> None:
+    """A partition that was read before has a next offset before anything new is settled, and it is not committed again."""
+    ledger = Ledger()
+    ledger.assign({("t", 0): 12, ("t", 1): None})
+    assert (ledger.next_offset(("t", 0)), ledger.next_offset(("t", 1))) == (12, None)
+    assert ledger.next_offset(("t", 2)) is None
+    assert ledger.take_commits() == {}

@@ -1,0 +1,103 @@
+"""The path of a message: one outcome for each record, in its place."""
+
+import hypothesis.strategies as st
+import orjson
+import pytest
+from hypothesis import given
+
+from tests.support.fakes import FakeScorer, analysis
+from textstream.core.codec import Codec, Route, TopicLimits
+from textstream.core.process import finish, prepare
+from textstream.core.record import Outcome, Position, Record
+from textstream.errors import Fatal, Misconfigured
+
+NOW_MS = 1_764_000_000_000
+
+
+def codec(**overrides: object) -> Codec:
+    """A codec for JSON input on topic `t`."""
+    settings = {"input_format": "json", "pointer": "/text", "keep_input": False, "model": FakeScorer.info}
+    return Codec(**settings | {"routes": {"t": Route()}} | overrides)
+
+
+def records(*values: bytes | None) -> list[Record]:
+    """Records of one partition, in order."""
+    return [Record(Position("t", 0, offset, 1), value) for offset, value in enumerate(values)]
+
+
+def run(values: list[bytes | None], scorer: FakeScorer, **overrides: object) -> list[Outcome]:
+    """The whole path."""
+    one = codec(**overrides)
+    return finish(prepare(records(*values), one, scorer), one, scorer, NOW_MS)
+
+
+def text(words: str) -> bytes:
+    """A JSON value with this text."""
+    return orjson.dumps({"text": words})
+
+
+@given(st.lists(st.one_of(st.none(), st.binary(max_size=40), st.text(max_size=20).map(text)), max_size=30))
+def test_every_record_has_one_outcome_in_its_place(values: list[bytes | None]) -> None:
+    """Whatever bytes come in, each record has exactly one outcome, in order, with its own id."""
+    outcomes = run(values, FakeScorer())
+    assert [o.record.position.offset for o in outcomes] == list(range(len(values)))
+    assert [dict(o.headers)["textstream.id"] for o in outcomes] == [f"t-0-{n}".encode() for n in range(len(values))]
+    for value, outcome in zip(values, outcomes, strict=True):
+        assert (outcome.kind == "tombstone") == (value is None)
+        assert (outcome.reason == "") == (outcome.kind != "dead")
+
+
+def test_one_record_that_cannot_be_scored_among_32() -> None:
+    """The bad record becomes a dead letter in its place; the 31 beside it are enriched."""
+    values: list[bytes | None] = [text(f"good {n}") for n in range(32)]
+    values[13] = text("bad")
+    scorer = FakeScorer(fails_on=["bad"])
+    outcomes = run(values, scorer)
+    assert [o.kind for o in outcomes] == ["dead" if n == 13 else "enriched" for n in range(32)]
+    headers = dict(outcomes[13].headers)
+    assert headers["textstream.reason"] == b"scoring_failed"
+    assert headers["textstream.attempts"] == b"6"  # with 32, 16, 8, 4, 2 and alone
+    assert headers["__connect.errors.stage"] == b"infer"
+    assert outcomes[13].value == values[13]
+
+
+def test_a_model_that_fails_on_everything_stops_the_worker() -> None:
+    """When no message of a batch can be scored, it is the model's fault: nothing is dead-lettered for it."""
+    with pytest.raises(Fatal, match="fails on every message"):
+        run([text("a"), text("b")], FakeScorer(fails_on=["a", "b"]))
+
+
+def test_an_error_that_names_who_must_act_is_not_the_records_fault() -> None:
+    """A TextstreamError out of the model goes through as it is."""
+
+    class Broken(FakeScorer):
+        def analyse(self, batch: object) -> list:
+            raise Misconfigured("the device is gone")
+
+    with pytest.raises(Misconfigured, match="device is gone"):
+        run([text("a")], Broken())
+
+
+def test_a_batch_without_text_does_not_reach_the_model() -> None:
+    """Tombstones and poison alone cost no model pass."""
+    scorer = FakeScorer()
+    assert [o.kind for o in run([None, b"\xff"], scorer)] == ["tombstone", "dead"]
+    assert scorer.passes == []
+
+
+def test_a_model_that_loses_a_message_is_our_bug() -> None:
+    """An analysis too few is never paired with the wrong text."""
+
+    class Short(FakeScorer):
+        def analyse(self, batch: object) -> list:
+            return [analysis()]
+
+    with pytest.raises(AssertionError, match="2 texts went into infer, 1 came out"):
+        run([text("a"), text("b")], Short())
+
+
+def test_an_event_that_its_topic_refuses_becomes_a_dead_letter() -> None:
+    """An event above the output topic's limit is a dead letter; the record beside it is enriched."""
+    routes = {"t": Route(enriched=TopicLimits(max_message_bytes=2_000), dead=TopicLimits())}
+    outcomes = run([text("x" * 3_000), text("short")], FakeScorer(), routes=routes)
+    assert [(o.kind, o.reason) for o in outcomes] == [("dead", "too_large"), ("enriched", "")]
