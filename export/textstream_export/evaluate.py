@@ -12,7 +12,7 @@ from textstream.event import LABELS, EnrichedEvent, Sentiment
 from textstream.model.scorer import Scorer
 from textstream.model.text import fold
 from textstream_export.calibrate import gold_strings
-from textstream_export.data import Row, read_split, read_train
+from textstream_export.data import Row, read_rows, read_split
 from textstream_export.sources import BINARY, CHANNELS
 
 SHARED_RUN = 20
@@ -132,7 +132,7 @@ def without_shared_runs(
 ) -> list[tuple[Row, EnrichedEvent]]:
     """The dev rows of chnsenticorp that share no run of SHARED_RUN characters with a train row of it."""
     seen: set[str] = set()
-    for row in read_train(data):
+    for row in read_rows(data / "sentiment.zh.train.jsonl.gz"):
         if row.source == "chnsenticorp":
             text = fold(row.text)
             seen.update(text[i : i + SHARED_RUN] for i in range(len(text) - SHARED_RUN + 1))

@@ -4,7 +4,7 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -85,11 +85,11 @@ def load_run(run: Path) -> tuple[Recipe, Lexicon, Network]:
     """What `train` left in a folder. Raises Misconfigured where it is not a finished run."""
     try:
         raw = json.loads((run / "run.json").read_text(encoding="utf-8"))["recipe"]
+        raw["windows"] = tuple(tuple(window) for window in raw["windows"])
+        recipe = Recipe(**raw)
         saved = torch.load(run / CHECKPOINT, weights_only=True)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise Misconfigured(f"{run} is not a finished run ({error}): train one with textstream-export train") from None
-    raw["windows"] = tuple(tuple(window) for window in raw["windows"])
-    recipe = Recipe(**{f.name: raw[f.name] for f in fields(Recipe)})
     lexicon = Lexicon(tuple(saved["words"]), recipe.affix_rows, recipe.bigram_rows)
     network = Network(recipe, lexicon.rows, len(saved["weights"]["source_bias.weight"]))
     network.load_state_dict(saved["weights"])

@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 from tqdm import tqdm
 
 from textstream.errors import Fatal
-from textstream.event import KINDS
+from textstream.event import KINDS, LABELS
 from textstream.model.tokens import FEATURES, Lexicon, Tokeniser
 from textstream_export.data import read_train, split_held_out
 from textstream_export.encode import UNKNOWN, Encoded, build_lexicon, encode
@@ -51,10 +51,13 @@ def train(data: Path, recipe: Recipe, out: Path) -> None:
     save(out, network, lexicon, recipe, log)
 
 
-def fit(data: Encoded, lexicon: Lexicon, recipe: Recipe) -> tuple[Network, dict[str, float]]:
+def fit(data: Encoded, lexicon: Lexicon, recipe: Recipe, start: NDArray[np.float32] | None = None) -> tuple[Network, dict[str, float]]:
     """The averaged network and what the run took. Raises Fatal when the loss is no longer a number."""
     rng = np.random.default_rng(recipe.seed)
     network = Network(recipe, lexicon.rows, len(data.sources))
+    if start is not None:
+        with torch.no_grad():
+            network.table.weight[1 : 1 + len(start)] = torch.from_numpy(start)
     dense = [p for name, p in network.named_parameters() if not name.startswith("table.")]
     optimisers = [
         torch.optim.SparseAdam([network.table.weight], lr=recipe.learning_rate),
@@ -144,16 +147,23 @@ def total_loss(network: Network, batch: Batch, recipe: Recipe) -> Tensor:
     """Sentiment + key terms + sentiment towards terms, each a mean over what is labelled in this batch."""
     sentiment, tokens = network(batch.ids)
     sentiment = sentiment + network.source_bias(batch.source)
-    neutral = torch.tensor([False, True, False])
-    sentiment = sentiment.masked_fill(batch.binary[:, None] & neutral, -1e4)
     tags = tokens[..., : len(KINDS) * TAGS].unflatten(-1, (len(KINDS), TAGS))
     towards = tokens[..., len(KINDS) * TAGS :]
-    loss = masked_mean(F.cross_entropy(sentiment, batch.label.clamp(min=0), reduction="none"), (batch.label >= 0).float())
+    mood = F.cross_entropy(sentiment, sentiment_targets(batch, recipe.binary_neutral), reduction="none")
+    loss = masked_mean(mood, (batch.label >= 0).float())
     weight = torch.where(batch.tags == 0, batch.outside[:, None, None], 1.0) * (batch.tags >= 0)
     per_tag = F.cross_entropy(tags.flatten(0, 2), batch.tags.clamp(min=0).flatten(), reduction="none")
     loss = loss + recipe.tag_weight * masked_mean(per_tag, weight.flatten())
     per_term = F.cross_entropy(towards.flatten(0, 1), batch.towards.clamp(min=0).flatten(), reduction="none")
     return loss + recipe.term_sentiment_weight * masked_mean(per_term, (batch.towards >= 0).float().flatten())
+
+
+def sentiment_targets(batch: Batch, binary_neutral: float) -> Tensor:
+    """(rows, 3): the label; in a binary source the neutral class, which nobody could choose, keeps a part."""
+    targets = F.one_hot(batch.label.clamp(min=0), len(LABELS)).float()
+    smoothed = targets * (1 - binary_neutral)
+    smoothed[:, LABELS.index("neutral")] += binary_neutral
+    return torch.where(batch.binary[:, None], smoothed, targets)
 
 
 def masked_mean(values: Tensor, weight: Tensor) -> Tensor:

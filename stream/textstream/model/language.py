@@ -1,44 +1,111 @@
-"""Which language a text is in, told from its tokens: by script, and among languages in Latin script by letter groups.
+"""Which language a text is in, told from its tokens: by script, and among languages of Latin script by groups of letters.
 
-Every token's evidence is worked out once and remembered (see `tokens`), so a message costs one sum.
+A token's evidence is worked out once and remembered (see `tokens`), so a message costs one sum. English is presumed: an
+English message that is taken for another language gets no answer at all, a foreign one taken for English only a poor one.
 """
 
 import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from textstream.event import Language
 
-SUPPORTED = ("en", "zh")
+SUPPORTED = frozenset({"en", "zh"})
 SCRIPTS = ("zh", "ja", "ko", "ru", "ar", "hi", "th", "he", "el", "en")
+"""The language each script stands for; the last is Latin, which `OTHERS` takes apart. Cyrillic is reported as ru."""
+OTHERS = tuple("es fr de it pt nl pl sv da no fi cs hu ro tr id vi hr ca tl".split())
+COLUMNS = len(SCRIPTS) + len(OTHERS) + 1
+"""Of the evidence: words in each script, log-likelihood ratio of each other language to English, other letters."""
+
+KNOWN = 0.8
+"""Nats a word of the model's own vocabulary speaks for English, each: its words come from English messages."""
+PRESUMED = 6.0
+"""Nats that another language must bring against English, however short the text."""
+TRUST = 0.35
+"""Neighbouring letter groups share letters: their ratios are not independent, and count for this much."""
+_MOST = 4.0
+"""Nats one word may bring: a name must not decide alone."""
+
+_HAN, _KANA, _LATIN = SCRIPTS.index("zh"), SCRIPTS.index("ja"), SCRIPTS.index("en")
 _NAMES = {
-    "CJK": "zh", "HIRAGANA": "ja", "KATAKANA": "ja", "HANGUL": "ko", "CYRILLIC": "ru", "ARABIC": "ar",
-    "DEVANAGARI": "hi", "THAI": "th", "HEBREW": "he", "GREEK": "el", "LATIN": "en",
+    "CJK": 0, "HIRAGANA": 1, "KATAKANA": 1, "HANGUL": 2, "CYRILLIC": 3, "ARABIC": 4,
+    "DEVANAGARI": 5, "THAI": 6, "HEBREW": 7, "GREEK": 8, "LATIN": 9,
 }  # fmt: skip
-COLUMNS = len(SCRIPTS)
+_WORTH = {0: 0.6, 1: 1.0}
+"""What a token counts in words: a Chinese token is a character, about 1.7 of them to a word."""
 
 
-def evidence(token: str) -> NDArray[np.float32]:
-    """(COLUMNS,): what one token, as `text.normal` gives it, says of the language."""
+@dataclass(frozen=True, slots=True, eq=False)
+class _Letters:
+    """Group of 2 or 3 letters → log-likelihood ratios to English, in nats, for each of OTHERS."""
+
+    row: dict[str, int]
+    ratios: NDArray[np.float32]
+
+
+@cache
+def _letters() -> _Letters:
+    with np.load(Path(__file__).with_name("letters.npz")) as table:
+        assert tuple(table["languages"].tolist()) == OTHERS, "letters.npz is of another version"
+        groups = bytes(table["groups"]).decode().split("\n")
+        ratios = table["ratios"].astype(np.float32) / np.float32(table["step"])
+    return _Letters({group: i for i, group in enumerate(groups)}, ratios)
+
+
+def evidence(token: str, known: bool) -> NDArray[np.float32]:
+    """(COLUMNS,): what a token, as `text.normal` gives it, says; `known` if the model has a row for it."""
     row = np.zeros(COLUMNS, np.float32)
-    if token[:1] in "<[@" or not any(c.isalpha() for c in token):
+    first = next((c for c in token if c.isalpha()), None)
+    if first is None or token[:1] == "<":
         return row
-    for c in token:
-        name = unicodedata.name(c, "?").split(" ")[0].split("-")[0]
-        if name in _NAMES:
-            row[SCRIPTS.index(_NAMES[name])] += 1
-            break
+    name = unicodedata.name(first, "").split(" ")[0].split("-")[0]
+    script = _NAMES.get(name)
+    if script is None:
+        row[-1] = 1
+        return row
+    row[script] = _WORTH.get(script, 1.0)
+    if script == _LATIN:
+        row[len(SCRIPTS) : -1] = _against_english(token.replace("'", "")) - (KNOWN if known else 0.0)
     return row
 
 
+def _against_english(word: str) -> NDArray[np.float32]:
+    """(OTHERS,): log-likelihood ratios of a word, bounded."""
+    letters, padded = _letters(), f" {word} "
+    spots = range(len(padded) - 1)
+    groups = [padded[i : i + size] for size in (2, 3) for i in spots if i + size <= len(padded)]
+    rows = [letters.row[group] for group in groups if group in letters.row]
+    if not rows:
+        return np.zeros(len(OTHERS), np.float32)
+    return np.clip(letters.ratios[rows].sum(0) * TRUST, -_MOST, _MOST)
+
+
 def decide(sums: NDArray[np.float32]) -> list[Language]:
-    """The language of each row of summed evidence, (texts, COLUMNS)."""
-    totals = sums.sum(1)
-    best = sums.argmax(1)
-    share = sums.max(1) / np.maximum(totals, 1e-9)
-    out: list[Language] = []
-    for b, s, t in zip(best.tolist(), share.tolist(), totals.tolist(), strict=True):
-        code = SCRIPTS[b] if t else "und"
-        out.append({"code": code, "probability": round(s, 4) if t else 1.0, "supported": code in SUPPORTED})
-    return out
+    """The language of each text from its summed evidence, (texts, COLUMNS)."""
+    scripts = np.concatenate([sums[:, : len(SCRIPTS)], sums[:, -1:]], 1)
+    japanese = scripts[:, _KANA] * 4 > scripts[:, _HAN]  # kana beside Han: Japanese mixes them, Chinese only plays with it
+    scripts[:, _KANA] += np.where(japanese, scripts[:, _HAN], 0)
+    scripts[:, _HAN] -= np.where(japanese, scripts[:, _HAN], 0)
+    total = scripts.sum(1)
+    best = scripts.argmax(1)
+    share = scripts.max(1) / np.maximum(total, 1e-6)
+    ratios = sums[:, len(SCRIPTS) : -1] - PRESUMED  # (texts, OTHERS), against English at 0
+    other = ratios.argmax(1)
+    odds = np.exp(np.minimum(ratios, 50))
+    english = 1 / (1 + odds.sum(1))
+    foreign = odds.max(1) * english
+    columns = (best.tolist(), share.tolist(), total.tolist(), other.tolist(), english.tolist(), foreign.tolist())
+    return [_language(*row) for row in zip(*columns, strict=True)]
+
+
+def _language(best: int, share: float, total: float, other: int, english: float, foreign: float) -> Language:
+    if not total or best == len(SCRIPTS):
+        return {"code": "und", "probability": 1.0, "supported": False}
+    code, chance = SCRIPTS[best], share
+    if best == _LATIN:
+        code, chance = ("en", share * english) if english >= 0.5 else (OTHERS[other], share * foreign)
+    return {"code": code, "probability": round(chance, 4), "supported": code in SUPPORTED}

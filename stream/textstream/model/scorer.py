@@ -114,7 +114,7 @@ class Scorer:
         first[scored.starts] = True
         found = candidates(scored.tokens[:, :_TAGS].reshape(-1, len(KINDS), 3), first)
         text = np.searchsorted(scored.starts, found.begin, side="right") - 1
-        sure = np.round(salience(found.evidence, number[text] * len(KINDS) + found.channel, self._terms), DIGITS)
+        sure = np.round(salience(found.evidence, number[text] * len(KINDS) + found.channel, self._terms).astype(np.float64), DIGITS)
         kept = np.nonzero(sure >= self.min_salience)[0]
         kept = kept[np.lexsort((found.begin[kept], -sure[kept]))]
         towards = self._towards_spans(scored, found.begin[kept], found.end[kept], number[text[kept]])

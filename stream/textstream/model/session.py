@@ -11,16 +11,17 @@ from textstream.errors import Misconfigured
 
 Device = Literal["auto", "cpu", "cuda"]
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+_FATAL = 4  # onnxruntime's most quiet level
 
 
 class Session:
     """One loaded graph: ids (batch, tokens, features) → sentiment (batch, 3), tokens (batch, tokens, outputs)."""
 
     def __init__(self, path: Path, device: Device = "auto", threads: int = 1) -> None:
+        ort.set_default_logger_severity(_FATAL)  # a missing CUDA library is reported below, in one line
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        options.log_severity_level = 4  # a missing CUDA library is reported below, in one line
         wanted = [_CPU] if device == "cpu" else [_CUDA, _CPU]
         offered = set(ort.get_available_providers())
         try:

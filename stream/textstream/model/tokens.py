@@ -94,7 +94,8 @@ class _Surfaces(dict[str, int]):
             self.table = np.concatenate([self.table, np.zeros_like(self.table)])
             self.evidence = np.concatenate([self.evidence, np.zeros_like(self.evidence)])
         self.table[slot] = self.row(surface)
-        self.evidence[slot] = evidence(prepare.normal(surface))
+        token = prepare.normal(surface)
+        self.evidence[slot] = evidence(token, token in self.ids)
         self[surface] = slot
         return slot
 

@@ -1,0 +1,134 @@
+"""A bundle that is not what its manifest says is refused, in one line that names the file."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from textstream.errors import Misconfigured
+from textstream.model import bundle as files
+from textstream.model.scorer import Scorer
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(files.PACKAGED / "swift", tmp_path / "copy"))
+
+
+def refused(folder: Path, *words: str) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        Scorer.load(folder, device="cpu")
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in (str(folder), *words):
+        assert word in message
+
+
+def change(folder: Path, edit: Callable[[dict[str, Any]], None]) -> None:
+    manifest = json.loads((folder / files.MANIFEST).read_text())
+    edit(manifest)
+    (folder / files.MANIFEST).write_text(json.dumps(manifest))
+
+
+def change_golden(folder: Path, edit: Callable[[list[dict[str, Any]]], None]) -> None:
+    rows = files.golden(folder)
+    edit(rows)
+    (folder / files.GOLDEN).write_text("".join(json.dumps(row) + "\n" for row in rows))
+    change(folder, lambda m: m["files"].update({files.GOLDEN: files.digest((folder / files.GOLDEN).read_bytes())}))
+
+
+def test_a_copy_elsewhere_is_the_same_model(copy: Path) -> None:
+    assert Scorer.load(copy, device="cpu").info == Scorer.load("swift", device="cpu").info
+
+
+@pytest.mark.parametrize("name", files.FILES)
+def test_a_changed_file_is_named(copy: Path, name: str) -> None:
+    with (copy / name).open("ab") as file:
+        file.write(b" ")
+    refused(copy, name, "digest")
+
+
+@pytest.mark.parametrize("name", [files.MANIFEST, *files.FILES])
+def test_a_missing_file_is_named(copy: Path, name: str) -> None:
+    (copy / name).unlink()
+    refused(copy, name)
+
+
+def test_a_manifest_that_is_not_json(copy: Path) -> None:
+    (copy / files.MANIFEST).write_text("{")
+    refused(copy, files.MANIFEST, "JSON")
+
+
+def test_another_format_version(copy: Path) -> None:
+    change(copy, lambda m: m.update(format_version=2))
+    refused(copy, files.MANIFEST, "format version 2")
+
+
+def test_another_text_preparation(copy: Path) -> None:
+    change(copy, lambda m: m.update(text_version=999))
+    refused(copy, files.MANIFEST, "text preparation 999")
+
+
+def test_a_manifest_without_calibration(copy: Path) -> None:
+    change(copy, lambda m: m.pop("calibration"))
+    refused(copy, files.MANIFEST, "calibration")
+
+
+def test_a_manifest_without_a_digest(copy: Path) -> None:
+    change(copy, lambda m: m["files"].pop(files.NETWORK))
+    refused(copy, files.MANIFEST, files.NETWORK)
+
+
+def test_golden_outputs_that_this_machine_does_not_repeat(copy: Path) -> None:
+    def other(rows: list[dict[str, Any]]) -> None:
+        rows[3]["analysis"]["sentiment"]["probabilities"] = {"negative": 0.0, "neutral": 0.0, "positive": 1.0}
+
+    change_golden(copy, lambda rows: other(rows) if rows[3]["analysis"]["sentiment"]["label"] != "positive" else rows.clear())
+    refused(copy, files.GOLDEN)
+
+
+def test_a_golden_term_that_is_not_found_here(copy: Path) -> None:
+    def other(rows: list[dict[str, Any]]) -> None:
+        surest = max((t for row in rows for t in row["analysis"]["key_terms"]), key=lambda t: t["salience"])
+        surest["begin"] += 1
+
+    change_golden(copy, other)
+    refused(copy, files.GOLDEN, "differently")
+
+
+def test_too_few_golden_inputs(copy: Path) -> None:
+    change_golden(copy, lambda rows: rows.__delitem__(slice(100, None)))
+    refused(copy, files.GOLDEN, "100 inputs")
+
+
+def test_a_graph_that_onnxruntime_cannot_read(copy: Path) -> None:
+    (copy / files.NETWORK).write_bytes(b"not a graph")
+    change(copy, lambda m: m["files"].update({files.NETWORK: files.digest(b"not a graph")}))
+    with pytest.raises(Misconfigured, match="onnxruntime cannot load"):
+        Scorer.load(copy, device="cpu")
+
+
+@pytest.mark.parametrize("name", ["no/such/folder", "missing"])
+def test_a_name_that_is_no_folder(name: str) -> None:
+    with pytest.raises(Misconfigured, match="no model bundle at"):
+        Scorer.load(name)
+
+
+def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(Misconfigured, match="no model bundle at"):
+        Scorer.load(tmp_path / "file")
+
+
+def test_the_packaged_bundle_is_small_and_its_card_names_every_source_and_the_weights_licence() -> None:
+    bundle = files.read("swift")
+    card = (bundle.folder / files.CARD).read_text(encoding="utf-8")
+    assert sum(path.stat().st_size for path in bundle.folder.iterdir()) <= 15_000_000
+    assert "Licence of the weights" in card
+    for source in bundle.manifest.sources:
+        assert f"| {source.name} |" in card
+        assert source.licence in card
+    assert len(files.golden(bundle.folder)) >= 200

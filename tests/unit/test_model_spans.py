@@ -1,0 +1,67 @@
+"""Decoding of key-term spans, and where a text may be cut."""
+
+import numpy as np
+import regex
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from textstream.model.spans import candidates, splits_grapheme
+
+O, B, I = ([9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [0.0, 0.0, 9.0])  # noqa: E741 (the names of the tags)
+
+
+def spans(*tags: list[float], first: tuple[int, ...] = (0,)) -> list[tuple[int, int]]:
+    logits = np.array(tags, np.float32)[:, None]  # one channel
+    starts = np.isin(np.arange(len(tags)), first)
+    found = candidates(logits, starts)
+    return list(zip(found.begin.tolist(), found.end.tolist(), strict=True))
+
+
+def test_a_span_begins_at_b_and_goes_on_through_i() -> None:
+    assert spans(O, B, I, I, O, B, O) == [(1, 4), (5, 6)]
+
+
+def test_a_second_b_begins_a_second_span() -> None:
+    assert spans(B, B, I) == [(0, 1), (1, 3)]
+
+
+def test_an_i_without_b_begins_a_span_too() -> None:
+    assert spans(O, I, I) == [(1, 3)]
+
+
+def test_no_span_runs_from_one_text_into_the_next() -> None:
+    assert spans(O, B, I, I, first=(0, 2)) == [(1, 2), (2, 4)]
+
+
+def test_evidence_is_the_mean_and_the_weakest_of_a_spans_tokens() -> None:
+    found = candidates(np.array([[B, [0, 0, 3.0], O]], np.float32).transpose(1, 0, 2), np.array([True, False, False]))
+    mean, least, length = found.evidence[0].tolist()
+    assert (round(mean), round(least), round(length, 2)) == (6, 3, 0.69)
+
+
+def test_channels_are_decoded_apart() -> None:
+    logits = np.array([[B, O], [O, B]], np.float32)
+    found = candidates(logits, np.array([True, False]))
+    assert (found.channel.tolist(), found.begin.tolist(), found.end.tolist()) == ([0, 1], [0, 1], [1, 2])
+
+
+def test_nothing_said_is_no_span() -> None:
+    assert spans(O, O) == []
+
+
+PARTS = st.text(st.sampled_from("a 中é\u0301\u200d\ufe0f👍🏽👨👩🇨🇳1\u20e3\r\n\u0e33กक\u094dषㄱ가ᄀ\u1161\u0600ﾞカ\U000e0067🏴"), max_size=12)
+
+
+@given(st.one_of(st.text(), PARTS))
+@example("e\u0301")
+@example("क\u094dष")
+@example("\u0600a")
+def test_a_cut_that_is_allowed_never_splits_a_grapheme(text: str) -> None:
+    edges = {0, *(m.end() for m in regex.finditer(r"\X", text))}
+    allowed = {at for at in range(len(text) + 1) if not splits_grapheme(text, at)}
+    assert allowed <= edges
+
+
+def test_cuts_in_plain_english_and_chinese_are_all_allowed() -> None:
+    text = "Good food, 很好吃。Très café!"
+    assert not any(splits_grapheme(text, at) for at in range(len(text) + 1))
