@@ -14,8 +14,8 @@ from textstream.core.codec import Codec
 from textstream.core.offsets import Ledger, TopicPartition
 from textstream.core.process import Prepared, Scorer, prepare
 from textstream.core.record import Outcome, Record
-from textstream.errors import Misconfigured, Poison, Transient
-from textstream.kafka.sink import Report, Sink, undeliverable
+from textstream.errors import Transient
+from textstream.kafka.sink import Report, Sink, refused
 from textstream.kafka.source import Source
 from textstream.kafka.topics import Pipeline, TopicAdmin, named
 from textstream.observe.health import Health
@@ -214,28 +214,18 @@ class Worker:
             self._outbox.popleft()
 
     def _settle(self, reports: Sequence[Report]) -> None:
-        """Count acknowledged outcomes; one that its topic refused as too large goes out again as a dead letter."""
+        """Count acknowledged outcomes; one that the broker refused stops the worker."""
         now_ms = self._wall_ms()
         for report in reports:
+            if report.error is not None:
+                raise refused(report)
             item, outcome = report.item, report.outcome
-            if report.error is not None and undeliverable(report):
-                self._outbox.append((item, self._too_large(outcome, now_ms)))
-                continue
             self._budget.remove(item)
             self._ledger.settle(item.record.position)
             self._metrics.outcomes.labels(item.record.position.topic, outcome.kind, outcome.reason).inc()
             self._metrics.stage_seconds.labels("deliver").observe(report.latency_s)
             if item.record.timestamp_ms > 0:
                 self._metrics.end_to_end_seconds.observe(max(0, now_ms - item.record.timestamp_ms) / 1000)
-
-    def _too_large(self, refused: Outcome, now_ms: int) -> Outcome:
-        """The dead letter of an outcome that the broker refused although the topic's limit let it pass."""
-        if refused.kind == "dead":
-            position = refused.record.position.id
-            raise Misconfigured(f"the dead letter of {position} is too large for its topic: raise its max.message.bytes")
-        return self._codec.dead_letter(
-            refused.record, Poison("too_large", "produce", "the broker refused the event as too large"), now_ms
-        )
 
     def _commit_when_due(self) -> None:
         now = self._clock()

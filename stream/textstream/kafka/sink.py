@@ -8,7 +8,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from textstream.core.process import Prepared
 from textstream.core.record import Outcome
-from textstream.errors import Fatal, Misconfigured
+from textstream.errors import Fatal, Misconfigured, TextstreamError
 from textstream.kafka.client import classified, logger, opened, properties
 from textstream.kafka.topics import Pipeline
 from textstream.settings import Kafka
@@ -71,9 +71,7 @@ class Sink:
         except BufferError:
             return False
         except KafkaException as error:
-            if error.args[0].code() != KafkaError.MSG_SIZE_TOO_LARGE:
-                raise classified(error.args[0], f"writing to {name}") from None
-            self._reports.append(Report(item, outcome, error.args[0]))
+            raise refused(Report(item, outcome, error.args[0])) from None
         return True
 
     def reports(self, timeout_s: float = 0) -> list[Report]:
@@ -99,17 +97,15 @@ class Sink:
             logger.warning("producer: %s", error.str())
 
 
-def undeliverable(report: Report) -> bool:
-    """Whether this outcome is too large for its topic and must become a dead letter; raises for any other error."""
-    error = report.error
+def refused(report: Report) -> TextstreamError:
+    """Why the broker did not take an outcome. librdkafka retries what can be retried for ever, so what it reports is final."""
+    error, position = report.error, report.outcome.record.position
     assert error is not None
-    if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
-        return True
-    if error.code() in (KafkaError.INVALID_TIMESTAMP, KafkaError.INVALID_RECORD):
-        raise Misconfigured(
-            f"the broker refused the record of {report.outcome.record.position.id} ({error.str()}): its topic's limits"
-            " changed, or this user may not read them; allow DescribeConfigs on the output topics and restart"
+    if error.code() in (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_TIMESTAMP, KafkaError.INVALID_RECORD):
+        # Of the whole batch, so which record it was cannot be told; with the limits read anew, it can before producing.
+        return Misconfigured(
+            f"the broker refused the outcome of {position.id} ({error.str()}): its topic's limits have changed or may not"
+            " be read; allow DescribeConfigs on the output topics and restart"
         )
-    found = classified(error, f"writing {report.outcome.record.position.id}")
-    # librdkafka retries what can be retried for ever, so what it reports is final.
-    raise found if isinstance(found, Misconfigured) else Fatal(f"{found}; a restart scores it again")
+    found = classified(error, f"writing the outcome of {position.id}")
+    return found if isinstance(found, Misconfigured) else Fatal(f"{found}; a restart scores it again")
