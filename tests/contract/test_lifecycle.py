@@ -90,7 +90,7 @@ def test_workers_come_and_go(new_stream: NewStream) -> None:
         wait_for_members(kafka, stream.group, 1, 4)
         with stream.worker() as second:
             assert sorted(wait_for_members(kafka, stream.group, 2, 4).values()) == [2, 2]
-            wait_for_outcomes(stream, second, 2 * sum(kafka.end_offsets(stream.enriched).values()))
+            wait_for_outcomes(stream, second, sum(kafka.end_offsets(stream.enriched).values()) + 500)
             assert second.stop() == 0, second.log[-4000:]
         wait_for_members(kafka, stream.group, 1, 4)
         wait_for_outcomes(stream, first, sum(kafka.end_offsets(stream.enriched).values()) + 500)

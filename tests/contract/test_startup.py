@@ -1,5 +1,6 @@
 """A worker that cannot start says in one line what to change, and the exit status says who must act."""
 
+import json
 import shutil
 import socket
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.conftest import NewStream
-from tests.support.kafka import Outgoing, RealKafka, unique
+from tests.support.kafka import RealKafka, unique
 from tests.support.worker import as_flags, textstream
 
 EX_TEMPFAIL, EX_CONFIG = 75, 78
@@ -31,6 +32,13 @@ def assert_one_line(done: subprocess.CompletedProcess[str], status: int, *words:
     assert "Traceback" not in done.stdout + done.stderr
     for word in words:
         assert word in line
+
+
+@pytest.fixture(scope="module")
+def ready(new_stream: NewStream) -> list[str]:
+    """Flags with which a worker would start."""
+    stream = new_stream()
+    return as_flags({"kafka.bootstrap_servers": stream.kafka.bootstrap_servers, "input.topics": stream.input})
 
 
 def test_an_unreachable_broker() -> None:
@@ -93,13 +101,9 @@ def test_check_says_what_is_missing(kafka: RealKafka) -> None:
         ("TEXTSTREAM_KAFKA_PRODUCER", "acks=1", ("JSON",)),
     ],
 )
-def test_a_wrong_variable(kafka: RealKafka, variable: str, value: str, words: tuple[str, ...]) -> None:
+def test_a_wrong_variable(ready: list[str], variable: str, value: str, words: tuple[str, ...]) -> None:
     """A misspelt TEXTSTREAM_ variable is refused with the name that was meant; so is a value that cannot be."""
-    topic = kafka.create_topic(unique("variables"))
-    for name in ("enriched", "dead"):
-        kafka.create_topic(f"{topic}.{name}")
-    flags = as_flags({"kafka.bootstrap_servers": kafka.bootstrap_servers, "input.topics": topic})
-    assert_one_line(run(*flags, environment={variable: value}), EX_CONFIG, *words)
+    assert_one_line(run(*ready, environment={variable: value}), EX_CONFIG, *words)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +135,7 @@ def test_a_loop_is_refused(kafka: RealKafka) -> None:
 
 
 @pytest.mark.parametrize("damage", ["a changed byte", "a missing file", "a newer format", "no directory"])
-def test_a_damaged_bundle(new_stream: NewStream, tmp_path: Path, damage: str) -> None:
+def test_a_damaged_bundle(ready: list[str], tmp_path: Path, damage: str) -> None:
     """A bundle that is not what its manifest says is refused, and the file is named."""
     spec = find_spec("textstream")
     assert spec is not None
@@ -148,14 +152,9 @@ def test_a_damaged_bundle(new_stream: NewStream, tmp_path: Path, damage: str) ->
         graph.unlink()
     elif damage == "a newer format":
         manifest = bundle / "manifest.json"
-        manifest.write_text(
-            manifest.read_text().replace('"format": 1', '"format": 99').replace('"format_version": 1', '"format_version": 99')
-        )
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format_version": 99}))
         named = "99"
     else:
         shutil.rmtree(bundle)
         named = str(bundle)
-    stream = new_stream()
-    stream.kafka.produce_all(stream.input, [Outgoing(b'{"text": "x"}')])
-    flags = {"kafka.bootstrap_servers": stream.kafka.bootstrap_servers, "input.topics": stream.input, "model.bundle": bundle}
-    assert_one_line(run(*as_flags(flags)), EX_CONFIG, named)
+    assert_one_line(run(*ready, "--model.bundle", str(bundle)), EX_CONFIG, named)

@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -51,7 +52,18 @@ READY_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 30
 READ_TIMEOUT_S = 60
 
+COORDINATOR_AWAY = {
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.NOT_COORDINATOR,
+}
+UNREADABLE: list[tuple[str, bytes | None]] = [("headers whose names are not UTF-8", None)]
+"""Stands for headers that the client cannot read (confluent-kafka 2.16)."""
+
 log = logging.getLogger(__name__)
+
+# Where the last name is the bad one, headers() returns a list with an exception set beside it: called this way it raises.
+_headers = methodcaller("headers")
 
 
 class KafkaMissingError(Exception):
@@ -428,9 +440,7 @@ def _patiently(ask: Callable[[], "Future[Any]"]) -> Any:
         try:
             return ask().result(timeout=30)
         except KafkaException as error:
-            if not error.args[0].retriable() and error.args[0].code() != KafkaError.COORDINATOR_LOAD_IN_PROGRESS:
-                raise
-            if time.monotonic() > deadline:
+            if error.args[0].code() not in COORDINATOR_AWAY or time.monotonic() > deadline:
                 raise
         time.sleep(0.1)
 
@@ -454,13 +464,17 @@ def _record(message: Message) -> Record:
     assert topic is not None
     assert partition is not None
     assert offset is not None
+    try:
+        headers = list(_headers(message) or [])
+    except (UnicodeDecodeError, SystemError):
+        headers = UNREADABLE
     return Record(
         topic=topic,
         partition=partition,
         offset=offset,
         key=message.key(),
         value=message.value(),
-        headers=list(message.headers() or []),
+        headers=headers,
         timestamp=timestamp if timestamp >= 0 else None,
     )
 
