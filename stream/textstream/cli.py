@@ -23,6 +23,7 @@ from textstream.check import run_checks
 from textstream.demo import run_demo
 from textstream.docs import commented_toml
 from textstream.errors import Misconfigured, TextstreamError
+from textstream.kafka.client import try_properties
 from textstream.kafka.topics import TopicAdmin, named
 from textstream.model.scorer import Scorer
 from textstream.observe import logs
@@ -167,7 +168,8 @@ def _init(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     logs.configure(settings.observe.log_format, settings.observe.log_level)
-    named(settings.input.topics, settings.output)  # before the model is loaded: the quickest mistake to make
+    named(settings.input.topics, settings.output)  # the quick mistakes first, before the model is loaded
+    try_properties(settings.kafka)
     metrics = Metrics()
     health = Health(stall_after_s=settings.observe.stall_after_s, clock=time.monotonic)
     server = HttpServer(settings.observe.http_host, settings.observe.http_port, metrics.registry, health)
@@ -277,6 +279,7 @@ def _shown(value: object) -> str:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
+    logs.configure("console", "warning")
     layers = _layers(arguments)
     settings = validate(layers)
     brokers_named = layers.origin("kafka", "bootstrap_servers") != "default"

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from textstream.errors import Fatal, Misconfigured, TextstreamError, Transient
 from textstream.settings import Kafka
@@ -41,6 +41,12 @@ def opened(factory: Callable[[dict[str, Any]], Client], config: dict[str, Any]) 
         return factory(config)
     except KafkaException as error:
         raise Misconfigured(f"{error.args[0].str()}: change it under [kafka] in the settings") from None
+
+
+def try_properties(settings: Kafka) -> None:
+    """Raise `Misconfigured` where librdkafka refuses one of the user's properties: at start, before anything is waited for."""
+    opened(Producer, properties(settings, {}, settings.producer))
+    opened(Consumer, properties(settings, {"group.id": settings.group_id}, settings.consumer)).close()
 
 
 def classified(error: KafkaError, doing: str) -> TextstreamError:

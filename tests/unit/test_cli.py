@@ -1,0 +1,121 @@
+"""The commands, run as a user runs them, without a broker."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tests.support.worker import clean_environment, textstream
+from textstream import Scorer
+from textstream.event import json_schema
+
+
+def score(stdin: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """`textstream score` with this on standard input."""
+    command = [sys.executable, "-m", "textstream.cli", "score", *arguments]
+    return subprocess.run(command, input=stdin, capture_output=True, env=clean_environment(), timeout=60, check=False)
+
+
+def test_plain_text_is_scored() -> None:
+    """Each line of plain text gives an event that the schema allows, in both languages, and the status is 0."""
+    done = score("The room was lovely but the staff were rude\n房间很好，但是服务太差了\n".encode())
+    assert (done.returncode, done.stderr) == (0, b"")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event["language"]["code"] for event in events] == ["en", "zh"]
+    for event in events:
+        jsonschema.validate(event, json_schema())
+        assert event["key_terms"]
+
+
+def test_a_bad_line_gives_an_error_in_its_place(tmp_path: Path) -> None:
+    """With JSON lines a line that cannot be scored gives an error object, and the status is 65 (EX_DATAERR)."""
+    file = tmp_path / "in.jsonl"
+    file.write_bytes(b'{"body": "good"}\nbroken\n{"body": "also good"}\n\xff\n{}')
+    done = textstream("score", str(file), "--pointer", "/body")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    reasons = [line["error"]["reason"] if "error" in line else None for line in lines]
+    assert reasons == [None, "not_json", None, "not_utf8", "no_text"]
+    assert done.returncode == 65
+
+
+def test_the_format_can_be_said() -> None:
+    """A text that looks like JSON is scored as text when told so."""
+    done = score(b'{"text": "x"}\n', "--format", "text")
+    assert json.loads(done.stdout)["text"] == '{"text": "x"}'
+
+
+def test_a_slow_pipe_gets_its_answer_at_once() -> None:
+    """A line is answered before the next is written."""
+    command = [sys.executable, "-m", "textstream.cli", "score"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=clean_environment()) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for text in ("first", "second"):
+            process.stdin.write(f"{text}\n".encode())
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["text"] == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("score", "absent.txt"), "absent.txt cannot be read: No such file or directory"),
+        (("score", "--model", "absent"), "absent"),
+        (("run",), "input.topics names no topic"),
+        (("run", "--config", "absent.toml"), "there is no settings file absent.toml"),
+        (("run", "--input.topics", "a", "--output.topic", "a"), "topic a is an input and an output"),
+        (("run", "--kafka.consumer", "{oops"), "--kafka.consumer is not JSON"),
+        (("run", "--input.topics", "a", "--kafka.consumer", '{"no.such": "1"}'), "no.such"),
+        (("demo", "--rate", "0"), "--rate"),
+        (("demo", "absent.jsonl"), "absent.jsonl"),
+        (("bench", "--data", "absent.jsonl"), "absent.jsonl"),
+    ],
+)
+def test_a_mistake_is_one_line_and_78(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    """Whatever the operator got wrong comes out as one line that says so, without a traceback, and exit status 78."""
+    done = textstream(*arguments, cwd=tmp_path)
+    errors = [line for line in done.stderr.splitlines() if "[info" not in line]
+    assert len(errors) == 1, done.stderr
+    assert errors[0].startswith("textstream: ")
+    assert message in errors[0]
+    assert done.returncode == 78
+
+
+def test_init_writes_a_file_that_config_show_reads(tmp_path: Path) -> None:
+    """`init` writes settings once; `config show` says where each value came from and hides secrets."""
+    assert textstream("init", cwd=tmp_path).returncode == 0
+    again = textstream("init", cwd=tmp_path)
+    assert (again.returncode, "exists already" in again.stderr) == (78, True)
+    file = tmp_path / "textstream.toml"
+    file.write_text(file.read_text().replace('# group_id = "textstream"', 'group_id = "mine"'))
+    flags = ("--kafka.client", '{"sasl.password": "hunter2", "sasl.username": "me"}')
+    shown = textstream("config", "show", *flags, cwd=tmp_path, environment={"TEXTSTREAM_INPUT_TOPICS": "a,b"})
+    assert shown.returncode == 0
+    rows = {line.split()[0]: line for line in shown.stdout.splitlines()}
+    assert rows["kafka.group_id"].split()[1:] == ['"mine"', "textstream.toml"]
+    assert rows["input.topics"].split()[1:] == ['["a","b"]', "environment"]
+    assert rows["batch.max_messages"].split()[1:] == ["512", "default"]
+    assert "hunter2" not in shown.stdout
+    assert '"sasl.password":"***","sasl.username":"me"' in rows["kafka.client"]
+
+
+def test_the_python_api_gives_the_same_event() -> None:
+    """`Scorer.score` returns what `textstream score` prints, but for source and time."""
+    text = "I love this phone, the battery is great"
+    printed = json.loads(score(text.encode()).stdout)
+    [event] = Scorer.load("swift").score([text])
+    for part in ("text", "language", "sentiment", "key_terms", "truncated", "model"):
+        assert event[part] == printed[part]
+    jsonschema.validate(event, json_schema())
+
+
+def test_every_command_explains_itself() -> None:
+    """`--help` of every command works and `--version` names the package."""
+    for command in (
+        ("demo",), ("init",), ("run",), ("score",), ("check",), ("bench",), ("topics", "create"), ("config", "show"),
+    ):  # fmt: skip
+        assert "usage: textstream" in textstream(*command, "--help").stdout
+    assert textstream("--version").stdout.startswith("textstream 0.")
