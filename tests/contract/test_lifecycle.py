@@ -86,17 +86,17 @@ def test_workers_come_and_go(new_stream: NewStream) -> None:
     """While messages flow a second worker joins, takes its share, and leaves: nothing is lost, doubled or out of order."""
     stream = new_stream(partitions=4)
     kafka = stream.kafka
-    with stream.worker() as first, Trickle(stream, 4):
-        wait_for_members(kafka, stream.group, 1, 4)
-        with stream.worker() as second:
-            assert sorted(wait_for_members(kafka, stream.group, 2, 4).values()) == [2, 2]
-            wait_for_outcomes(stream, second, sum(kafka.end_offsets(stream.enriched).values()) + 500)
-            assert second.stop() == 0, second.log[-4000:]
-        wait_for_members(kafka, stream.group, 1, 4)
-        wait_for_outcomes(stream, first, sum(kafka.end_offsets(stream.enriched).values()) + 500)
-    with stream.worker() as third:
-        stream.finish(third)
-        assert third.stop() == 0
+    with stream.worker() as first:
+        with Trickle(stream, 4):
+            wait_for_members(kafka, stream.group, 1, 4)
+            with stream.worker() as second:
+                assert sorted(wait_for_members(kafka, stream.group, 2, 4).values()) == [2, 2]
+                wait_for_outcomes(stream, second, sum(kafka.end_offsets(stream.enriched).values()) + 500)
+                assert second.stop() == 0, second.log[-4000:]
+            wait_for_members(kafka, stream.group, 1, 4)
+            wait_for_outcomes(stream, first, sum(kafka.end_offsets(stream.enriched).values()) + 500)
+        stream.finish(first)
+        assert first.stop() == 0, first.log[-4000:]
     found = stream.audit()
     assert found.clean, found.examples
     assert found.inputs > 1_000
