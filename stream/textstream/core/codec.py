@@ -165,8 +165,10 @@ class Codec:
 
 def wire_size(value: bytes | None, key: bytes | None, headers: list[Header]) -> int:
     """Upper bound of a record's bytes in a batch of its own, uncompressed."""
-    of_headers = sum(len(name.encode()) + len(content or b"") + HEADER_OVERHEAD_BYTES for name, content in headers)
-    return len(value or b"") + len(key or b"") + of_headers + RECORD_OVERHEAD_BYTES
+    size = RECORD_OVERHEAD_BYTES + len(value or b"") + len(key or b"")
+    for name, content in headers:
+        size += HEADER_OVERHEAD_BYTES + (len(name) if name.isascii() else len(name.encode())) + len(content or b"")
+    return size
 
 
 def _cut(whole: Outcome, limit: int) -> Outcome:
