@@ -1,0 +1,211 @@
+"""What can be shown of the deployment files without a Docker engine.
+
+The compose file is checked against the Compose Specification's own JSON Schema (as check-jsonschema ships it). Nothing here
+builds the image or starts a container: the Dockerfile's steps and the files' references are compared with the repository,
+and every command in them is parsed by the real command line.
+"""
+
+import fnmatch
+import json
+import re
+import shlex
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from check_jsonschema.builtin_schemas import get_builtin_schema
+from hatchling.builders.wheel import WheelBuilder
+from jsonschema import Draft202012Validator
+from ruamel.yaml import YAML
+
+from tests.support.kafka import KAFKA_VERSION
+from tests.support.texts import ROOT
+from textstream import cli
+from textstream.observe.metrics import Metrics
+from textstream.settings import load_settings
+
+DEPLOY = ROOT / "deploy"
+DASHBOARDS = sorted((DEPLOY / "grafana/dashboards").glob("*.json"))
+DATASOURCE = "prometheus"
+
+
+def yaml(path: Path) -> Any:
+    """A YAML file as plain Python values, anchors resolved."""
+    return YAML(typ="safe").load(path)
+
+
+COMPOSE = yaml(ROOT / "docker-compose.yml")
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
+
+
+def instructions(name: str) -> list[str]:
+    """The arguments of every such instruction of the Dockerfile, continued lines joined."""
+    joined = re.sub(r"\\\n\s*", "", DOCKERFILE)
+    return re.findall(rf"^(?:\s*){name}\s+(.*)$", joined, re.MULTILINE)
+
+
+def test_the_compose_file_follows_its_specification() -> None:
+    """Every key stands where the Compose Specification allows it."""
+    Draft202012Validator(get_builtin_schema("vendor.compose-spec")).validate(COMPOSE)
+
+
+def test_the_compose_file_refers_to_what_is_there() -> None:
+    """Services, volumes and mounted paths that are named exist; two workers run."""
+    services = COMPOSE["services"]
+    for service in services.values():
+        assert set(service.get("depends_on", [])) <= set(services)
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            assert (ROOT / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
+    assert services["worker"]["deploy"]["replicas"] == 2
+    assert services["kafka"]["image"] == f"apache/kafka:{KAFKA_VERSION}", "the tests run on the same Kafka"
+    assert (ROOT / services["worker"]["build"]["dockerfile"]).is_file()
+
+
+def test_the_worker_can_finish_before_it_is_killed() -> None:
+    """The grace period is longer than the drain."""
+    grace_s = int(COMPOSE["services"]["worker"]["stop_grace_period"].removesuffix("s"))
+    assert grace_s > load_settings(environ={}).delivery.drain_timeout_s
+
+
+@pytest.mark.parametrize("service", ["topics", "worker"])
+def test_the_compose_commands_are_real(service: str) -> None:
+    """Each command parses, and its settings are valid."""
+    (entrypoint,) = instructions("ENTRYPOINT")
+    assert json.loads(entrypoint) == ["textstream"]
+    arguments = cli._parser().parse_args(COMPOSE["services"][service]["command"])
+    assert callable(arguments.command)
+    settings = load_settings(environ=COMPOSE["services"][service]["environment"] | image_environment())
+    assert settings.input.topics == ["reviews"]
+    inside = re.search(r"INSIDE://(kafka:\d+)", COMPOSE["services"]["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"])
+    assert inside is not None
+    assert settings.kafka.bootstrap_servers == inside[1]
+
+
+def image_environment() -> dict[str, str]:
+    """The TEXTSTREAM_ variables that the image sets."""
+    pairs = (pair.split("=", 1) for line in instructions("ENV") for pair in shlex.split(line))
+    return {name: value for name, value in pairs if name.startswith("TEXTSTREAM_")}
+
+
+def test_the_image_serves_its_port_to_its_network() -> None:
+    """In the container the port binds to all addresses; the Dockerfile, the settings and Prometheus name the same one."""
+    settings = load_settings(environ=image_environment())
+    port = settings.observe.http_port
+    assert settings.observe.http_host == "0.0.0.0"
+    assert instructions("EXPOSE") == [str(port)]
+    assert f":{port}/livez" in instructions("HEALTHCHECK")[0]
+    (job,) = yaml(DEPLOY / "prometheus/prometheus.yml")["scrape_configs"]
+    (names,) = job["dns_sd_configs"]
+    assert (names["names"], names["port"]) == (["worker"], port)
+    assert json.loads(instructions("CMD")[-1]) == ["run"]
+
+
+def test_the_image_does_not_run_as_root() -> None:
+    """The last user is a number that is not 0, so that an orchestrator can check it."""
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", instructions("USER")[-1])
+
+
+def test_what_the_image_copies_is_there_and_sent() -> None:
+    """Every COPY source exists, and .dockerignore lets it through."""
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    let_through = [line[1:] for line in ignored if line.startswith("!")]
+    for line in instructions("COPY"):
+        if line.startswith("--from"):
+            continue
+        for source in line.split()[:-1]:
+            assert (ROOT / source).exists(), source
+            assert any(fnmatch.fnmatch(source, name) or source.startswith(name + "/") for name in let_through), source
+
+
+def test_the_wheel_holds_what_the_service_needs(tmp_path: Path) -> None:
+    """The wheel that the image installs has the model, the schema and the samples beside the code."""
+    (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    names = set(zipfile.ZipFile(wheel).namelist())
+    wanted = ["bundles/swift/manifest.json", "bundles/swift/model.onnx", "enriched_event.schema.json", "samples/stream.jsonl"]
+    assert {f"textstream/{name}" for name in [*wanted, "py.typed", "cli.py"]} <= names
+    assert "textstream_export/py.typed" in names
+    assert not [name for name in names if name.startswith("tests/")]
+
+
+def metric_series() -> dict[str, set[str]]:
+    """Every series that the worker's metrics can have, with its labels."""
+    series = {}
+    for family, metric in _families().items():
+        labels = set(metric._labelnames)
+        if metric._type == "histogram":
+            series |= {f"{family}_bucket": labels | {"le"}, f"{family}_sum": labels, f"{family}_count": labels}
+        else:
+            series[f"{family}_total" if metric._type == "counter" else family] = labels
+    return series
+
+
+def _families() -> dict[str, Any]:
+    return {metric._name: metric for metric in vars(Metrics()).values() if hasattr(metric, "_labelnames")}
+
+
+def expressions(node: Any) -> list[str]:
+    """Every query in a dashboard: its panels' targets and its variables."""
+    if isinstance(node, dict):
+        own = [value for key, value in node.items() if key in ("expr", "definition") and isinstance(value, str)]
+        return own + [found for value in node.values() for found in expressions(value)]
+    return [found for value in node for found in expressions(value)] if isinstance(node, list) else []
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda path: path.stem)
+def test_dashboard_queries_name_declared_metrics(dashboard: Path) -> None:
+    """No panel asks for a series that no worker has, nor for a label that the series has not."""
+    series = metric_series()
+    queries = expressions(json.loads(dashboard.read_text()))
+    assert queries
+    for query in queries:
+        named = re.findall(r"\btextstream_\w+", query)
+        assert named, query
+        assert set(named) <= set(series), query
+        known = set().union(*(series[name] for name in named)) | {"instance"}
+        grouped = [label.strip() for group in re.findall(r"\bby \(([^)]*)\)", query) for label in group.split(",")]
+        matched = re.findall(r'(\w+)=~?"', query)
+        assert set(grouped + matched) <= known, query
+
+
+def test_every_metric_stands_on_a_dashboard() -> None:
+    """An operator sees all that is measured; what needs no panel is named here with the reason."""
+    shown = {name for path in DASHBOARDS for query in expressions(json.loads(path.read_text())) for name in _named(query)}
+    no_panel = {
+        "textstream_in_flight_bytes": "follows the messages; for sizing, not for a glance",
+        "textstream_in_flight_tokens": "follows the messages; for sizing, not for a glance",
+    }
+    assert {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in shown} | set(no_panel) == set(_families())
+
+
+def _named(query: str) -> list[str]:
+    return re.findall(r"\btextstream_\w+", query)
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda path: path.stem)
+def test_dashboards_are_whole(dashboard: Path) -> None:
+    """Panels have a title, a place of their own and the provisioned data source."""
+    content = json.loads(dashboard.read_text())
+    panels = content["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    cells = [
+        (x, y)
+        for place in (panel["gridPos"] for panel in panels)
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(set(cells)) == len(cells), "panels overlap"
+    assert max(x for x, _ in cells) < 24
+    (datasource,) = yaml(DEPLOY / "grafana/provisioning/datasources/prometheus.yaml")["datasources"]
+    assert datasource["uid"] == DATASOURCE
+    assert all(panel["title"] and panel["datasource"]["uid"] == DATASOURCE for panel in panels)
+
+
+def test_grafana_finds_its_dashboards() -> None:
+    """The provisioned folder is where the compose file mounts the dashboards."""
+    (provider,) = yaml(DEPLOY / "grafana/provisioning/dashboards/textstream.yaml")["providers"]
+    mounts = dict(mount.split(":")[:2] for mount in COMPOSE["services"]["grafana"]["volumes"])
+    assert mounts["./deploy/grafana/dashboards"] == provider["options"]["path"]
+    home = COMPOSE["services"]["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert Path(home).name in {path.name for path in DASHBOARDS}
