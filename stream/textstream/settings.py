@@ -34,6 +34,7 @@ OURS_CONSUMER = {
     "bootstrap.servers": "kafka.bootstrap_servers",
     "enable.auto.commit": None,
     "enable.auto.offset.store": None,
+    "enable.partition.eof": None,
     "group.id": "kafka.group_id",
     "isolation.level": None,
     "partition.assignment.strategy": None,

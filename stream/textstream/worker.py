@@ -13,10 +13,10 @@ from textstream.core.batch import Batcher, Budget
 from textstream.core.codec import Codec
 from textstream.core.offsets import Ledger, TopicPartition
 from textstream.core.process import Prepared, Scorer, prepare
-from textstream.core.record import Outcome, Record
+from textstream.core.record import Outcome
 from textstream.errors import Transient
 from textstream.kafka.sink import Report, Sink, refused
-from textstream.kafka.source import Source
+from textstream.kafka.source import Polled, Source
 from textstream.kafka.topics import Pipeline, TopicAdmin, named
 from textstream.observe.health import Health
 from textstream.observe.logs import get_logger
@@ -107,7 +107,7 @@ class Worker:
         pause_s = RETRY_FIRST_S
         while not self._stopping.is_set():
             try:
-                return admin.inspect(topics)
+                return admin.inspect(topics, within_s=max(0.1, deadline - self._clock()))
             except Transient as error:
                 if self._clock() + pause_s > deadline:
                     waited = self._settings.delivery.startup_timeout_s
@@ -177,17 +177,18 @@ class Worker:
             self._paused |= running
             self._metrics.pauses.inc()
 
-    def _take(self, records: list[Record]) -> None:
+    def _take(self, polled: Polled) -> None:
         """Decode and tokenise what was polled; it is ours from here on."""
-        if not records:
-            return
-        started_at = self._clock()
-        for item in prepare(records, self._codec, self._scorer):
-            self._ledger.deliver(item.record.position)
-            self._budget.add(item)
-            self._batcher.add(item, started_at)
-            self._metrics.records_polled.labels(item.record.position.topic).inc()
-        self._metrics.stage_seconds.labels("prepare").observe(self._clock() - started_at)
+        if polled.records:
+            started_at = self._clock()
+            for item in prepare(polled.records, self._codec, self._scorer):
+                self._ledger.deliver(item.record.position)
+                self._budget.add(item)
+                self._batcher.add(item, started_at)
+                self._metrics.records_polled.labels(item.record.position.topic).inc()
+            self._metrics.stage_seconds.labels("prepare").observe(self._clock() - started_at)
+        for end in polled.ends:
+            self._ledger.reach_end(end)
 
     def _dispatch(self, *, flush: bool = False) -> None:
         """Hand due batches to the scoring thread, as many as it has room for."""

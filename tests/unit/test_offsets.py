@@ -79,3 +79,29 @@ def test_lag_is_known_from_the_committed_offset() -> None:
     assert (ledger.next_offset(("t", 0)), ledger.next_offset(("t", 1))) == (12, None)
     assert ledger.next_offset(("t", 2)) is None
     assert ledger.take_commits() == {}
+
+
+def test_at_the_end_of_a_partition_the_markers_behind_the_last_record_count() -> None:
+    """Reaching the end moves what may be committed there, but only once everything before it is settled."""
+    partition = PartitionOffsets(epoch=1, committed=3)
+    partition.deliver(5)
+    partition.reach_end(8)
+    assert partition.next_offset == 3
+    partition.settle(5)
+    assert partition.next_offset == 8
+    partition.deliver(8)
+    assert partition.next_offset == 8
+    partition.settle(8)
+    assert partition.next_offset == 9
+    partition.reach_end(11)
+    assert partition.next_offset == 11
+
+
+def test_an_idle_partition_is_ours_too() -> None:
+    """A partition with nothing pending is not taken for one that is not assigned."""
+    ledger = Ledger()
+    ledger.assign({("t", 0): None})
+    assert ledger.epoch_of(("t", 0)) == 1
+    assert ledger.epoch_of(("t", 1)) is None
+    ledger.reach_end(Position("t", 0, 4, 1))
+    assert ledger.take_commits() == {("t", 0): 4}

@@ -4,6 +4,7 @@ The rules:
 
 1. An offset may be committed only when every record *delivered* before it on its partition is settled: its outcome is
    acknowledged by the broker. Delivered, not arithmetic: compaction and transaction markers leave gaps.
+   Where the partition's end was reached, what may be committed moves there: behind the last record there may be markers.
 2. What was delivered under an older assignment (`Position.epoch`) is never counted.
 3. A committed offset is the next one to read, so it is one more than the last settled.
 """
@@ -23,6 +24,7 @@ class PartitionOffsets:
         self.epoch = epoch
         self.next_offset = committed  # what may be committed; None until that is known or something is settled
         self._last_delivered = -1
+        self._end = -1  # where the partition ended when its end was last reached
         self._pending: deque[int] = deque()
         self._settled: set[int] = set()  # settled, but something before it is not
 
@@ -45,6 +47,16 @@ class PartitionOffsets:
             first = pending.popleft()
             settled.remove(first)
             self.next_offset = first + 1
+        self._skip_to_end()
+
+    def reach_end(self, end: int) -> None:
+        """Everything before `end` has been delivered; what was not are transaction markers and aborted records."""
+        self._end = end
+        self._skip_to_end()
+
+    def _skip_to_end(self) -> None:
+        if not self._pending:
+            self.next_offset = max(self.next_offset or 0, self._end)
 
 
 class Ledger:
@@ -94,6 +106,11 @@ class Ledger:
         """A record's outcome is acknowledged. A stale one changes nothing."""
         if self.is_current(position):
             self._partitions[position.topic, position.partition].settle(position.offset)
+
+    def reach_end(self, end: Position) -> None:
+        """The end of a partition was reached, at this position. A stale one changes nothing."""
+        if self.is_current(end):
+            self._partitions[end.topic, end.partition].reach_end(end.offset)
 
     def pending(self, partitions: Iterable[TopicPartition] | None = None) -> int:
         """How many delivered records of these partitions (default: all) are not settled."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from operator import methodcaller
-from typing import Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -18,6 +18,7 @@ COMMITTED_TIMEOUT_S = 5.0
 OURS = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
+    "enable.partition.eof": True,
     "isolation.level": "read_committed",
     "partition.assignment.strategy": "cooperative-sticky",
     # A full prefetch queue is looked at again after 10 ms; librdkafka's 1,000 ms leaves the model idle.
@@ -52,6 +53,13 @@ class Assignment(Protocol):
         ...
 
 
+class Polled(NamedTuple):
+    """What one poll gave: records, and the ends of partitions that were reached behind them."""
+
+    records: list[Record]
+    ends: list[Position]
+
+
 class Source:
     """A member of the consumer group."""
 
@@ -64,24 +72,31 @@ class Source:
             list(reading.topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
 
-    def poll(self, max_records: int, timeout_s: float) -> list[Record]:
+    def poll(self, max_records: int, timeout_s: float) -> Polled:
         """What has been fetched, at most `max_records`; waits up to `timeout_s` for the first. Rebalances happen in here.
 
         `consume` with a timeout would wait for `max_records`, so it is asked without one first.
         """
         messages = self._consumer.consume(max_records, 0) or self._consumer.consume(1, timeout_s)
-        records = []
+        polled = Polled([], [])
         for message in messages:
             error = message.error()
-            if error is not None:
+            at_end = error is not None and error.code() == KafkaError._PARTITION_EOF
+            if error is not None and not at_end:
                 _raise_unless_passing(error)
-                continue
-            topic, partition, offset = message.topic(), message.partition(), message.offset()
-            assert topic is not None and partition is not None and offset is not None, "a message without a position"
-            epoch = self._assignment.epoch_of((topic, partition))
-            if epoch is not None:  # else fetched before the partition was taken from us
-                records.append(_record(message, Position(topic, partition, offset, epoch)))
-        return records
+            elif (position := self._position(message)) is None:
+                continue  # fetched before the partition was taken from us
+            elif at_end:
+                polled.ends.append(position)
+            else:
+                polled.records.append(_record(message, position))
+        return polled
+
+    def _position(self, message: Message) -> Position | None:
+        topic, partition, offset = message.topic(), message.partition(), message.offset()
+        assert topic is not None and partition is not None and offset is not None, "a message without a position"
+        epoch = self._assignment.epoch_of((topic, partition))
+        return None if epoch is None else Position(topic, partition, offset, epoch)
 
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Fetch no more of these; what was prefetched is thrown away."""

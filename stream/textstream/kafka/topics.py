@@ -61,20 +61,20 @@ class TopicAdmin:
         self._admin = opened(AdminClient, properties(settings, {"log_level": 0}, {}))
         self._servers = settings.bootstrap_servers
 
-    def partitions(self) -> dict[str, int]:
-        """The number of partitions of every topic. Raises `Transient` when no broker answers."""
-        return {name: len(topic.partitions) for name, topic in self._metadata().topics.items()}
+    def partitions(self, *, within_s: float = REQUEST_TIMEOUT_S) -> dict[str, int]:
+        """The number of partitions of every topic. Raises `Transient` when no broker answers in time."""
+        return {name: len(topic.partitions) for name, topic in self._metadata(within_s).topics.items()}
 
-    def _metadata(self) -> ClusterMetadata:
+    def _metadata(self, within_s: float = REQUEST_TIMEOUT_S) -> ClusterMetadata:
         try:
-            return self._admin.list_topics(timeout=REQUEST_TIMEOUT_S)
+            return self._admin.list_topics(timeout=min(within_s, REQUEST_TIMEOUT_S))
         except KafkaException as error:
             hint = f"no broker answers at {self._servers} (kafka.bootstrap_servers)"
             raise classified(error.args[0], hint) from None
 
-    def inspect(self, topics: tuple[Topics, ...]) -> Pipeline:
+    def inspect(self, topics: tuple[Topics, ...], *, within_s: float = REQUEST_TIMEOUT_S) -> Pipeline:
         """These topics as the brokers know them. Raises `Misconfigured` where one is missing."""
-        partitions = self.partitions()
+        partitions = self.partitions(within_s=within_s)
         for name in _all_names(topics):
             if name not in partitions:
                 raise Misconfigured(f"topic {name} does not exist: create it, or run `textstream topics create`")
