@@ -42,7 +42,7 @@ def _sum_up(console: Console, played: Played, stream: Stream) -> None:
     if view.dead and not view.enriched:
         console.print(Text(f"Nothing could be scored. {_hint(stream)}\n"))
     if console.is_terminal:
-        for event in view.latest[:SHOWN_MESSAGES]:
+        for event in [event for event in view.latest if event["key_terms"]][:SHOWN_MESSAGES]:
             console.print(Padding(message_line(event, console), (0, 2)), no_wrap=True, overflow="ellipsis")
     console.print(Text(_next_commands(_program())), soft_wrap=True)
 

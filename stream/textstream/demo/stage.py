@@ -1,8 +1,4 @@
-"""The demo's loop: send what is due, read what has come, show it. Beside it runs only the worker, as in production.
-
-The reader is an ordinary consumer, like that of any team downstream. Each message carries its number in a header, which the
-worker passes through, so every outcome is told by its message, and the demo can say that none is missing.
-"""
+"""The demo's loop: send what is due, read what has come, show it. Beside it runs only the worker, as in production."""
 
 import threading
 import time
@@ -12,31 +8,21 @@ from dataclasses import dataclass
 from typing import Self, cast
 
 import orjson
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Message
 
 from textstream.demo.screen import Screen
 from textstream.demo.stream import Stream
+from textstream.demo.traffic import DEAD, ENRICHED, NUMBER, TOPIC, Reader, Sender
 from textstream.errors import Fatal
 from textstream.event import EnrichedEvent
-from textstream.kafka.client import opened, properties
-from textstream.kafka.embedded import PARTITIONS, EmbeddedBroker
+from textstream.kafka.embedded import EmbeddedBroker
 from textstream.model.scorer import Scorer
 from textstream.observe.health import Health
 from textstream.observe.metrics import Metrics
 from textstream.observe.view import DeadLetter, View, ViewModel
-from textstream.settings import Kafka, Settings, load_settings
+from textstream.settings import Settings, load_settings
 from textstream.worker import Worker
 
-TOPIC = "reviews"
-ENRICHED, DEAD = f"{TOPIC}.enriched", f"{TOPIC}.dead"
-NUMBER = "demo.number"
-
-MAX_IN_FLIGHT = 2_000
-MAX_IN_FLIGHT_BYTES = 2 * 2**20
-"""Messages without an outcome yet. The embedded broker forgets beyond 5 MB a partition, so the sender waits instead."""
-MAX_READ = 500
-"""Records taken in one turn, so that sending and drawing keep their pace."""
-READ_WAIT_S = 0.01
 FETCH_WAIT_MS = 20
 """The embedded broker, unlike Kafka, answers a fetch only when its wait is over, even when a record has come meanwhile."""
 FRAME_S = 0.25
@@ -84,7 +70,7 @@ def _settings(stream: Stream, bootstrap_servers: str) -> Settings:
 class Stage:
     """Plays the stream once."""
 
-    def __init__(self, stream: Stream, settings: Settings, worker: "WorkerThread", reader: "Reader", screen: Screen) -> None:
+    def __init__(self, stream: Stream, settings: Settings, worker: "WorkerThread", reader: Reader, screen: Screen) -> None:
         self._stream = stream
         self._servers = settings.kafka.bootstrap_servers
         self._sender = Sender(stream, settings.kafka)
@@ -97,7 +83,7 @@ class Stage:
     def play(self, stop: threading.Event) -> Played:
         """Join, replay, finish. Raises what stopped the worker."""
         self._join(stop)
-        seconds = self._replay(stop)
+        seconds = 0.0 if stop.is_set() else self._replay(stop)
         self._finish()
         return Played(self._model.at(time.time()), self._sender.sent, self._sender.in_flight, seconds)
 
@@ -111,12 +97,13 @@ class Stage:
 
     def _replay(self, stop: threading.Event) -> float:
         self._model = ViewModel(time.time())
-        started, elapsed_s = time.monotonic(), 0.0
-        while elapsed_s < self._stream.seconds and not stop.is_set():
-            self._sender.send_due(elapsed_s)
-            self._turn(f"replaying {self._stream.name}", f"{elapsed_s:.0f} of {self._stream.seconds:g} s")
+        started, seconds = time.monotonic(), self._stream.seconds
+        while True:
             elapsed_s = time.monotonic() - started
-        return elapsed_s
+            self._sender.send_due(elapsed_s)
+            self._turn(f"replaying {self._stream.name}", f"{elapsed_s:.0f} of {seconds:g} s")
+            if elapsed_s >= seconds or stop.is_set():
+                return elapsed_s
 
     def _finish(self) -> None:
         deadline = time.monotonic() + FINISH_TIMEOUT_S
@@ -144,68 +131,6 @@ class Stage:
             self._model.add_tombstone(now)
         else:
             self._model.add_enriched(cast(EnrichedEvent, orjson.loads(value)), now)
-
-
-class Sender:
-    """Sends the stream's messages in a loop, and knows which have no outcome yet."""
-
-    def __init__(self, stream: Stream, kafka: Kafka) -> None:
-        self._stream = stream
-        self._producer = opened(Producer, properties(kafka, {"linger.ms": 1}, {}))
-        self._awaited: dict[bytes, int] = {}  # number, as in the header → size
-        self._awaited_bytes = 0
-        self.sent = 0
-
-    @property
-    def in_flight(self) -> int:
-        """How many messages have no outcome yet."""
-        return len(self._awaited)
-
-    def send_due(self, elapsed_s: float) -> None:
-        """Send what `rate` asks for by now, as far as the limits in flight allow."""
-        due = int(elapsed_s * self._stream.rate) + 1
-        while self.sent < due and self.in_flight < MAX_IN_FLIGHT and self._awaited_bytes < MAX_IN_FLIGHT_BYTES:
-            self._send(self._stream.messages[self.sent % len(self._stream.messages)])
-        self._producer.poll(0)
-
-    def settle(self, number: bytes) -> bool:
-        """This message has its outcome; False where it had one already."""
-        size = self._awaited.pop(number, None)
-        self._awaited_bytes -= size or 0
-        return size is not None
-
-    def _send(self, value: bytes) -> None:
-        number = str(self.sent).encode()
-        self._producer.produce(TOPIC, value, key=number, headers=[(NUMBER, number)])
-        self._awaited[number] = len(value)
-        self._awaited_bytes += len(value)
-        self.sent += 1
-
-
-class Reader:
-    """A consumer of the enriched events and the dead letters."""
-
-    def __init__(self, kafka: Kafka) -> None:
-        own = {"group.id": "demo-reader", "enable.auto.commit": False}
-        self._consumer = opened(Consumer, properties(kafka, own, kafka.consumer))
-
-    def __enter__(self) -> Self:
-        # Assigned rather than subscribed: a lone reader needs no group, and a new group would wait 3 s.
-        self._consumer.assign(
-            [TopicPartition(topic, partition, 0) for topic in (ENRICHED, DEAD) for partition in range(PARTITIONS)]
-        )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._consumer.close()
-
-    def read(self) -> list[Message]:
-        """What has come, at most `MAX_READ`; waits up to `READ_WAIT_S` for the first."""
-        messages = self._consumer.consume(MAX_READ, 0) or self._consumer.consume(1, READ_WAIT_S)
-        for message in messages:
-            if (error := message.error()) is not None:
-                raise Fatal(f"the demo's reader failed: {error.str()}")
-        return messages
 
 
 class WorkerThread:

@@ -2,7 +2,6 @@
 
 import codecs
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -28,6 +27,15 @@ class Stream:
     rate: float
     seconds: float
 
+    @property
+    def count(self) -> int:
+        """How many that makes in all."""
+        return _count(self.rate, self.seconds)
+
+
+def _count(rate: float, seconds: float) -> int:
+    return max(1, round(rate * seconds))
+
 
 def load_stream(path: Path | None, rate: float, seconds: float) -> Stream:
     """The stream to replay. Raises `Misconfigured`."""
@@ -38,7 +46,7 @@ def load_stream(path: Path | None, rate: float, seconds: float) -> Stream:
     if path is None:
         return Stream("the bundled sample", sample(), "json", rate, seconds)
     format_: Literal["json", "text"] = "json" if path.suffix.lower() in JSON_SUFFIXES else "text"
-    return Stream(path.name, _first_messages(path, math.ceil(rate * seconds)), format_, rate, seconds)
+    return Stream(path.name, _first_messages(path, _count(rate, seconds)), format_, rate, seconds)
 
 
 def sample() -> list[bytes]:

@@ -218,8 +218,8 @@ def _latency(view: View) -> Text:
 
 def _languages(view: View) -> str:
     unscored = f"   ({view.unscored} unscored: another language, or no words)" if view.unscored else ""
-    total = view.enriched or 1
-    return ", ".join(f"{visible(code)} {count / total:.0%}" for code, count in view.languages) + unscored
+    shares = ((visible(code), count / (view.enriched or 1)) for code, count in view.languages)
+    return ", ".join(f"{code} {share:.0%}" if share >= 0.005 else f"{code} <1%" for code, share in shares) + unscored
 
 
 def _outcomes(view: View) -> str:
