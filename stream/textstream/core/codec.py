@@ -1,6 +1,6 @@
 """Bytes to text, and outcomes to bytes: the input and output contracts of one pipeline, pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -59,7 +59,10 @@ class Codec:
         self._path = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
         self._keep_input = keep_input and input_format == "json"
         self._model = model
-        self._model_header = f"{model['name']}/{model['version']}@{model['digest']}".encode()
+        self._constant_headers: tuple[Header, ...] = (
+            ("textstream.model", f"{model['name']}/{model['version']}@{model['digest']}".encode()),
+            ("textstream.schema", SCHEMA_VERSION.encode()),
+        )
         self._routes = routes
 
     def decode(self, record: Record) -> str | None:
@@ -140,22 +143,21 @@ class Codec:
         now_ms: int,
         *,
         label: str = "none",
-        about: list[Header] | None = None,
+        about: Sequence[Header] = (),
         reason: str = "",
     ) -> Outcome:
         """One record's outcome under the input's headers and ours, at a time that the broker takes."""
         position = record.position
         route = self._routes[position.topic]
         limits = route.dead if kind == "dead" else route.enriched
-        headers = [header for header in record.headers if not header[0].startswith(OUR_HEADERS)]
-        headers += about or ()
-        headers += (
+        headers = [
+            *(header for header in record.headers if not header[0].startswith(OUR_HEADERS)),
+            *about,
             ("textstream.id", position.id.encode()),
             ("textstream.source", f"{position.topic}/{position.partition}/{position.offset}".encode()),
-            ("textstream.model", self._model_header),
             ("textstream.label", label.encode()),
-            ("textstream.schema", SCHEMA_VERSION.encode()),
-        )
+            *self._constant_headers,
+        ]
         timestamp_ms = record.timestamp_ms
         if not _takes(limits, timestamp_ms, now_ms):
             headers.append(("textstream.timestamp", str(timestamp_ms).encode()))

@@ -39,7 +39,7 @@ class Scorer(Protocol):
         ...
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(slots=True)
 class Prepared:
     """A record ready for the model; without `tokens` it is a tombstone, or poison and on its way to a dead letter."""
 
