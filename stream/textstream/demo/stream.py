@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Literal
 
 from textstream.errors import Misconfigured
+from textstream.observe.terminal import visible
 
 JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 MAX_MESSAGE_BYTES = 900_000
@@ -46,7 +47,7 @@ def load_stream(path: Path | None, rate: float, seconds: float) -> Stream:
     if path is None:
         return Stream("the bundled sample", sample(), "json", rate, seconds)
     format_: Literal["json", "text"] = "json" if path.suffix.lower() in JSON_SUFFIXES else "text"
-    return Stream(path.name, _first_messages(path, _count(rate, seconds)), format_, rate, seconds)
+    return Stream(visible(path.name), _first_messages(path, _count(rate, seconds)), format_, rate, seconds)
 
 
 def sample() -> list[bytes]:

@@ -26,6 +26,7 @@ FIXED_ROWS = 10
 """Header and rule, 3 facts, languages, dead letters, 2 headings, legend; terms and messages share the rest."""
 NAME_WIDTH = 12
 MIX_WIDTH = 8
+LANGUAGES_SHOWN = 4
 TOP_TERMS_OF_SUMMARY = 10
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -218,7 +219,9 @@ def _latency(view: View) -> Text:
 
 def _languages(view: View) -> str:
     unscored = f"   ({view.unscored} unscored: another language, or no words)" if view.unscored else ""
-    shares = ((visible(code), count / (view.enriched or 1)) for code, count in view.languages)
+    named, rest = view.languages[:LANGUAGES_SHOWN], view.languages[LANGUAGES_SHOWN:]
+    counts = [*named, ("others", sum(count for _, count in rest))] if rest else named
+    shares = ((visible(code), count / (view.enriched or 1)) for code, count in counts)
     return ", ".join(f"{code} {share:.0%}" if share >= 0.005 else f"{code} <1%" for code, share in shares) + unscored
 
 
