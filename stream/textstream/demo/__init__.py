@@ -71,9 +71,9 @@ Try next:
 
 
 def _program() -> str:
-    """How this reader can call textstream: by name where it is on the path, else as a path from here."""
+    """How this reader can call textstream: by name where it is on the path, else by the shorter of its paths."""
     beside = Path(sys.executable).with_name("textstream")
     on_path = shutil.which("textstream")
     if (on_path and Path(on_path).resolve() == beside.resolve()) or not beside.exists():
         return "textstream"
-    return os.path.relpath(beside)
+    return min(os.path.relpath(beside), str(beside), key=len)
