@@ -106,7 +106,7 @@ def _command(
     run: Callable[[argparse.Namespace], int],
     help_: str,
 ) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=help_, description=help_)
+    parser = commands.add_parser(name, help=help_, description=help_, allow_abbrev=False)
     parser.set_defaults(command=run)
     return parser
 

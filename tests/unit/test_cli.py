@@ -84,6 +84,13 @@ def test_a_mistake_is_one_line_and_78(arguments: tuple[str, ...], message: str, 
     assert done.returncode == 78
 
 
+def test_a_shortened_flag_is_not_guessed() -> None:
+    """A misspelt or shortened flag is wrong usage, exit status 2, never taken for another."""
+    done = textstream("run", "--kafka.group", "x")
+    assert done.returncode == 2
+    assert "unrecognized arguments: --kafka.group x" in done.stderr
+
+
 def test_init_writes_a_file_that_config_show_reads(tmp_path: Path) -> None:
     """`init` writes settings once; `config show` says where each value came from and hides secrets."""
     assert textstream("init", cwd=tmp_path).returncode == 0
