@@ -16,6 +16,7 @@ from pathlib import Path
 
 import orjson
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from textstream.bench import run_bench
@@ -149,7 +150,8 @@ def _scorer(settings: Settings) -> Scorer:
 
 def _demo(arguments: argparse.Namespace) -> int:
     stop = threading.Event()
-    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
     return run_demo(input_file=arguments.input, rate=arguments.rate, seconds=arguments.seconds, stop=stop)
 
 
@@ -203,12 +205,13 @@ def _score(arguments: argparse.Namespace) -> int:
         topic = "stdin" if arguments.file == "-" else Path(arguments.file).name
         codec = line_codec(scorer, topic, line_format, arguments.pointer)
         outcomes = score_lines(_chain(first, batches), scorer, codec, topic, int(time.time() * 1000))
-        write = _write_json if arguments.json or not sys.stdout.isatty() else _write_pretty
+        write = _writer(arguments.json)
         failed = 0
-        for outcome in outcomes:
-            failed += outcome.kind != "enriched"
-            write(printed(outcome))
-    sys.stdout.flush()
+        for batch in outcomes:
+            for outcome in batch:
+                failed += outcome.kind != "enriched"
+                write(printed(outcome))
+            sys.stdout.flush()  # whoever feeds us line by line waits for this answer
     return EX_DATAERR if failed else 0
 
 
@@ -225,14 +228,17 @@ def _chain(first: list[Line], rest: Iterable[list[Line]]) -> Iterator[list[Line]
     yield from rest
 
 
-def _write_json(line: bytes) -> None:
-    sys.stdout.buffer.write(line + b"\n")
-
-
-def _write_pretty(line: bytes) -> None:
-    event = orjson.loads(line)
+def _writer(as_json: bool) -> Callable[[bytes], object]:
+    """JSON lines, or coloured events on a terminal."""
+    if as_json or not sys.stdout.isatty():
+        return lambda line: sys.stdout.buffer.write(line + b"\n")
     console = Console()
-    console.print(pretty(event) if "error" not in event else f"[bold]not scored[/] {event['error']['message']}")
+
+    def write_pretty(line: bytes) -> None:
+        event = orjson.loads(line)
+        console.print(pretty(event) if "error" not in event else f"[bold]not scored[/] {escape(event['error']['message'])}")
+
+    return write_pretty
 
 
 def _check(arguments: argparse.Namespace) -> int:
@@ -287,7 +293,3 @@ def _bench(arguments: argparse.Namespace) -> int:
     report = run_bench(settings, _scorer(settings), data=arguments.data, seconds=arguments.seconds, bootstrap=bootstrap)
     print(orjson.dumps(report.as_dict()).decode() if arguments.json else report.as_text())
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

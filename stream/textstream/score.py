@@ -64,15 +64,17 @@ def _line(pieces: list[bytes], size: int) -> Line:
     return Line(b"".join(pieces).removesuffix(b"\r"))
 
 
-def score_lines(batches: Iterable[list[Line]], scorer: Scorer, codec: Codec, topic: str, now_ms: int) -> Iterator[Outcome]:
-    """One outcome for each line; offsets count lines from 0."""
+def score_lines(
+    batches: Iterable[list[Line]], scorer: Scorer, codec: Codec, topic: str, now_ms: int
+) -> Iterator[list[Outcome]]:
+    """One outcome for each line, batch by batch; offsets count lines from 0."""
     offset = 0
     for batch in batches:
         records = [
             Record(Position(topic, 0, offset + index, 0), line.value, fault=line.fault) for index, line in enumerate(batch)
         ]
         offset += len(batch)
-        yield from finish(prepare(records, codec, scorer), codec, scorer, now_ms)
+        yield finish(prepare(records, codec, scorer), codec, scorer, now_ms)
 
 
 def line_codec(scorer: Scorer, topic: str, line_format: Format, pointer: str) -> Codec:

@@ -19,7 +19,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from textstream.kafka.embedded import PARTITIONS, EmbeddedBroker
 
-DEMO = [sys.executable, "-m", "textstream.cli", "demo"]
+DEMO = [sys.executable, "-m", "textstream", "demo"]
 TIMEOUT_S = 60
 ENTER_SCREEN, LEAVE_SCREEN = "\x1b[?1049h", "\x1b[?1049l"
 

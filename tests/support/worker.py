@@ -24,7 +24,7 @@ def textstream(
 ) -> subprocess.CompletedProcess[str]:
     """Run one command to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "textstream.cli", *arguments],
+        [sys.executable, "-m", "textstream", *arguments],
         capture_output=True,
         text=True,
         cwd=cwd,
@@ -60,7 +60,7 @@ class Worker:
         } | {name.replace("__", "."): value for name, value in settings.items()}
         with self.log_file.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "textstream.cli", "run", *as_flags(flags)],
+                [sys.executable, "-m", "textstream", "run", *as_flags(flags)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

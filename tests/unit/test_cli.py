@@ -15,7 +15,7 @@ from textstream.event import json_schema
 
 def score(stdin: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     """`textstream score` with this on standard input."""
-    command = [sys.executable, "-m", "textstream.cli", "score", *arguments]
+    command = [sys.executable, "-m", "textstream", "score", *arguments]
     return subprocess.run(command, input=stdin, capture_output=True, env=clean_environment(), timeout=60, check=False)
 
 
@@ -49,8 +49,9 @@ def test_the_format_can_be_said() -> None:
 
 def test_a_slow_pipe_gets_its_answer_at_once() -> None:
     """A line is answered before the next is written."""
-    command = [sys.executable, "-m", "textstream.cli", "score"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=clean_environment()) as process:
+    command = [sys.executable, "-m", "textstream", "score"]
+    buffered = clean_environment() | {"PYTHONUNBUFFERED": ""}
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=buffered) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         for text in ("first", "second"):

@@ -54,7 +54,8 @@ def test_one_line_out_for_each_line_in() -> None:
     scorer = FakeScorer()
     stream = io.BytesIO(b'{"text": "a"}\nbroken\n{"text": "b"}\n')
     codec = line_codec(scorer, "in.jsonl", "json", "/text")
-    results = [orjson.loads(printed(o)) for o in score_lines(lines(stream), scorer, codec, "in.jsonl", 0)]
+    batches = score_lines(lines(stream), scorer, codec, "in.jsonl", 0)
+    results = [orjson.loads(printed(outcome)) for batch in batches for outcome in batch]
     assert [result.get("text") for result in results] == ["a", None, "b"]
     assert results[1]["error"]["reason"] == "not_json"
     assert results[1]["error"]["line"] == 2
