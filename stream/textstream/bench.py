@@ -8,7 +8,6 @@ Sender, worker and reader share this process, so its figures are what one small 
 import itertools
 import resource
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,15 +23,13 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from textstream.core.codec import Codec
 from textstream.core.process import Scorer, finish, prepare
 from textstream.core.record import Position, Record
-from textstream.errors import Misconfigured, TextstreamError, Transient
+from textstream.errors import Misconfigured, Transient
 from textstream.kafka.client import opened, properties
-from textstream.kafka.embedded import EmbeddedBroker
+from textstream.kafka.embedded import CONSUMER_PROPERTIES, EmbeddedBroker
 from textstream.kafka.topics import TopicAdmin, Topics
-from textstream.observe.health import Health
-from textstream.observe.metrics import Metrics
 from textstream.score import line_codec
-from textstream.settings import Settings
-from textstream.worker import Worker
+from textstream.settings import Kafka, Settings
+from textstream.worker_thread import WorkerThread
 
 MAX_MESSAGES = 20_000
 """Most distinct messages; also what the end-to-end run sends, within what the embedded broker keeps."""
@@ -81,12 +78,14 @@ def run_bench(settings: Settings, scorer: Scorer, *, data: Path | None, seconds:
     values = _messages(data)
     texts = [orjson.loads(value)["text"] for value in values]
     scoring = scoring_rate(settings, scorer, values, seconds)
-    with _topics(settings, bootstrap) as (topics, servers):
-        stage = _Stage(settings, scorer, topics, servers)
-        with stage.worker():
-            rate = stage.throughput(values)
-            load = LOAD * rate
-            p50, p99 = np.percentile(stage.latencies_ms(values, load, seconds), [50, 99])
+    with (
+        _pipeline(settings, bootstrap) as (topics, settings_there),
+        WorkerThread(settings_there, scorer) as worker,
+    ):
+        stage = _Stage(settings_there.kafka, topics, worker)
+        rate = stage.throughput(values)
+        load = LOAD * rate
+        p50, p99 = np.percentile(stage.latencies_ms(values, load, seconds), [50, 99])
     return Report(
         messages=len(values),
         mean_characters=sum(map(len, texts)) / len(texts),
@@ -127,29 +126,13 @@ def _score(records: list[Record], codec: Codec, scorer: Scorer) -> None:
 
 
 class _Stage:
-    """A worker in a thread, a sender and a reader."""
+    """A sender and a reader around a worker."""
 
-    def __init__(self, settings: Settings, scorer: Scorer, topics: Topics, servers: str) -> None:
-        kafka = settings.kafka.model_copy(update={"bootstrap_servers": servers, "group_id": topics.input})
-        reading = settings.input.model_copy(update={"topics": [topics.input], "format": "json", "pointer": "/text"})
-        self._settings = settings.model_copy(update={"kafka": kafka, "input": reading})
+    def __init__(self, kafka: Kafka, topics: Topics, worker: WorkerThread) -> None:
+        self._kafka = kafka
         self._topics = topics
-        self._metrics = Metrics()
-        health = Health(stall_after_s=settings.observe.stall_after_s, clock=time.monotonic)
-        self._worker = Worker(self._settings, scorer, self._metrics, health)
-        self._error: TextstreamError | None = None
+        self._worker = worker
         self._producer = opened(Producer, properties(kafka, {"linger.ms": 1}, {}))
-
-    @contextmanager
-    def worker(self) -> Iterator[None]:
-        """The worker runs in this block."""
-        thread = threading.Thread(target=self._run, name="worker")
-        thread.start()
-        try:
-            yield
-        finally:
-            self._worker.stop()
-            thread.join()
 
     def throughput(self, values: Sequence[bytes]) -> float:
         """Messages a second while the worker works off a backlog, from its first acknowledged outcome to the last."""
@@ -185,7 +168,7 @@ class _Stage:
     def _reader(self) -> Consumer:
         """Reads what is published from now on."""
         config = {"group.id": f"{self._topics.input}-reader", "enable.auto.commit": False}
-        reader = opened(Consumer, properties(self._settings.kafka, config, {}))
+        reader = opened(Consumer, properties(self._kafka, config, self._kafka.consumer))
         ends = []
         for partition in range(PARTITIONS):
             _, end = reader.get_watermark_offsets(TopicPartition(self._topics.enriched, partition), timeout=10)
@@ -193,14 +176,8 @@ class _Stage:
         reader.assign(ends)
         return reader
 
-    def _run(self) -> None:
-        try:
-            self._worker.run()
-        except TextstreamError as error:
-            self._error = error
-
     def _settled(self) -> int:
-        samples = next(iter(self._metrics.outcomes.collect())).samples
+        samples = next(iter(self._worker.metrics.outcomes.collect())).samples
         return int(sum(sample.value for sample in samples if sample.name.endswith("_total")))
 
     def _wait_until(self, settled: int) -> float:
@@ -211,28 +188,37 @@ class _Stage:
         return time.perf_counter()
 
     def _check(self, deadline: float, now: float) -> None:
-        if self._error is not None:
-            raise self._error
+        self._worker.check()
         if now > deadline:
             raise Transient(f"the worker published too little within {MAX_WAIT_S:g} s: is the broker well?")
 
 
 @contextmanager
-def _topics(settings: Settings, bootstrap: str | None) -> Iterator[tuple[Topics, str]]:
-    """Topics of this run's own, on the brokers named or on an embedded one."""
+def _pipeline(settings: Settings, bootstrap: str | None) -> Iterator[tuple[Topics, Settings]]:
+    """Topics of this run's own, on the brokers named or on an embedded one, and the settings for a worker there."""
     name = f"textstream-bench-{time.time_ns() // 1_000_000}"
     topics = Topics(name, f"{name}.enriched", f"{name}.dead")
     if bootstrap is None:
         with EmbeddedBroker() as broker:
             broker.create_topics(topics.input, topics.enriched, topics.dead)
-            yield topics, broker.bootstrap_servers
+            consumer = settings.kafka.consumer | CONSUMER_PROPERTIES
+            yield topics, _on(settings, topics, {"bootstrap_servers": broker.bootstrap_servers, "consumer": consumer})
         return
     admin = TopicAdmin(settings.kafka)
     admin.create((topics,), partitions=PARTITIONS, replication_factor=-1)
     try:
-        yield topics, bootstrap
+        yield topics, _on(settings, topics, {})
     finally:
         admin.delete((topics,))
+
+
+def _on(settings: Settings, topics: Topics, kafka: dict[str, object]) -> Settings:
+    update = {
+        "kafka": settings.kafka.model_copy(update={"group_id": topics.input, **kafka}),
+        "input": settings.input.model_copy(update={"topics": [topics.input], "format": "json", "pointer": "/text"}),
+        "output": settings.output.model_copy(update={"topic": "{topic}.enriched", "dead_topic": "{topic}.dead"}),
+    }
+    return settings.model_copy(update=update)
 
 
 def _messages(data: Path | None) -> list[bytes]:

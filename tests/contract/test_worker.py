@@ -1,9 +1,6 @@
 """The worker's bounds under stress, in this process, with a scorer whose gate the test holds, on a real Kafka."""
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import orjson
 import pytest
@@ -13,20 +10,17 @@ from tests.contract.conftest import NewStream
 from tests.support.fakes import FakeScorer
 from tests.support.kafka import Outgoing, wait_until
 from tests.support.stream import Stream
-from textstream.errors import Misconfigured, TextstreamError, Transient
-from textstream.observe.health import Health
-from textstream.observe.metrics import Metrics
+from textstream.errors import Misconfigured, Transient
 from textstream.settings import load_settings
-from textstream.worker import Worker
+from textstream.worker_thread import WorkerThread
 
 STALL_S = 1.0
 
 
-class Running:
-    """A worker in a thread of this process."""
+class Running(WorkerThread):
+    """A worker in a thread of this process, with a scorer whose gate the test holds; settings are given as `section__name`."""
 
     def __init__(self, stream: Stream, **flags: object) -> None:
-        """Settings are given as `section__name`."""
         named = {name.replace("__", "."): value for name, value in flags.items()}
         settings = load_settings(
             environ={},
@@ -35,46 +29,20 @@ class Running:
                 "kafka.group_id": stream.group,
                 "input.topics": stream.input,
                 "delivery.commit_interval_ms": 100,
+                "observe.stall_after_s": STALL_S,
             }
             | named,
         )
         self.scorer = FakeScorer()
-        self.metrics = Metrics()
-        self.health = Health(stall_after_s=STALL_S, clock=time.monotonic)
-        self.error: BaseException | None = None
-        self._worker = Worker(settings, self.scorer, self.metrics, self.health)
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
+        super().__init__(settings, self.scorer)
 
-    def _run(self) -> None:
-        try:
-            self._worker.run()
-        except TextstreamError as error:
-            self.error = error
-
-    def stop(self) -> None:
-        """Drain and wait for the thread."""
-        self._worker.stop()
-        self._thread.join()
-
-    def value(self, name: str, **labels: str) -> float:
-        """A metric's value, 0 while it has none."""
-        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+    def __exit__(self, *_: object) -> None:
+        self.scorer.gate.set()
+        super().__exit__()
 
     def outcomes(self, topic: str, outcome: str = "enriched", reason: str = "") -> float:
         """How many were acknowledged."""
         return self.value("textstream_outcomes_total", topic=topic, outcome=outcome, reason=reason)
-
-
-@contextmanager
-def running(stream: Stream, **flags: object) -> Iterator[Running]:
-    """A worker that is stopped at the end of the block, its gate opened first."""
-    worker = Running(stream, **flags)
-    try:
-        yield worker
-    finally:
-        worker.scorer.gate.set()
-        worker.stop()
 
 
 @pytest.fixture
@@ -91,7 +59,7 @@ def messages(count: int, partitions: int = 2) -> list[Outgoing]:
 def test_a_blocked_scorer_fails_liveness_and_leaves_the_group_alone(stream: Stream) -> None:
     """While the model hangs: not alive, fetching paused, memory bounded, still a member; afterwards all is enriched."""
     stream.kafka.produce_all(stream.input, messages(400))
-    with running(stream, delivery__max_in_flight_messages=100, delivery__pause_after_ms=200, batch__max_messages=20) as worker:
+    with Running(stream, delivery__max_in_flight_messages=100, delivery__pause_after_ms=200, batch__max_messages=20) as worker:
         worker.scorer.gate.clear()
         wait_until(lambda: not worker.health.live()[0], 30, "liveness never failed")
         assert "waited for the model" in worker.health.live()[1]
@@ -110,7 +78,7 @@ def test_a_blocked_scorer_fails_liveness_and_leaves_the_group_alone(stream: Stre
 def test_an_idle_worker_stays_alive_and_knows_its_lag(stream: Stream) -> None:
     """With nothing to read for longer than the stall limit it is alive and ready; lag is shown once it is known."""
     stream.kafka.produce_all(stream.input, messages(10))
-    with running(stream) as worker:
+    with Running(stream) as worker:
         wait_until(lambda: worker.outcomes(stream.input) == 10, 30, "not enriched")
         time.sleep(1.5 * STALL_S)
         assert worker.health.live() == (True, "ok")
@@ -121,7 +89,7 @@ def test_an_idle_worker_stays_alive_and_knows_its_lag(stream: Stream) -> None:
             )
             assert lag == 0
         assert worker.value("textstream_assigned_partitions") == 2
-    with running(stream) as restarted:  # nothing new to read, and yet the lag is known
+    with Running(stream) as restarted:  # nothing new to read, and yet the lag is known
         labels = {"topic": stream.input, "partition": "0"}
         wait_until(
             lambda: restarted.metrics.registry.get_sample_value("textstream_lag_messages", labels) == 0, 30, "lag unknown"
@@ -131,15 +99,14 @@ def test_an_idle_worker_stays_alive_and_knows_its_lag(stream: Stream) -> None:
 def test_what_cannot_be_drained_in_time_is_not_committed(stream: Stream) -> None:
     """A stop with a hanging model ends within the drain timeout, says so, and the next worker scores what was left."""
     stream.kafka.produce_all(stream.input, messages(20))
-    worker = Running(stream, delivery__drain_timeout_s=0.5)
-    worker.scorer.gate.clear()
-    wait_until(lambda: worker.value("textstream_records_polled_total", topic=stream.input) > 0, 30, "nothing was read")
-    worker.stop()
+    with Running(stream, delivery__drain_timeout_s=0.5) as worker:
+        worker.scorer.gate.clear()
+        wait_until(lambda: worker.value("textstream_records_polled_total", topic=stream.input) > 0, 30, "nothing was read")
+        WorkerThread.__exit__(worker)
     assert isinstance(worker.error, Transient)
     assert "delivery.drain_timeout_s" in str(worker.error)
     assert not stream.kafka.is_committed(stream.group, stream.input)
-    worker.scorer.gate.set()
-    with running(stream) as second:
+    with Running(stream) as second:
         wait_until(lambda: second.outcomes(stream.input) == 20, 30, "the second worker did not score what was left")
     assert stream.audit().clean
 
@@ -147,10 +114,10 @@ def test_what_cannot_be_drained_in_time_is_not_committed(stream: Stream) -> None
 def test_results_of_a_partition_that_has_moved_are_dropped(stream: Stream) -> None:
     """What a slow worker scores after its partition went to another is neither published nor committed."""
     stream.kafka.produce_all(stream.input, messages(20))
-    with running(stream, delivery__drain_timeout_s=0.5) as slow:
+    with Running(stream, delivery__drain_timeout_s=0.5) as slow:
         slow.scorer.gate.clear()
         wait_until(lambda: slow.value("textstream_records_polled_total", topic=stream.input) == 20, 30, "not all was read")
-        with running(stream) as second:
+        with Running(stream) as second:
             wait_until(lambda: second.outcomes(stream.input) == 10, 60, "the second worker did not score its partition")
             slow.scorer.gate.set()
             wait_until(lambda: slow.outcomes(stream.input) == 10, 30, "the slow worker did not score what it kept")
@@ -163,18 +130,17 @@ def test_results_of_a_partition_that_has_moved_are_dropped(stream: Stream) -> No
 def test_a_limit_that_shrank_after_the_start(stream: Stream) -> None:
     """When the broker refuses an event that was let through at the start, the worker stops; the next one knows the limit."""
     long = Outgoing(orjson.dumps({"text": "long " * 1_000}), partition=0)
-    worker = Running(stream)
-    wait_until(lambda: worker.value("textstream_assigned_partitions") == 2, 30, "no partitions")
-    entry = ConfigEntry("max.message.bytes", "3000", incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, stream.enriched, incremental_configs=[entry])
-    for future in stream.kafka.admin.incremental_alter_configs([resource]).values():
-        future.result()
-    stream.kafka.produce_all(stream.input, [long, *messages(4)])
-    wait_until(lambda: worker.error is not None, 30, "the worker went on")
-    worker.stop()
+    with Running(stream) as worker:
+        wait_until(lambda: worker.value("textstream_assigned_partitions") == 2, 30, "no partitions")
+        entry = ConfigEntry("max.message.bytes", "3000", incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, stream.enriched, incremental_configs=[entry])
+        for future in stream.kafka.admin.incremental_alter_configs([resource]).values():
+            future.result()
+        stream.kafka.produce_all(stream.input, [long, *messages(4)])
+        wait_until(lambda: worker.error is not None, 30, "the worker went on")
     assert isinstance(worker.error, Misconfigured)
     assert "DescribeConfigs" in str(worker.error)
-    with running(stream) as second:
+    with Running(stream) as second:
         wait_until(lambda: second.outcomes(stream.input, "dead", "too_large") == 1, 30, "no dead letter")
         wait_until(lambda: second.outcomes(stream.input) >= 2, 30, "the records beside it were not enriched")
     assert second.error is None

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import cast
 
 import orjson
 from confluent_kafka import Message
@@ -15,21 +15,17 @@ from textstream.demo.stream import Stream
 from textstream.demo.traffic import DEAD, ENRICHED, NUMBER, TOPIC, Reader, Sender
 from textstream.errors import Fatal
 from textstream.event import EnrichedEvent
-from textstream.kafka.embedded import EmbeddedBroker
+from textstream.kafka.embedded import CONSUMER_PROPERTIES, EmbeddedBroker
 from textstream.model.scorer import Scorer
-from textstream.observe.health import Health
-from textstream.observe.metrics import Metrics
 from textstream.observe.view import DeadLetter, View, ViewModel
 from textstream.settings import Settings, load_settings
-from textstream.worker import Worker
+from textstream.worker_thread import WorkerThread
 
-FETCH_WAIT_MS = 20
-"""The embedded broker, unlike Kafka, answers a fetch only when its wait is over, even when a record has come meanwhile."""
 FRAME_S = 0.25
 JOIN_TIMEOUT_S = 30.0
 """For the worker to get its partitions; the embedded broker lets every new group wait 3 s."""
 FINISH_TIMEOUT_S = 15.0
-"""For the last outcomes, and again for the worker to leave."""
+"""For the last outcomes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +58,7 @@ def _settings(stream: Stream, bootstrap_servers: str) -> Settings:
         "input.topics": [TOPIC],
         "input.format": stream.format,
         "kafka.bootstrap_servers": bootstrap_servers,
-        "kafka.consumer": {"fetch.wait.max.ms": FETCH_WAIT_MS},
+        "kafka.consumer": CONSUMER_PROPERTIES,
     }
     return load_settings(environ={}, flags=flags)
 
@@ -70,7 +66,7 @@ def _settings(stream: Stream, bootstrap_servers: str) -> Settings:
 class Stage:
     """Plays the stream once."""
 
-    def __init__(self, stream: Stream, settings: Settings, worker: "WorkerThread", reader: Reader, screen: Screen) -> None:
+    def __init__(self, stream: Stream, settings: Settings, worker: WorkerThread, reader: Reader, screen: Screen) -> None:
         self._stream = stream
         self._servers = settings.kafka.bootstrap_servers
         self._sender = Sender(stream, settings.kafka)
@@ -131,37 +127,3 @@ class Stage:
             self._model.add_tombstone(now)
         else:
             self._model.add_enriched(cast(EnrichedEvent, orjson.loads(value)), now)
-
-
-class WorkerThread:
-    """The real worker, in a thread of this process."""
-
-    def __init__(self, settings: Settings, scorer: Scorer) -> None:
-        self._metrics = Metrics()
-        health = Health(stall_after_s=settings.observe.stall_after_s, clock=time.monotonic)
-        self._worker = Worker(settings, scorer, self._metrics, health)
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._worker.stop()
-        self._thread.join(FINISH_TIMEOUT_S)
-
-    def reads(self) -> bool:
-        """Whether the worker has its partitions."""
-        return (self._metrics.registry.get_sample_value("textstream_assigned_partitions") or 0) > 0
-
-    def check(self) -> None:
-        """Raise what stopped the worker."""
-        if self._error is not None:
-            raise self._error
-
-    def _run(self) -> None:
-        try:
-            self._worker.run()
-        except BaseException as error:  # handed to the demo's loop, which ends with it
-            self._error = error

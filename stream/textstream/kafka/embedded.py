@@ -16,6 +16,8 @@ from textstream.errors import Fatal
 
 PARTITIONS = 4
 """Fixed inside librdkafka, checked here when a topic is made."""
+CONSUMER_PROPERTIES = {"fetch.wait.max.ms": "20"}
+"""For whoever reads from it: unlike Kafka, it answers a fetch only when its wait is over, even when a record has come."""
 START_TIMEOUT_S = 5.0
 LOG_LEVEL = "4"
 """Warnings and worse: the mock cluster announces itself at the notice level, which would end up in the live view."""

@@ -40,20 +40,16 @@ def salience(
 def sentiments(chances: NDArray[np.float32]) -> list[Sentiment]:
     """One Sentiment for each row of probabilities (rows, 3); label and score follow from the rounded numbers."""
     parts = _rounded(chances)
-    labels = parts.argmax(1).tolist()
+    columns = (*(parts / _WHOLE).T.tolist(), ((parts[:, 2] - parts[:, 0]) / _WHOLE).tolist(), parts.argmax(1).tolist())
     return [
-        {
-            "label": LABELS[label],
-            "score": (c - a) / _WHOLE,
-            "probabilities": {"negative": a / _WHOLE, "neutral": b / _WHOLE, "positive": c / _WHOLE},
-        }
-        for label, (a, b, c) in zip(labels, parts.tolist(), strict=True)
+        {"label": LABELS[k], "score": score, "probabilities": {"negative": a, "neutral": b, "positive": c}}
+        for a, b, c, score, k in zip(*columns, strict=True)
     ]
 
 
 def _rounded(chances: NDArray[np.float32]) -> NDArray[np.int64]:
     """Ten-thousandths that sum to 10,000: what rounding left over goes to the largest."""
-    parts = np.rint(chances * _WHOLE).astype(np.int64)
+    parts: NDArray[np.int64] = np.rint(chances * _WHOLE).astype(np.int64)
     largest = parts.argmax(1)
     parts[np.arange(len(parts)), largest] += _WHOLE - parts.sum(1)
     return parts

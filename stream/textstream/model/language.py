@@ -17,7 +17,9 @@ from textstream.event import Language
 SUPPORTED = frozenset({"en", "zh"})
 SCRIPTS = ("zh", "ja", "ko", "ru", "ar", "hi", "th", "he", "el", "en")
 """The language each script stands for; the last is Latin, which `OTHERS` takes apart. Cyrillic is reported as ru."""
-OTHERS = tuple("es fr de it pt nl pl sv da no fi cs hu ro tr id vi hr ca tl".split())
+OTHERS = (
+    "es", "fr", "de", "it", "pt", "nl", "pl", "sv", "da", "no", "fi", "cs", "hu", "ro", "tr", "id", "vi", "hr", "ca", "tl",
+)  # fmt: skip
 COLUMNS = len(SCRIPTS) + len(OTHERS) + 1
 """Of the evidence: words in each script, log-likelihood ratio of each other language to English, other letters."""
 
@@ -81,7 +83,7 @@ def _against_english(word: str) -> NDArray[np.float32]:
     rows = [letters.row[group] for group in groups if group in letters.row]
     if not rows:
         return np.zeros(len(OTHERS), np.float32)
-    return np.clip(letters.ratios[rows].sum(0) * TRUST, -_MOST, _MOST)
+    return np.asarray(np.clip(letters.ratios[rows].sum(0) * TRUST, -_MOST, _MOST), np.float32)
 
 
 def decide(sums: NDArray[np.float32]) -> list[Language]:

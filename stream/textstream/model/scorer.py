@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textstream.errors import Misconfigured
-from textstream.event import KINDS, LABELS, Analysis, EnrichedEvent, KeyTerm, Language, ModelInfo, Sentiment
+from textstream.event import KINDS, Analysis, EnrichedEvent, KeyTerm, Kind, Language, ModelInfo, Sentiment
 from textstream.model import bundle as files
 from textstream.model.calibrate import DIGITS, probabilities, salience, sentiments
 from textstream.model.golden import verify
 from textstream.model.language import decide
 from textstream.model.packing import Scored, score
 from textstream.model.session import Device, Session
-from textstream.model.spans import candidates, splits_grapheme
+from textstream.model.spans import candidates, span_means, splits_grapheme
 from textstream.model.text import fold
 from textstream.model.tokens import Tokeniser, Tokens
 
@@ -29,6 +29,7 @@ MAX_TERMS = 10
 """Default of `max_terms`, and what golden outputs are made with."""
 
 _TAGS = 3 * len(KINDS)
+_ASPECT = KINDS.index("aspect")
 normalized = lru_cache(maxsize=100_000)(fold)
 
 
@@ -114,31 +115,25 @@ class Scorer:
         first[scored.starts] = True
         found = candidates(scored.tokens[:, :_TAGS].reshape(-1, len(KINDS), 3), first)
         text = np.searchsorted(scored.starts, found.begin, side="right") - 1
-        sure = np.round(salience(found.evidence, number[text] * len(KINDS) + found.channel, self._terms).astype(np.float64), DIGITS)
+        chances = salience(found.evidence, number[text] * len(KINDS) + found.channel, self._terms)
+        sure = np.round(chances.astype(np.float64), DIGITS)
         kept = np.nonzero(sure >= self.min_salience)[0]
-        kept = kept[np.lexsort((found.begin[kept], -sure[kept]))]
-        towards = self._towards_spans(scored, found.begin[kept], found.end[kept], number[text[kept]])
+        order = np.lexsort((found.begin[kept], -sure[kept]))
+        logits = span_means(scored.tokens[:, _TAGS:], found.begin[kept], found.end[kept])[order]
+        kept = kept[order]
+        where, channel = text[kept], found.channel[kept]
+        own = channel == _ASPECT  # the others take the sentiment of their message
+        towards = iter(sentiments(probabilities(logits[own], number[where[own]], self._towards)))
+        begins, ends = found.begin[kept] - scored.starts[where], found.end[kept] - scored.starts[where] - 1
         out: list[list[KeyTerm]] = [[] for _ in texts]
-        begins = (found.begin - scored.starts[text])[kept].tolist()
-        ends = (found.end - scored.starts[text])[kept].tolist()
-        columns = (text[kept].tolist(), begins, ends, found.channel[kept].tolist(), sure[kept].tolist(), towards)
-        for where, begin, end, channel, value, feeling in zip(*columns, strict=True):
-            tokens = texts[where]
-            span = int(tokens.begins[begin]), int(tokens.ends[end - 1])
-            mood = feeling if KINDS[channel] == "aspect" else moods[where]
-            _add(out[where], tokens.text, span, channel, value, mood, self.max_terms)
+        for at, begin, end, kind, value in zip(
+            *map(np.ndarray.tolist, (where, begins, ends, channel, sure[kept])), strict=True
+        ):
+            tokens = texts[at]
+            span = int(tokens.begins[begin]), int(tokens.ends[end])
+            mood = next(towards) if kind == _ASPECT else moods[at]
+            _add(out[at], tokens.text, span, KINDS[kind], value, mood, self.max_terms)
         return out
-
-    def _towards_spans(
-        self, scored: Scored, begin: NDArray[np.int64], end: NDArray[np.int64], number: NDArray[np.int64]
-    ) -> list[Sentiment]:
-        """The sentiment towards each span: its tokens' logits, averaged."""
-        if not len(begin):
-            return []
-        logits = scored.tokens[:, _TAGS : _TAGS + len(LABELS)]
-        running = np.concatenate([np.zeros((1, len(LABELS))), np.cumsum(logits, axis=0, dtype=np.float64)])
-        mean = ((running[end] - running[begin]) / (end - begin)[:, None]).astype(np.float32)
-        return sentiments(probabilities(mean, number, self._towards))
 
 
 def _unscored(tokens: Tokens, language: Language) -> Analysis:
@@ -148,9 +143,7 @@ def _unscored(tokens: Tokens, language: Language) -> Analysis:
     return analysis
 
 
-def _add(
-    terms: list[KeyTerm], text: str, span: tuple[int, int], channel: int, value: float, mood: Sentiment, most: int
-) -> None:
+def _add(terms: list[KeyTerm], text: str, span: tuple[int, int], kind: Kind, value: float, mood: Sentiment, most: int) -> None:
     """Add a term, or a mention of one already there; nothing where it overlaps a better one or is no term to a reader."""
     begin, end = span
     if any(a < end and begin < b for term in terms for a, b in term.get("mentions", [(term["begin"], term["end"])])):
@@ -168,7 +161,7 @@ def _add(
             {
                 "text": said,
                 "normalized": norm,
-                "kind": KINDS[channel],
+                "kind": kind,
                 "salience": value,
                 "begin": begin,
                 "end": end,

@@ -55,6 +55,15 @@ def _evidence(
     return np.stack([mean, least, np.log(length)], 1)
 
 
+def span_means(values: NDArray[np.float32], begin: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(spans, columns): the mean of `values` (tokens, columns) over each span; spans in any order."""
+    if not len(begin):
+        return np.zeros((0, values.shape[1]), np.float32)
+    padded = np.concatenate([values, np.zeros((1, values.shape[1]), np.float32)])  # the last span may end at the end
+    sums = np.add.reduceat(padded, np.stack([begin, end], 1).ravel())[::2]  # every second sum is of what lies between
+    return np.asarray(sums / (end - begin)[:, None], np.float32)
+
+
 _PREPENDED = frozenset("\u0d4e\U000111c2\U000111c3\U0001193f\U00011941\U00011d46\U00011f02\U000113d1")
 _ALWAYS_JOINED = frozenset("\u200c\u200d\uff9e\uff9f\u0e33\u0eb3")
 
@@ -71,7 +80,7 @@ def splits_grapheme(text: str, at: int) -> bool:
 
 @lru_cache(maxsize=65_536)
 def _joined(before: str, after: str) -> bool:
-    """True for marks, joiners, flags, Hangul parts, prefixed signs and Indic conjuncts: rather once too often than once too few."""
+    """True for marks, joiners, flags, Hangul parts, prefixed signs, Indic conjuncts: rather once too often than too seldom."""
     if after in _ALWAYS_JOINED or _modifies(after) or unicodedata.category(after)[0] == "M":
         return True
     if _regional(before) and _regional(after):
