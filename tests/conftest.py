@@ -21,10 +21,13 @@ def reaper() -> Iterator[Reaper]:
 @pytest.fixture(scope="session")
 def kafka(reaper: Reaper, pytestconfig: pytest.Config) -> Iterator[RealKafka]:
     """A real Apache Kafka; where there is none the tests fail."""
+    missing = ""
     try:
         kafka = start_kafka(reaper)
     except KafkaMissingError as error:
-        pytest.fail(str(error), pytrace=False)
+        missing = str(error)
+    if missing:
+        pytest.fail(missing, pytrace=False)
     pytestconfig.stash[KAFKA_STORY] = kafka.story
     yield kafka
     kafka.close()

@@ -17,7 +17,6 @@ import fcntl
 import logging
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
@@ -298,6 +297,7 @@ class JavaKafka(RealKafka):
         self._java, self._classpath = _java(), _kafka_classpath()
         self._reaper = reaper
         self._folder = Path(tempfile.mkdtemp(prefix="textstream-kafka-"))
+        reaper.remove(self._folder)
         self._process: subprocess.Popen[bytes] | None = None
         port, controller_port = _free_ports(2)
         self.bootstrap_servers = f"127.0.0.1:{port}"
@@ -334,9 +334,8 @@ class JavaKafka(RealKafka):
         self._end(signal.SIGKILL)
 
     def close(self) -> None:
-        """Kill, since nobody needs the data any more, and remove the folder."""
+        """Kill, since nobody needs the data any more; the reaper removes the folder."""
         self.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is None:

@@ -1,14 +1,16 @@
 """The last line against orphans: a small process that ends what the tests started when the tests themselves are gone.
 
-It reads `+PID` and `-PID` lines until its input closes, which the operating system does however the test run ends
-(SIGKILL included), and then kills every process group that is still on its list.
+It reads `+PID`, `-PID` and `/folder` lines until its input closes, which the operating system does however the test run
+ends (SIGKILL included), then kills every process group that is still on its list and removes the folders.
 """
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 
 class Reaper:
@@ -27,11 +29,15 @@ class Reaper:
         """Take it off again: it was waited for."""
         self._say(f"-{pid}")
 
+    def remove(self, folder: Path) -> None:
+        """Remove the folder at the end."""
+        self._say(str(folder.absolute()))
+
     def close(self) -> None:
-        """End the reaper, which kills whatever is still on the list."""
+        """End the reaper, which kills and removes whatever is still on the list."""
         assert self._process.stdin is not None
         self._process.stdin.close()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=30)
 
     def _say(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -39,14 +45,19 @@ class Reaper:
 
 
 def main() -> None:
-    """Keep the list until the input ends, then kill what is on it."""
+    """Keep the lists until the input ends, then kill and remove what is on them."""
     pids: set[int] = set()
+    folders: list[str] = []
     for line in sys.stdin:
-        sign, pid = line[0], int(line[1:])
-        (pids.add if sign == "+" else pids.discard)(pid)
+        if line.startswith("/"):
+            folders.append(line.rstrip("\n"))
+        else:
+            (pids.add if line[0] == "+" else pids.discard)(int(line[1:]))
     for pid in pids:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
