@@ -12,6 +12,10 @@ from tests.support.stream import Stream
 from tests.support.texts import message_values
 from tests.support.worker import Worker, wait_for_members
 
+MESSAGES = 8_000
+FEW_IN_FLIGHT = 500
+"""So that a drain or a kill comes in the middle of the messages, on a fast machine too."""
+
 
 class Trickle:
     """A producer that goes on in the background, a few hundred messages a second, until the block ends."""
@@ -53,14 +57,16 @@ def test_a_drain_leaves_nothing_unaccounted(new_stream: NewStream, how: signal.S
     """A worker asked to stop in the middle finishes what it took, commits exactly that, and exits 0; the next one goes on
     without losing or repeating a message."""
     stream = new_stream(partitions=2)
-    stream.kafka.produce_all(stream.input, [Outgoing(value, partition=n % 2) for n, value in enumerate(message_values(20_000))])
-    with stream.worker() as worker:
+    stream.kafka.produce_all(
+        stream.input, [Outgoing(value, partition=n % 2) for n, value in enumerate(message_values(MESSAGES))]
+    )
+    with stream.worker(delivery__max_in_flight_messages=FEW_IN_FLIGHT) as worker:
         wait_for_outcomes(stream, worker, 100)
         assert worker.stop(how) == 0, worker.log[-4000:]
     committed = sum(stream.kafka.committed_offsets(stream.group, stream.input).values())
     published = sum(sum(stream.kafka.end_offsets(topic).values()) for topic in (stream.enriched, stream.dead))
     assert committed == published
-    assert 100 <= published < 20_000, "the signal came too late to prove anything"
+    assert 100 <= published < MESSAGES, "the signal came too late to prove anything"
 
     stream.run()
     found = stream.audit()
@@ -70,8 +76,11 @@ def test_a_drain_leaves_nothing_unaccounted(new_stream: NewStream, how: signal.S
 def test_a_killed_worker_loses_nothing(new_stream: NewStream) -> None:
     """SIGKILL in the middle, then a new worker: every message is enriched, in order; some may come twice, with one id."""
     stream = new_stream(partitions=2)
-    stream.kafka.produce_all(stream.input, [Outgoing(value, partition=n % 2) for n, value in enumerate(message_values(20_000))])
-    with stream.worker(kafka__consumer='{"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"}') as worker:
+    stream.kafka.produce_all(
+        stream.input, [Outgoing(value, partition=n % 2) for n, value in enumerate(message_values(MESSAGES))]
+    )
+    sessions = '{"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"}'
+    with stream.worker(kafka__consumer=sessions, delivery__max_in_flight_messages=FEW_IN_FLIGHT) as worker:
         wait_for_outcomes(stream, worker, 1_000)
         worker.kill()
     assert not stream.kafka.is_committed(stream.group, stream.input), "the kill came too late to prove anything"
@@ -105,8 +114,8 @@ def test_workers_come_and_go(new_stream: NewStream) -> None:
 def test_a_second_signal_ends_at_once(new_stream: NewStream) -> None:
     """A worker that is draining ends on the second signal, by that signal, and what it had not committed is read again."""
     stream = new_stream()
-    stream.kafka.produce_all(stream.input, [Outgoing(value) for value in message_values(20_000)])
-    with stream.worker() as worker:
+    stream.kafka.produce_all(stream.input, [Outgoing(value) for value in message_values(MESSAGES)])
+    with stream.worker(delivery__max_in_flight_messages=FEW_IN_FLIGHT) as worker:
         wait_for_outcomes(stream, worker, 100)
         worker.send(signal.SIGTERM)
         began = time.monotonic()
