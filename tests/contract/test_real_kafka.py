@@ -5,7 +5,7 @@ import time
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from tests.support.kafka import Outgoing, RealKafka, unique
+from tests.support.kafka import GivenKafka, Outgoing, RealKafka, unique
 
 
 def test_transactions_are_real(kafka: RealKafka) -> None:
@@ -52,6 +52,17 @@ def test_group_protocols_are_real(kafka: RealKafka, protocol: str) -> None:
     assert kafka.committed_offsets(group, topic) == {1: 1}
     (record,) = kafka.read_all(topic)
     assert (record.key, record.headers, record.timestamp) == (b"\x00\xff", headers, 1234)
+
+
+def test_a_broker_comes_back_as_it_was(kafka: RealKafka) -> None:
+    """A restart keeps address, records and committed offsets, so that a test can take a broker away."""
+    if isinstance(kafka, GivenKafka):
+        pytest.skip("a given cluster is not ours to restart")
+    topic = kafka.create_topic(unique("restart"))
+    kafka.produce_all(topic, [Outgoing(b"before")])
+    kafka.restart()
+    kafka.produce_all(topic, [Outgoing(b"after")])
+    assert [record.value for record in kafka.read_all(topic)] == [b"before", b"after"]
 
 
 def test_an_unknown_topic_is_refused(kafka: RealKafka) -> None:
