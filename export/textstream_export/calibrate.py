@@ -19,9 +19,9 @@ from textstream_export.encode import UNKNOWN, token_targets
 from textstream_export.sources import CALIBRATED_ON, CHANNELS
 
 CHUNK = 512
-BALANCE = 0.5
-"""Weight of a class is (1 / its frequency) ** BALANCE: between the mix of the training sources (0), which says little about
-a stream, and all classes equally likely (1)."""
+BALANCE = 1.0
+"""Weight of a class is (1 / its frequency) ** BALANCE: 0 keeps the mix of the training sources, 1 makes all classes equally
+likely. A stream's own mix is unknown; on held-out tweets 1 gave macro-recall 0.630 against 0.612 at 0, at the same F1."""
 
 TAGS = 3 * len(KINDS)
 NOTHING = (np.zeros((0, 3), np.float32), np.zeros(0, np.bool_))
@@ -100,7 +100,9 @@ def fit_sentiment(logits: NDArray[np.float32], label: NDArray[np.int64], with_bi
     weight = torch.from_numpy((1 / np.bincount(label, minlength=3)) ** (BALANCE if with_bias else 0.0)).float()
     log_scale = torch.zeros((), requires_grad=True)
     bias = torch.zeros(3, requires_grad=with_bias)
-    optimiser = torch.optim.LBFGS([p for p in (log_scale, bias) if p.requires_grad], max_iter=200, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS(
+        [p for p in (log_scale, bias) if p.requires_grad], max_iter=200, line_search_fn="strong_wolfe"
+    )
 
     def loss() -> torch.Tensor:
         optimiser.zero_grad()
@@ -111,7 +113,7 @@ def fit_sentiment(logits: NDArray[np.float32], label: NDArray[np.int64], with_bi
     optimiser.step(loss)  # type: ignore[no-untyped-call]
     centred = (bias - bias.mean()).detach()
     a, b, c = (round(float(v), 5) for v in centred)
-    return SentimentCalibration(temperature=round(float((-log_scale).exp()), 5), bias=(a, b, c))
+    return SentimentCalibration(temperature=round(float((-log_scale.detach()).exp()), 5), bias=(a, b, c))
 
 
 def fit_salience(evidence: NDArray[np.float32], gold: NDArray[np.bool_]) -> TermCalibration:

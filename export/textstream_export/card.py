@@ -23,6 +23,7 @@ def card(manifest: Manifest) -> str:
     scores = "\n".join(f"| {what} | {manifest.scores[name]:.3f} |" for name, what in HEADLINES if name in manifest.scores)
     every = "\n".join(f"| {name} | {value:g} |" for name, value in manifest.scores.items())
     sources = "\n".join(f"| {s.name} | {s.rows:,} | {s.origin} | {s.licence} |" for s in manifest.sources)
+    held_out = manifest.recipe["held_out_per_cent"]
     return f"""# {manifest.name} {manifest.version}
 
 Sentiment (negative, neutral, positive), key terms (phrase, aspect, entity) and the sentiment towards aspects, for short
@@ -41,10 +42,9 @@ or set a threshold. `textstream-export evaluate --bundle BUNDLE --data DIR` prin
 {scores}
 
 ## How it was calibrated
-On {manifest.recipe.get("held_out_per_cent", 3)} % of the train rows, chosen by a hash of their text and never trained on: a temperature and class
-biases for each language, fitted on the sources that have all three classes, with classes weighted between their frequency
-and equality; salience by a logistic regression for each language and kind. Terms below a salience of
-{manifest.calibration.min_salience:g} are not emitted.
+On {held_out} % of the train rows, chosen by a hash of their text and never trained on: a temperature and class biases for
+each language, fitted on the sources that have all three classes, each class weighing the same; salience by a logistic
+regression for each language and kind. Terms below a salience of {manifest.calibration.min_salience:g} are not emitted.
 
 ## What it is not good at
 It sees five tokens to each side: long-range negation, sarcasm and contrast across clauses escape it. The sentiment of a

@@ -52,7 +52,7 @@ class Row:
 
 def text_hash(text: str) -> str:
     """The same for texts that differ only in case, width, spacing or punctuation."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    folded = (text if text.isascii() else unicodedata.normalize("NFKC", text)).casefold()
     plain = _NOT_WORD.sub("", folded) or folded
     return blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 

@@ -141,7 +141,7 @@ def _manifest(recipe: Recipe, calibration: files.Calibration, train: list[Row]) 
     counts = Counter(row.source for row in train if row.source in recipe.sources or row.source in recipe.terms)
     sources = [(name, *LICENCES.get(name, ("unknown", "not known")), rows) for name, rows in sorted(counts.items())]
     return files.Manifest(
-        format_version=files.FORMAT_VERSION,
+        format_version=1,
         name=f"textstream-{recipe.name}",
         version=recipe.version,
         tasks=("sentiment", "key_terms", "key_term_sentiment"),

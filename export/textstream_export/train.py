@@ -20,6 +20,7 @@ from textstream.model.tokens import FEATURES, Lexicon, Tokeniser
 from textstream_export.data import read_train, split_held_out
 from textstream_export.encode import UNKNOWN, Encoded, build_lexicon, encode
 from textstream_export.network import TAGS, Network
+from textstream_export.pretrain import start_vectors
 from textstream_export.recipe import Recipe
 
 CHECKPOINT = "checkpoint.pt"
@@ -47,11 +48,14 @@ def train(data: Path, recipe: Recipe, out: Path) -> None:
     lexicon = build_lexicon(rows, recipe)
     encoded = encode(rows, Tokeniser(lexicon, recipe.max_train_tokens), recipe)
     out.mkdir(parents=True, exist_ok=True)
-    network, log = fit(encoded, lexicon, recipe)
+    start = start_vectors(data, rows, lexicon, recipe.width, recipe.seed) if recipe.pretrained else None
+    network, log = fit(encoded, lexicon, recipe, start)
     save(out, network, lexicon, recipe, log)
 
 
-def fit(data: Encoded, lexicon: Lexicon, recipe: Recipe, start: NDArray[np.float32] | None = None) -> tuple[Network, dict[str, float]]:
+def fit(
+    data: Encoded, lexicon: Lexicon, recipe: Recipe, start: NDArray[np.float32] | None = None
+) -> tuple[Network, dict[str, float]]:
     """The averaged network and what the run took. Raises Fatal when the loss is no longer a number."""
     rng = np.random.default_rng(recipe.seed)
     network = Network(recipe, lexicon.rows, len(data.sources))
@@ -99,15 +103,17 @@ def batches(data: Encoded, recipe: Recipe, rng: np.random.Generator) -> list[NDA
     out: list[NDArray[np.int64]] = []
     for pool in np.array_split(drawn, max(1, len(drawn) // 20_000)):  # like lengths within a pool, order random across pools
         ordered = pool[np.argsort(lengths[pool], kind="stable")]
-        out += _split_by_tokens(ordered, lengths[ordered], recipe.batch_tokens)
+        out += _split(ordered, lengths[ordered], recipe)
     return [out[i] for i in rng.permutation(len(out))]
 
 
-def _split_by_tokens(rows: NDArray[np.int64], lengths: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:
+def _split(rows: NDArray[np.int64], lengths: NDArray[np.int64], recipe: Recipe) -> Iterator[NDArray[np.int64]]:
+    """Cut rows in order of length into batches within `batch_rows` and, padded, `batch_tokens`."""
     start = 0
     while start < len(rows):
         stop = start + 1  # rows are sorted: the last is the longest, and sets the padding of all
-        while stop < len(rows) and (stop + 1 - start) * lengths[stop] <= budget:
+        most = min(len(rows), start + recipe.batch_rows)
+        while stop < most and (stop + 1 - start) * lengths[stop] <= recipe.batch_tokens:
             stop += 1
         yield rows[start:stop]
         start = stop
@@ -128,9 +134,7 @@ def make_batch(data: Encoded, rows: NDArray[np.int64]) -> Batch:
     return Batch(torch.from_numpy(ids), label, binary, source, outside, torch.from_numpy(tags), torch.from_numpy(towards))
 
 
-def one_step(
-    network: Network, batch: Batch, recipe: Recipe, optimisers: list[torch.optim.Optimizer], rate: float
-) -> float:
+def one_step(network: Network, batch: Batch, recipe: Recipe, optimisers: list[torch.optim.Optimizer], rate: float) -> float:
     """Forward, backward, one update; returns the loss."""
     loss = total_loss(network, batch, recipe)
     for optimiser in optimisers:

@@ -1,5 +1,7 @@
 """A bundle that is not what its manifest says is refused, in one line that names the file."""
 
+# ruff: noqa: D103 (a test's name is the sentence it proves)
+
 import json
 import shutil
 from collections.abc import Callable

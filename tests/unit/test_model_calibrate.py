@@ -1,5 +1,7 @@
 """Published probabilities sum to 1 as written, and label and score follow from them."""
 
+# ruff: noqa: D103 (a test's name is the sentence it proves)
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,5 +1,7 @@
 """Grouping by length and windows over long texts must not show in the result."""
 
+# ruff: noqa: D103 (a test's name is the sentence it proves)
+
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,11 +1,12 @@
 """The packaged model through its public face: what an event promises holds for any text."""
 
+# ruff: noqa: D103 (a test's name is the sentence it proves)
+
 import json
 import time
 from itertools import pairwise
 
 import numpy as np
-import onnxruntime as ort
 import pytest
 import regex
 from hypothesis import example, given, settings
@@ -66,7 +67,25 @@ def test_every_promise_holds_on_a_batch_of_all_sorts(scorer: Scorer) -> None:
         check(event)
 
 
-WORDS = st.sampled_from(["the food", " ", "\U0001f44d\U0001f3fd", "很", "好吃", "e\u0301", "\u200d", "#", "battery", "🇨", "🇳", "屏幕", "\n", "ﾞ", "."])
+WORDS = st.sampled_from(
+    [
+        "the food",
+        " ",
+        "\U0001f44d\U0001f3fd",
+        "很",
+        "好吃",
+        "e\u0301",
+        "\u200d",
+        "#",
+        "battery",
+        "🇨",
+        "🇳",
+        "屏幕",
+        "\n",
+        "ﾞ",
+        ".",
+    ]
+)
 
 
 @settings(deadline=None, max_examples=150)
@@ -124,7 +143,15 @@ def test_a_text_past_the_limit_is_truncated_and_says_where() -> None:
     assert "scored_until" not in whole
 
 
-@pytest.mark.parametrize(("text", "label"), [("I love it, great!", "positive"), ("太差了，非常失望，垃圾", "negative"), ("我很喜欢，非常好", "positive"), ("terrible, the worst ever, I hate it", "negative")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("I love it, great!", "positive"),
+        ("terrible, the worst ever, I hate it", "negative"),
+        ("我很喜欢，非常好", "positive"),
+        ("太差了，非常失望，垃圾", "negative"),
+    ],
+)
 def test_plain_feelings_are_understood(scorer: Scorer, text: str, label: str) -> None:
     (event,) = scorer.score([text])
     assert event["sentiment"] is not None
@@ -138,23 +165,21 @@ def test_score_takes_an_iterator_and_counts_offsets_over_batches(scorer: Scorer)
     json.dumps(events)
 
 
-def test_it_loads_and_checks_itself_within_a_second() -> None:
+def test_it_loads_and_checks_itself_within_a_second_of_cpu() -> None:
     def seconds() -> float:
-        started = time.perf_counter()
+        started = time.process_time()  # not the wall's: other tests share the machine
         Scorer.load("swift", device="cpu")
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     assert min(seconds() for _ in range(3)) < 1.0
 
 
 def test_cuda_without_cuda_is_an_error_and_not_a_slow_worker() -> None:
-    try:
-        loaded = Scorer.load("swift", device="cuda")
-    except Misconfigured as error:
-        assert "textstream[gpu]" in str(error)
-    else:
-        assert loaded.device == "cuda"
-        assert "CUDAExecutionProvider" in ort.get_available_providers()
+    if Scorer.load("swift", device="auto").device == "cuda":
+        assert Scorer.load("swift", device="cuda").device == "cuda"
+        return
+    with pytest.raises(Misconfigured, match="textstream\\[gpu\\]"):
+        Scorer.load("swift", device="cuda")
 
 
 @pytest.mark.parametrize("wrong", [{"max_terms": -1}, {"min_salience": 1.5}, {"max_tokens": 0}])

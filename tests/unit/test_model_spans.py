@@ -1,5 +1,7 @@
 """Decoding of key-term spans, and where a text may be cut."""
 
+# ruff: noqa: D103 (a test's name is the sentence it proves)
+
 import numpy as np
 import regex
 from hypothesis import example, given
@@ -49,7 +51,9 @@ def test_nothing_said_is_no_span() -> None:
     assert spans(O, O) == []
 
 
-PARTS = st.text(st.sampled_from("a 中é\u0301\u200d\ufe0f👍🏽👨👩🇨🇳1\u20e3\r\n\u0e33กक\u094dषㄱ가ᄀ\u1161\u0600ﾞカ\U000e0067🏴"), max_size=12)
+PARTS = st.text(
+    st.sampled_from("a 中é\u0301\u200d\ufe0f👍🏽👨👩🇨🇳1\u20e3\r\n\u0e33กक\u094dषㄱ가ᄀ\u1161\u0600ﾞカ\U000e0067🏴"), max_size=12
+)
 
 
 @given(st.one_of(st.text(), PARTS))

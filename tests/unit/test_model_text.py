@@ -1,5 +1,7 @@
 """Text preparation: tokens cover the text, and what means the same is prepared the same."""
 
+# ruff: noqa: D103 (a test's name is the sentence it proves)
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -51,7 +53,9 @@ def test_what_a_token_is(text: str, expected: list[str]) -> None:
     assert words(text) == expected
 
 
-@pytest.mark.parametrize("emoji", ["👍🏽", "👨‍👩‍👧‍👦", "🇨🇳", "1️⃣", "❤️", "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"])
+@pytest.mark.parametrize(
+    "emoji", ["👍🏽", "👨‍👩‍👧‍👦", "🇨🇳", "1️⃣", "❤️", "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"]
+)
 def test_an_emoji_with_all_its_parts_is_one_token(emoji: str) -> None:
     assert cut(f"a {emoji} b") == ["a", f" {emoji}", " b"]
 

@@ -1,0 +1,137 @@
+"""What is read for training: bad rows are named, dev rows never get in."""
+
+# ruff: noqa: D103 (a test's name is the sentence it proves)
+
+import gzip
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit import export_fixture
+from textstream.errors import Misconfigured
+from textstream.model.tokens import Lexicon, Tokeniser
+from textstream_export.data import Row, held_out, read_rows, read_split, read_train, split_held_out, text_hash
+from textstream_export.encode import find_terms, token_span, token_targets
+from textstream_export.sources import BINARY, CHANNELS, LICENCES
+
+REAL = Path(os.environ.get("TEXTSTREAM_DATA", Path(__file__).parents[3] / "shared" / "data"))
+real_data = pytest.mark.skipif(not REAL.is_dir(), reason="needs the training data: set TEXTSTREAM_DATA")
+TOKENISE = Tokeniser(Lexicon((), 64, 64), 4096)
+GOOD: dict[str, Any] = {"text": "fine food", "label": "positive", "lang": "en", "source": "sst2"}
+
+
+def one_file(folder: Path, *rows: object) -> Path:
+    path = folder / "sentiment.en.train.jsonl.gz"
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        file.writelines((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({**GOOD, "label": "happy"}, "unknown label 'happy'"),
+        ({**GOOD, "text": ""}, "not blank"),
+        ({**GOOD, "text": 5}, "not blank"),
+        ({"text": "x", "lang": "en", "source": "sst2"}, "needs `label`"),
+        ({"label": "positive"}, "KeyError: 'text'"),
+        ("{not json", "JSONDecodeError"),
+        ({**GOOD, "aspects": [{"term": "food", "begin": 5, "end": 99, "sentiment": "positive"}]}, "does not stand at"),
+        ({**GOOD, "aspects": [{"term": "fish", "begin": 5, "end": 9, "sentiment": "positive"}]}, "does not stand at"),
+        ({**GOOD, "aspects": [{"term": "food", "begin": 5, "end": 9, "sentiment": "?"}]}, "unknown sentiment"),
+    ],
+)
+def test_a_bad_row_is_named_by_file_and_line(tmp_path: Path, row: object, said: str) -> None:
+    path = one_file(tmp_path, GOOD, row)
+    with pytest.raises(Misconfigured) as caught:
+        list(read_rows(path))
+    assert f"{path}:2: " in str(caught.value)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_file_a_missing_file_and_a_missing_folder_are_named(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="is empty"):
+        list(read_rows(one_file(tmp_path)))
+    with pytest.raises(Misconfigured, match="missing data file"):
+        list(read_rows(tmp_path / "none.jsonl.gz"))
+    with pytest.raises(Misconfigured, match="no data folder"):
+        read_split(tmp_path / "none", "train")
+
+
+def test_emoticons_are_taken_out_where_they_made_the_label(tmp_path: Path) -> None:
+    path = one_file(tmp_path, {**GOOD, "text": "好[哈哈][泪]", "source": "weibo_senti_20k"}, {**GOOD, "text": "好[哈哈]"})
+    assert [row.text for row in read_rows(path)] == ["好", "好[哈哈]"]
+
+
+def no_dev_row_trains(folder: Path) -> None:
+    dev = {text_hash(row.text) for row in read_split(folder, "dev")}
+    fitted, kept = split_held_out(read_train(folder))
+    assert fitted
+    trains = {text_hash(row.text) for row in fitted}
+    calibrates = {text_hash(row.text) for row in kept}
+    assert not dev & trains
+    assert not dev & calibrates
+    assert not trains & calibrates
+
+
+def test_no_dev_row_trains_or_calibrates(tmp_path: Path) -> None:
+    folder = export_fixture.write(tmp_path)
+    leaked = {"text": "THE PIZZA is leaked, dev-row", "label": "positive", "lang": "en", "source": "sst2"}
+    for split, text in (("dev", leaked["text"]), ("train", "the pizza is leaked , dev - row")):
+        path = folder / f"sentiment.en.{split}.jsonl.gz"
+        with gzip.open(path, "at", encoding="utf-8") as file:
+            file.write(json.dumps({**leaked, "text": text}) + "\n")
+    no_dev_row_trains(folder)
+
+
+@real_data
+def test_no_dev_row_of_the_real_data_trains_or_calibrates() -> None:
+    no_dev_row_trains(REAL)
+
+
+def test_held_out_is_a_matter_of_the_text_alone() -> None:
+    assert [held_out(f"text {i}") for i in range(200)] == [held_out(f"TEXT  {i}!") for i in range(200)]
+    assert 0 < sum(held_out(f"text {i}") for i in range(2000)) < 120
+
+
+def test_every_source_has_its_licence() -> None:
+    assert BINARY | set(CHANNELS) <= set(LICENCES)
+
+
+def test_terms_are_found_as_whole_words_the_longest_first() -> None:
+    (tokens,) = TOKENISE(["New York pizza, new york Yorkshire NEW"])
+    assert find_terms(tokens, ["new york", "York", "new"]) == [(0, 2), (4, 6), (7, 8)]
+
+
+def test_chinese_terms_are_found_character_by_character() -> None:
+    (tokens,) = TOKENISE(["火锅店的火鍋好吃"])
+    assert find_terms(tokens, ["火锅"]) == [(0, 2), (4, 6)]
+
+
+def test_a_row_trains_only_its_own_channel() -> None:
+    (tokens,) = TOKENISE(["fine food"])
+    targets = token_targets(Row("fine food", "en", "tweets_kw", terms=("food",)), tokens)
+    assert targets is not None
+    assert targets[0].tolist() == [[0, -1, -1], [1, -1, -1]]
+
+
+def test_a_row_with_no_gold_in_its_text_is_left_out() -> None:
+    (tokens,) = TOKENISE(["fine food"])
+    assert token_targets(Row("fine food", "en", "tweets_kw", terms=("fish",)), tokens) is None
+
+
+@real_data
+def test_tokens_can_say_99_per_cent_of_the_gold_aspects() -> None:
+    said = total = 0
+    for lang in ("en", "zh"):
+        rows = list(read_rows(REAL / f"aspects.{lang}.train.jsonl.gz"))
+        for row, tokens in zip(rows, TOKENISE([row.text for row in rows]), strict=True):
+            for aspect in row.aspects or ():
+                begin, end = token_span(tokens, aspect.begin, aspect.end)
+                said += end <= tokens.count and (tokens.begins[begin], tokens.ends[end - 1]) == (aspect.begin, aspect.end)
+                total += 1
+    assert said / total >= 0.99
