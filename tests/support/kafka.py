@@ -24,7 +24,6 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import methodcaller
@@ -34,7 +33,6 @@ from urllib.parse import urlsplit
 
 from confluent_kafka import (
     Consumer,
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     Message,
@@ -108,6 +106,7 @@ class RealKafka(abc.ABC):
 
     bootstrap_servers: str
     story: str = ""
+    _asking: tuple[str, Consumer] | None = None  # whose committed offsets were asked for last
 
     @abc.abstractmethod
     def start(self) -> None:
@@ -124,6 +123,7 @@ class RealKafka(abc.ABC):
 
     def close(self) -> None:
         """Stop for good and remove what was left on the disk."""
+        self._stop_asking()
         self.stop()
 
     def create_topic(self, name: str, partitions: int = 1, **config: str) -> str:
@@ -204,11 +204,17 @@ class RealKafka(abc.ABC):
         return {position.partition: future.result().offset for position, future in futures.items()}
 
     def committed_offsets(self, group: str, topic: str) -> dict[int, int]:
-        """The group's committed offset for each partition of the topic that has one."""
+        """The group's committed offset for each partition of the topic that has one.
+
+        Asked by a consumer that never joins: the admin client's own request crashes the process, or never returns, when the
+        group's coordinator is just being found (librdkafka 2.16: rd_kafka_handle_OffsetFetch without a consumer group).
+        """
+        if self._asking is None or self._asking[0] != group:
+            self._stop_asking()
+            self._asking = group, Consumer({"bootstrap.servers": self.bootstrap_servers, "group.id": group})
         asked = [TopicPartition(topic, partition) for partition in self.partitions(topic)]
-        request = ConsumerGroupTopicPartitions(group, asked)
-        answer = _patiently(lambda: self.admin.list_consumer_group_offsets([request])[group])
-        return {position.partition: position.offset for position in answer.topic_partitions if position.offset >= 0}
+        answer = _patiently(lambda consumer=self._asking[1]: consumer.committed(asked, timeout=30))
+        return {position.partition: position.offset for position in answer if position.offset >= 0}
 
     def is_committed(self, group: str, topic: str) -> bool:
         """Whether the group's committed offsets stand at the end of every partition that ever had a record."""
@@ -218,7 +224,9 @@ class RealKafka(abc.ABC):
     def assigned_partitions(self, group: str) -> dict[str, int]:
         """How many partitions each member of the group holds."""
         try:
-            members = _patiently(lambda: self.admin.describe_consumer_groups([group], request_timeout=30)[group]).members
+            members = _patiently(
+                lambda: self.admin.describe_consumer_groups([group], request_timeout=30)[group].result(timeout=30)
+            ).members
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
                 return {}
@@ -229,6 +237,11 @@ class RealKafka(abc.ABC):
     def admin(self) -> AdminClient:
         """A client for topics and groups; one for all, since its answers are lost when it is collected."""
         return AdminClient({"bootstrap.servers": self.bootstrap_servers, "logger": log})
+
+    def _stop_asking(self) -> None:
+        if self._asking is not None:
+            self._asking[1].close()
+            self._asking = None
 
     def _has_leaders(self, topic: str, partitions: int) -> bool:
         found = self.admin.list_topics(timeout=30).topics.get(topic)
@@ -287,6 +300,7 @@ class DockerKafka(RealKafka):
 
     def close(self) -> None:
         """Remove the container."""
+        self._stop_asking()
         self._container.stop()
 
 
@@ -335,6 +349,7 @@ class JavaKafka(RealKafka):
 
     def close(self) -> None:
         """Kill, since nobody needs the data any more; the reaper removes the folder."""
+        self._stop_asking()
         self.kill()
 
     def _end(self, how: signal.Signals) -> None:
@@ -432,12 +447,12 @@ def _broker_settings(port: int, controller_port: int, listen_on: str = "127.0.0.
     }
 
 
-def _patiently(ask: Callable[[], "Future[Any]"]) -> Any:
+def _patiently(ask: Callable[[], Any]) -> Any:
     """Ask a group's coordinator, again while a broker that has just started loads its groups."""
     deadline = time.monotonic() + READY_TIMEOUT_S
     while True:
         try:
-            return ask().result(timeout=30)
+            return ask()
         except KafkaException as error:
             if error.args[0].code() not in COORDINATOR_AWAY or time.monotonic() > deadline:
                 raise
