@@ -192,9 +192,10 @@ class RealKafka(abc.ABC):
             consumer.close()
 
     def partitions(self, topic: str) -> list[int]:
-        """The partition numbers of a topic."""
+        """The partition numbers of a topic; an answer without any would make every loop over them an empty success."""
         metadata = self.admin.list_topics(topic, timeout=30).topics[topic]
         assert metadata.error is None, metadata.error
+        assert metadata.partitions, f"the broker knows no partitions of {topic}"
         return sorted(metadata.partitions)
 
     def end_offsets(self, topic: str) -> dict[int, int]:

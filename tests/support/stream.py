@@ -72,7 +72,8 @@ class Outcomes:
     def event(self, offset: int, partition: int = 0) -> dict[str, Any]:
         """The enriched event of an input, valid against the published schema and whole in itself."""
         record = self.enriched.get((partition, offset))
-        assert record is not None, f"no event of {partition}, {offset}; its dead letter: {self.dead.get((partition, offset))}"
+        dead = self.dead.get((partition, offset))
+        assert record is not None, f"{partition}, {offset} is not among {len(self.enriched)} events; its dead letter: {dead}"
         assert record.value is not None
         event = json.loads(record.value)
         self._validator.validate(event)
