@@ -35,7 +35,8 @@ mean and maximum; trained in PyTorch by `textstream-export train`, run by onnxru
 
 ## Scores
 From the events that `Scorer.score` emits with default settings, on the dev files; no dev row trained, stopped, calibrated
-or set a threshold. `textstream-export evaluate --bundle BUNDLE --data DIR` prints them again.
+or set a threshold. The recipe itself was settled over a few runs with these scores in sight (export/LOG.md): they are a
+little kinder than a test set. `textstream-export evaluate --bundle BUNDLE --data DIR` prints them again.
 
 | measure | score |
 |---|---|
