@@ -9,9 +9,10 @@ INSTALL := $(BIN)/uv pip install --python $(BIN)/python --no-build-isolation
 
 .PHONY: demo test check check-lock lock format docs clean
 
+# On a terminal the demo is a job of its own (set -m), so that Ctrl-C ends it in order and not make.
 # make demo INPUT=my.jsonl replays your own file; DEMO takes any other flag of `textstream demo`.
 demo: $(VENV)/.service
-	@$(BIN)/textstream demo $(if $(INPUT),"$(INPUT)") $(DEMO)
+	@[ ! -t 0 ] || set -m; $(BIN)/textstream demo $(if $(INPUT),"$(INPUT)") $(DEMO)
 
 # make test TESTS="tests/unit -k codec" runs some of them.
 test: $(VENV)/.dev

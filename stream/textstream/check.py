@@ -26,11 +26,11 @@ def run_checks(settings: Settings) -> Iterator[Check]:
     """Each check as soon as it is done; what rests on one that failed is left out."""
     yield Check("settings", "valid")
     admin = TopicAdmin(settings.kafka)
-    yield from (
-        _tried("model", lambda: _model(settings)),
-        _tried("broker", lambda: f"answers, {len(admin.partitions())} topics"),
-        _tried("topics", lambda: _topics(settings, admin)),
-    )
+    yield _tried("model", lambda: _model(settings))
+    broker = _tried("broker", lambda: f"answers, {len(admin.partitions())} topics")
+    yield broker
+    if broker.exit_status == 0:
+        yield _tried("topics", lambda: _topics(settings, admin))
 
 
 def _tried(name: str, look: Callable[[], str]) -> Check:
@@ -41,10 +41,7 @@ def _tried(name: str, look: Callable[[], str]) -> Check:
 
 
 def _model(settings: Settings) -> str:
-    model = settings.model
-    scorer = Scorer.load(
-        model.bundle, device=model.device, threads=model.threads, max_terms=model.max_terms, min_salience=model.min_salience
-    )
+    scorer = Scorer.load(**settings.model.model_dump())
     started = time.perf_counter()
     scorer.analyse(scorer.tokenise(PROBE))
     rate = len(PROBE) / (time.perf_counter() - started)

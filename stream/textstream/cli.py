@@ -21,6 +21,7 @@ from rich.table import Table
 
 from textstream.bench import run_bench
 from textstream.check import run_checks
+from textstream.core.record import Outcome
 from textstream.demo import run_demo
 from textstream.docs import commented_toml
 from textstream.errors import Misconfigured, TextstreamError
@@ -33,7 +34,7 @@ from textstream.observe.http import HttpServer
 from textstream.observe.metrics import Metrics
 from textstream.observe.terminal import pretty
 from textstream.score import Line, guess_format, line_codec, lines, printed, score_lines
-from textstream.settings import DEFAULT_CONFIG, Layers, Settings, config_path, declared, validate
+from textstream.settings import DEFAULT_CONFIG, Declared, Layers, Settings, config_path, declared, validate
 from textstream.worker import Worker
 
 EX_DATAERR = 65
@@ -122,30 +123,23 @@ def _with_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _layers(arguments: argparse.Namespace) -> Layers:
-    paths = {setting.path: setting for setting in declared()}
-    flags = {name: _flag_value(name, value) for name, value in vars(arguments).items() if name in paths}
+    given = vars(arguments)
+    flags = {setting.path: _flag_value(setting, given[setting.path]) for setting in declared() if setting.path in given}
     return Layers(config_path(os.environ, arguments.config), os.environ, flags)
 
 
-def _flag_value(name: str, value: str) -> object:
+def _flag_value(setting: Declared, value: str) -> object:
     """Dictionaries come as JSON; everything else is parsed by its declaration."""
-    if not value.startswith("{"):
+    if not isinstance(setting.field.default, dict):
         return value
     try:
         return orjson.loads(value)
     except orjson.JSONDecodeError as error:
-        raise Misconfigured(f"--{name} is not JSON: {error}") from None
+        raise Misconfigured(f"--{setting.path} is not JSON: {error}") from None
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     return validate(_layers(arguments))
-
-
-def _scorer(settings: Settings) -> Scorer:
-    model = settings.model
-    return Scorer.load(
-        model.bundle, device=model.device, threads=model.threads, max_terms=model.max_terms, min_salience=model.min_salience
-    )
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -177,7 +171,7 @@ def _run(arguments: argparse.Namespace) -> int:
     server = HttpServer(settings.observe.http_host, settings.observe.http_port, metrics.registry, health)
     logs.get_logger("cli").info("serving", http=f"{settings.observe.http_host}:{server.port}")
     try:
-        worker = Worker(settings, _scorer(settings), metrics, health)
+        worker = Worker(settings, Scorer.load(**settings.model.model_dump()), metrics, health)
         _stop_on_signals(worker)
         worker.run()
     finally:
@@ -188,11 +182,14 @@ def _run(arguments: argparse.Namespace) -> int:
 def _stop_on_signals(worker: Worker) -> None:
     """The first signal drains; the second, whose default action is restored, ends the process at once."""
 
-    def stop(number: int, _: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
+    numbers = (signal.SIGTERM, signal.SIGINT)
+
+    def stop(*_: object) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
         worker.stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in numbers:
         signal.signal(number, stop)
 
 
@@ -201,17 +198,27 @@ def _score(arguments: argparse.Namespace) -> int:
     with _opened(arguments.file) as stream:
         batches = lines(stream)
         first = next(batches, [])
-        line_format = guess_format(first[0].value if first else b"") if arguments.format == "auto" else arguments.format
+        line_format = guess_format(line.value for line in first) if arguments.format == "auto" else arguments.format
         topic = "stdin" if arguments.file == "-" else Path(arguments.file).name
         codec = line_codec(scorer, topic, line_format, arguments.pointer)
-        outcomes = score_lines(_chain(first, batches), scorer, codec, topic, int(time.time() * 1000))
-        write = _writer(arguments.json)
-        failed = 0
-        for batch in outcomes:
+        outcomes = score_lines(_chain(first, batches), scorer, codec, topic, lambda: int(time.time() * 1000))
+        return _print_outcomes(outcomes, _writer(arguments.json))
+
+
+def _print_outcomes(batches: Iterable[list[Outcome]], write: Callable[[bytes], object]) -> int:
+    """Print them as they come; returns the exit status."""
+    failed = 0
+    for batch in batches:
+        try:
             for outcome in batch:
                 failed += outcome.kind != "enriched"
                 write(printed(outcome))
             sys.stdout.flush()  # whoever feeds us line by line waits for this answer
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter fails on it again at exit
+            raise Misconfigured(f"standard output cannot be written: {error.strerror}") from None
     return EX_DATAERR if failed else 0
 
 
@@ -245,12 +252,8 @@ def _check(arguments: argparse.Namespace) -> int:
     console = Console()
     worst = 0
     for check in run_checks(_settings(arguments)):
-        console.print(
-            "[green]ok  [/]" if check.exit_status == 0 else "[bold red]FAIL[/]",
-            f"[bold]{check.name}[/]",
-            check.finding,
-            soft_wrap=True,
-        )
+        verdict = "[green]ok  [/]" if check.exit_status == 0 else "[bold red]FAIL[/]"
+        console.print(verdict, f"[bold]{check.name}[/]", escape(check.finding), soft_wrap=True)
         worst = max(worst, check.exit_status)
     return worst
 
@@ -290,6 +293,12 @@ def _bench(arguments: argparse.Namespace) -> int:
     settings = validate(layers)
     brokers_named = layers.origin("kafka", "bootstrap_servers") != "default"
     bootstrap = settings.kafka.bootstrap_servers if brokers_named else None
-    report = run_bench(settings, _scorer(settings), data=arguments.data, seconds=arguments.seconds, bootstrap=bootstrap)
+    report = run_bench(
+        settings,
+        Scorer.load(**settings.model.model_dump()),
+        data=arguments.data,
+        seconds=arguments.seconds,
+        bootstrap=bootstrap,
+    )
     print(orjson.dumps(report.as_dict()).decode() if arguments.json else report.as_text())
     return 0

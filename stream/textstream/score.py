@@ -3,14 +3,15 @@
 One line in is one line out, in order: an event, or an error object where the line cannot be scored.
 """
 
-from collections.abc import Iterable, Iterator
+import codecs
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import orjson
 
 from textstream.core.codec import Codec, Route, TopicLimits
-from textstream.core.process import Scorer, finish, prepare
+from textstream.core.process import Scorer, enrich, prepare
 from textstream.core.record import Outcome, Position, Record
 from textstream.errors import Poison
 
@@ -43,7 +44,9 @@ def lines(stream: Readable) -> Iterator[list[Line]]:
     """What can be read at once, as complete lines: so a slow pipe is answered line by line, a file in batches."""
     held: list[bytes] = []  # pieces of a line whose end has not been read
     held_bytes = 0
+    at_start = True
     while chunk := stream.read1(READ_BYTES):
+        chunk, at_start = chunk.removeprefix(codecs.BOM_UTF8) if at_start else chunk, False
         *complete, rest = chunk.split(b"\n")
         if complete:
             first = _line([*held, complete[0]], held_bytes + len(complete[0]))
@@ -65,7 +68,7 @@ def _line(pieces: list[bytes], size: int) -> Line:
 
 
 def score_lines(
-    batches: Iterable[list[Line]], scorer: Scorer, codec: Codec, topic: str, now_ms: int
+    batches: Iterable[list[Line]], scorer: Scorer, codec: Codec, topic: str, wall_ms: Callable[[], int]
 ) -> Iterator[list[Outcome]]:
     """One outcome for each line, batch by batch; offsets count lines from 0."""
     offset = 0
@@ -74,7 +77,7 @@ def score_lines(
             Record(Position(topic, 0, offset + index, 0), line.value, fault=line.fault) for index, line in enumerate(batch)
         ]
         offset += len(batch)
-        yield finish(prepare(records, codec, scorer), codec, scorer, now_ms)
+        yield enrich(prepare(records, codec, scorer), codec, scorer, wall_ms())
 
 
 def line_codec(scorer: Scorer, topic: str, line_format: Format, pointer: str) -> Codec:
@@ -82,8 +85,9 @@ def line_codec(scorer: Scorer, topic: str, line_format: Format, pointer: str) ->
     return Codec(input_format=line_format, pointer=pointer, keep_input=False, model=scorer.info, routes={topic: UNLIMITED})
 
 
-def guess_format(first: bytes) -> Format:
-    """JSON lines start with a brace; anything else is plain text."""
+def guess_format(values: Iterable[bytes]) -> Format:
+    """JSON lines start with a brace; anything else is plain text. The first line that is not blank decides."""
+    first = next((value for value in values if value.strip()), b"")
     return "json" if first.lstrip().startswith(b"{") else "text"
 
 

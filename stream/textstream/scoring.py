@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from textstream.core.batch import Batch
 from textstream.core.codec import Codec
-from textstream.core.process import Scorer, finish
+from textstream.core.process import Scorer, enrich
 from textstream.core.record import Outcome
 
 MAX_WAITING_BATCHES = 2
@@ -30,7 +30,7 @@ class Scored:
 
 
 class ScoringThread:
-    """Runs `core.process.finish` beside the polling thread; onnxruntime releases the interpreter's lock meanwhile."""
+    """Runs `core.process.enrich` beside the polling thread; onnxruntime releases the interpreter's lock meanwhile."""
 
     def __init__(self, codec: Codec, scorer: Scorer, *, clock: Callable[[], float], wall_ms: Callable[[], int]) -> None:
         self._codec = codec
@@ -87,11 +87,11 @@ class ScoringThread:
         while (submitted := self._batches.get()) is not None:
             batch, submitted_at = submitted
             started_at = self._clock()
-            outcomes, error = self._finish(batch)
+            outcomes, error = self._score(batch)
             self._scored.put(Scored(batch, outcomes, submitted_at, started_at, self._clock(), error))
 
-    def _finish(self, batch: Batch) -> tuple[list[Outcome], BaseException | None]:
+    def _score(self, batch: Batch) -> tuple[list[Outcome], BaseException | None]:
         try:
-            return finish(batch.items, self._codec, self._scorer, self._wall_ms()), None
+            return enrich(batch.items, self._codec, self._scorer, self._wall_ms()), None
         except BaseException as error:  # raised again by the polling thread, which stops the worker
             return [], error

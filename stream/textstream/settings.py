@@ -5,6 +5,7 @@ a `--section.name` flag. A name that no section declares is an error, wherever i
 """
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +46,10 @@ OURS_PRODUCER = {
     "delivery.timeout.ms": None,
     "enable.gapless.guarantee": None,
     "enable.idempotence": None,
+    "batch.size": None,
     "max.in.flight": None,
     "max.in.flight.requests.per.connection": None,
+    "message.max.bytes": None,
     "message.send.max.retries": None,
     "message.timeout.ms": None,
     "partitioner": None,
@@ -57,6 +60,7 @@ OURS_PRODUCER = {
 """librdkafka properties that textstream's promises rest on, and the setting to use instead, where there is one."""
 
 Topic = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
+TopicTemplate = Annotated[str, Field(pattern=r"^([a-zA-Z0-9._-]|\{topic\}){1,249}$")]
 
 
 def _split_commas(value: object) -> object:
@@ -80,14 +84,20 @@ def _free_of(ours: Mapping[str, str | None]) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _as_property(value: object) -> object:
-    """librdkafka takes text; TOML users write numbers and booleans."""
-    if not isinstance(value, dict):
-        return value
-    return {name: str(v).lower() if isinstance(v, bool) else str(v) for name, v in value.items()}
+def _as_properties(value: object) -> object:
+    """librdkafka takes text under dotted names; TOML users write numbers, booleans, and unquoted names, which nest."""
+    return dict(_flattened(value, "")) if isinstance(value, dict) else value
 
 
-Properties = Annotated[dict[str, str], BeforeValidator(_as_property)]
+def _flattened(table: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _flattened(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, str(value).lower() if isinstance(value, bool) else str(value)
+
+
+Properties = Annotated[dict[str, str], BeforeValidator(_as_properties)]
 
 
 class Section(BaseModel):
@@ -116,8 +126,8 @@ class Input(Section):
 class Output(Section):
     """What is published."""
 
-    topic: str = Field(default="{topic}.enriched", description="Topic of the enriched events; `{topic}` is the input's.")
-    dead_topic: str = Field(default="{topic}.dead", description="Topic of the dead letters; `{topic}` is the input's.")
+    topic: TopicTemplate = Field(default="{topic}.enriched", description="Topic of the events; `{topic}` is the input's name.")
+    dead_topic: TopicTemplate = Field(default="{topic}.dead", description="Topic of the dead letters; likewise.")
     keep_input: bool = Field(
         default=False, description="Nest the original JSON value under `input`, byte for byte (`input.format = json`)."
     )
@@ -309,6 +319,10 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise Misconfigured(f"{path} cannot be read as TOML: {error}") from None
 
 
+# What Kubernetes sets in every container beside a Service named `textstream`.
+_KUBERNETES_SERVICE = re.compile("TEXTSTREAM_(SERVICE_HOST|SERVICE_PORT|PORT)(_|$)")
+
+
 class _Environment(EnvSettingsSource):
     """pydantic-settings reads os.environ; here the variables come in as an argument."""
 
@@ -323,6 +337,8 @@ class _Environment(EnvSettingsSource):
 def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     known = {setting.variable for setting in declared()} | {CONFIG_VARIABLE}
     for variable in environ:
+        if _KUBERNETES_SERVICE.match(variable):
+            continue
         if variable.upper().startswith(ENV_PREFIX) and variable.upper() not in known:
             raise Misconfigured(f"unknown variable {variable}{_did_you_mean(variable.upper(), known)}")
     try:
@@ -360,6 +376,6 @@ def _did_you_mean(name: str, known: set[str]) -> str:
 def _one_line(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     path = ".".join(str(part) for part in first["loc"])
-    # A dictionary of librdkafka properties may hold a password: it is never printed.
-    value = "" if isinstance(first["input"], dict) else f" = {first['input']!r}"
+    # What is given for librdkafka may hold a password: it is never printed.
+    value = "" if path.startswith(("kafka.client", "kafka.consumer", "kafka.producer")) else f" = {first['input']!r}"
     return f"{path}{value}: {first['msg'].removeprefix('Value error, ')}"

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 
 from textstream.core.batch import Batcher, Budget
 from textstream.core.codec import Codec
@@ -34,6 +35,8 @@ FINISH_WAIT_S = 0.01
 """Longest wait for a scored batch or an acknowledgement while draining."""
 RETRY_FIRST_S, RETRY_MOST_S = 0.5, 5.0
 """Pause between attempts to reach the broker at start; doubles from the first to the most."""
+MIN_COMMIT_S = 1.0
+"""For the last commit, also when the work before it has used up the drain limit."""
 OBSERVE_INTERVAL_S = 1.0
 """Between two updates of lag and in-flight gauges: well below any scrape interval."""
 
@@ -86,16 +89,18 @@ class Worker:
         pipeline = self._startup()
         if pipeline is None:
             return
-        self._open(pipeline)
-        try:
-            while not self._stopping.is_set():
-                self._turn()
-            self._drain()
-        except BaseException:
-            self._failed = True
-            raise
-        finally:
-            self._close()
+        with ExitStack() as closing:
+            self._open(pipeline, closing)
+            try:
+                while not self._stopping.is_set():
+                    self._turn()
+                self._drain()
+            except BaseException:
+                self._failed = True
+                raise
+            finally:
+                self._health.stopping()
+                self._metrics.ready.set(0)
 
     # ---- startup -------------------------------------------------------------------------------------------------
 
@@ -116,7 +121,8 @@ class Worker:
             pause_s = min(2 * pause_s, RETRY_MOST_S)
         return None
 
-    def _open(self, pipeline: Pipeline) -> None:
+    def _open(self, pipeline: Pipeline, closing: ExitStack) -> None:
+        """Clients and the scoring thread; closed in the opposite order, so that the group is left first."""
         settings = self._settings
         self._codec = Codec(
             input_format=settings.input.format,
@@ -126,8 +132,11 @@ class Worker:
             routes=pipeline.routes,
         )
         self._sink = Sink(settings.kafka, pipeline)
+        closing.callback(self._sink.close)
         self._scoring = ScoringThread(self._codec, self._scorer, clock=self._clock, wall_ms=self._wall_ms)
+        closing.callback(self._scoring.close)
         self._source = Source(settings.kafka, settings.input, self)
+        closing.callback(self._source.close)
         self._metrics.show_model(self._scorer.info)
         self._metrics.ready.set(1)
         log.info("reading", topics=settings.input.topics, group=settings.kafka.group_id, model=self._scorer.info["name"])
@@ -141,7 +150,8 @@ class Worker:
         self._settle(self._sink.reports(BUSY_WAIT_S if stuck and not self._scoring.busy else 0))
         self._throttle()
         if self._may_poll():
-            self._take(self._source.poll(min(self._budget.room, MAX_POLL_RECORDS) or 1, self._poll_wait_s()))
+            # A full budget has no room, but then all is paused: polling gives nothing and serves rebalances.
+            self._take(self._source.poll(max(1, min(self._budget.room, MAX_POLL_RECORDS)), self._poll_wait_s()))
         self._dispatch()
         self._commit_when_due()
         self._observe_when_due()
@@ -233,19 +243,27 @@ class Worker:
         if now - self._committed_at < self._settings.delivery.commit_interval_ms / 1000:
             return
         self._committed_at = now
-        failed = self._source.take_failed_commits()
-        self._ledger.commit_failed(failed)
-        self._metrics.commits.labels("failed").inc(len(failed))
-        self._commit(None, wait=False)
+        if offsets := self._take_commits(self._ledger.assigned):
+            self._source.commit(offsets)
 
-    def _commit(self, partitions: Sequence[TopicPartition] | None, *, wait: bool) -> None:
+    def _commit_now(self, partitions: Sequence[TopicPartition], deadline: float) -> bool:
+        """Commit what may be committed of these partitions, and wait for it; False when that failed."""
+        offsets = self._take_commits(partitions)
+        if not offsets or self._source.commit_now(offsets, max(MIN_COMMIT_S, deadline - self._clock())):
+            return True
+        self._commit_failed(list(offsets))
+        return False
+
+    def _take_commits(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """What moved since it was last asked for, and what was asked for in vain."""
+        self._commit_failed(self._source.take_failed_commits())
         offsets = self._ledger.take_commits(partitions)
-        if not offsets:
-            return
         self._metrics.commits.labels("requested").inc(len(offsets))
-        if not self._source.commit(offsets, wait=wait):
-            self._ledger.commit_failed(offsets)
-            self._metrics.commits.labels("failed").inc(len(offsets))
+        return offsets
+
+    def _commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
+        self._ledger.commit_failed(partitions)
+        self._metrics.commits.labels("failed").inc(len(partitions))
 
     def _observe_when_due(self) -> None:
         now = self._clock()
@@ -273,8 +291,9 @@ class Worker:
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Finish what is in flight within `drain_timeout_s`, commit it, let go."""
         if not self._failed:
-            self._finish(partitions)
-            self._commit(partitions, wait=True)
+            deadline = self._drain_deadline()
+            self._work_off(partitions, deadline)
+            self._commit_now(partitions, deadline)
         self._release("revoked", partitions)
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
@@ -300,31 +319,26 @@ class Worker:
     def _drain(self) -> None:
         """Take no more, finish what is in flight, commit, leave. Raises `Transient` when the time is up before that."""
         self._health.stopping()
-        self._metrics.ready.set(0)
         log.info("draining", messages=self._ledger.pending())
-        self._finish(self._ledger.assigned)
-        self._commit(None, wait=True)
+        deadline = self._drain_deadline()
+        self._work_off(self._ledger.assigned, deadline)
+        committed = self._commit_now(self._ledger.assigned, deadline)
+        limit = f"within {self._settings.delivery.drain_timeout_s:g} s (delivery.drain_timeout_s)"
         if left := self._ledger.pending():
-            limit = self._settings.delivery.drain_timeout_s
-            raise Transient(
-                f"{left} messages were not acknowledged within {limit:g} s (delivery.drain_timeout_s); they will be read again"
-            )
+            raise Transient(f"{left} messages were not acknowledged {limit}; they will be read again")
+        if not committed:
+            raise Transient(f"the last offsets were not committed {limit}; the messages since will be read again")
         log.info("drained")
 
-    def _finish(self, partitions: Sequence[TopicPartition]) -> None:
-        """Score and deliver what was taken of these partitions, for at most `drain_timeout_s`."""
-        deadline = self._clock() + self._settings.delivery.drain_timeout_s
+    def _drain_deadline(self) -> float:
+        return self._clock() + self._settings.delivery.drain_timeout_s
+
+    def _work_off(self, partitions: Sequence[TopicPartition], deadline: float) -> None:
+        """Score and deliver what was taken of these partitions, until the deadline."""
         while self._ledger.pending(partitions) and self._clock() < deadline:
             self._dispatch(flush=True)
             self._publish(self._scoring.results(FINISH_WAIT_S))
             self._settle(self._sink.reports(0 if self._scoring.busy else FINISH_WAIT_S))
-
-    def _close(self) -> None:
-        self._health.stopping()
-        self._metrics.ready.set(0)
-        self._source.close()
-        self._scoring.close()
-        self._sink.close()
 
     def _wall_ms(self) -> int:
         return int(self._wall() * 1000)

@@ -5,6 +5,7 @@ import time
 from typing import Self
 
 from textstream.core.process import Scorer
+from textstream.errors import Fatal
 from textstream.observe.health import Health
 from textstream.observe.metrics import Metrics
 from textstream.settings import Settings
@@ -32,6 +33,8 @@ class WorkerThread:
     def __exit__(self, *_: object) -> None:
         self._worker.stop()
         self._thread.join(self._join_within_s)
+        if self._thread.is_alive():
+            raise Fatal(f"the worker did not end within {self._join_within_s:g} s of being asked to")
 
     def value(self, metric: str, **labels: str) -> float:
         """A metric's value, 0 while it has none."""

@@ -37,6 +37,7 @@ def record(value: bytes | None = b"{}", **more: object) -> Record:
         (b'{"a/b": {"~c": "z"}}', "/a~1b/~0c", "z"),
         (b'{"": "empty key"}', "/", "empty key"),
         (b'"whole"', "", "whole"),
+        (b'{"-1": {"01": "not arrays"}}', "/-1/01", "not arrays"),
         (b'{"text": "\\u0000 \\ud83d\\ude00"}', "/text", "\0 😀"),
         (b'{"text": ""}', "/text", ""),
     ],
@@ -133,13 +134,38 @@ def test_a_timestamp_that_cannot_stand_is_replaced(timestamp_ms: int) -> None:
 
 
 def test_a_timestamp_that_the_broker_takes_stays() -> None:
-    """The producer's timestamp passes through up to the topic's own limits."""
-    limits = TopicLimits(timestamp_before_max_ms=1_000, timestamp_after_max_ms=2_000)
+    """The producer's timestamp passes through up to the topic's own limits, less a minute for the clocks' difference."""
+    limits = TopicLimits(timestamp_before_max_ms=600_000, timestamp_after_max_ms=1_000)
     one = codec(route=Route(enriched=limits))
-    for timestamp_ms, kept in ((NOW_MS - 1_000, True), (NOW_MS - 1_001, False), (NOW_MS + 2_000, True), (1, False)):
+    for timestamp_ms, kept in (
+        (NOW_MS - 540_000, True), (NOW_MS - 540_001, False), (NOW_MS + 500, True), (NOW_MS + 501, False), (1, False),
+    ):  # fmt: skip
         outcome = one.encode(record(timestamp_ms=timestamp_ms), "a", analysis(), NOW_MS)
         assert (outcome.timestamp_ms == timestamp_ms) == kept
         assert ("textstream.timestamp" in dict(outcome.headers)) != kept
+
+
+@pytest.mark.parametrize("index", ["-1", "+1", "01", "1_0", "2", "x", "99999999999999999999"])
+def test_an_array_index_is_what_rfc_6901_allows(index: str) -> None:
+    """A sign, a leading zero or a place beyond the end is no index."""
+    with pytest.raises(Poison, match="nothing at"):
+        codec(pointer=f"/{index}").decode(record(b'["a", "b"]'))
+
+
+def test_a_tombstone_that_its_topic_refuses_is_poison() -> None:
+    """A null value under a key as large as the topic takes cannot be forwarded with our headers."""
+    with pytest.raises(Poison) as raised:
+        codec().tombstone(record(None, key=b"k" * 1_048_300), NOW_MS)
+    assert raised.value.reason == "too_large"
+
+
+def test_only_names_that_are_ours_are_replaced() -> None:
+    """A producer's header that merely begins like ours stays; Connect's error headers stay on an enriched event."""
+    theirs = (("traceparent2", b"1"), ("textstreams", b"2"), ("__connect.errors.topic", b"3"))
+    outcome = codec().encode(record(headers=theirs, timestamp_ms=NOW_MS), "a", analysis(), NOW_MS)
+    assert tuple(outcome.headers[:3]) == theirs
+    dead = codec().dead_letter(record(headers=theirs), Poison("not_json", "decode", "x"), NOW_MS)
+    assert [value for name, value in dead.headers if name == "__connect.errors.topic"] == [b"reviews"]
 
 
 def test_a_dead_letter_says_what_was_wrong() -> None:

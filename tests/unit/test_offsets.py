@@ -6,6 +6,7 @@ from hypothesis import given
 
 from textstream.core.offsets import Ledger, PartitionOffsets
 from textstream.core.record import Position
+from textstream.errors import Fatal
 
 offsets_with_gaps = st.lists(st.integers(0, 10_000), min_size=1, max_size=60, unique=True).map(sorted)
 
@@ -36,7 +37,7 @@ def test_a_record_is_settled_once() -> None:
         partition.settle(5)
     with pytest.raises(AssertionError, match="not pending"):
         partition.settle(6)
-    with pytest.raises(AssertionError, match="delivered after"):
+    with pytest.raises(Fatal, match="recreated"):
         partition.deliver(5)
 
 

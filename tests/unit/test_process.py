@@ -7,7 +7,7 @@ from hypothesis import given
 
 from tests.support.fakes import FakeScorer, analysis
 from textstream.core.codec import Codec, Route, TopicLimits
-from textstream.core.process import finish, prepare
+from textstream.core.process import PROBE, enrich, prepare
 from textstream.core.record import Outcome, Position, Record
 from textstream.errors import Fatal, Misconfigured
 
@@ -28,7 +28,7 @@ def records(*values: bytes | None) -> list[Record]:
 def run(values: list[bytes | None], scorer: FakeScorer, **overrides: object) -> list[Outcome]:
     """The whole path."""
     one = codec(**overrides)
-    return finish(prepare(records(*values), one, scorer), one, scorer, NOW_MS)
+    return enrich(prepare(records(*values), one, scorer), one, scorer, NOW_MS)
 
 
 def text(words: str) -> bytes:
@@ -61,10 +61,18 @@ def test_one_record_that_cannot_be_scored_among_32() -> None:
     assert outcomes[13].value == values[13]
 
 
-def test_a_model_that_fails_on_everything_stops_the_worker() -> None:
-    """When no message of a batch can be scored, it is the model's fault: nothing is dead-lettered for it."""
+@pytest.mark.parametrize("words", [["a"], ["a", "b"]])
+def test_a_broken_model_stops_the_worker(words: list[str]) -> None:
+    """When no message can be scored, nor a text known to be good, nothing is dead-lettered for it."""
     with pytest.raises(Fatal, match="fails on every message"):
-        run([text("a"), text("b")], FakeScorer(fails_on=["a", "b"]))
+        run([text(word) for word in words], FakeScorer(fails_on=["a", "b", PROBE]))
+
+
+@pytest.mark.parametrize("words", [["a"], ["a", "b"]])
+def test_bad_texts_alone_in_their_batch_are_dead_letters(words: list[str]) -> None:
+    """On a quiet topic the bad texts may be all there is: while the model scores a good text, they are at fault."""
+    outcomes = run([text(word) for word in words], FakeScorer(fails_on=["a", "b"]))
+    assert {(outcome.kind, outcome.reason) for outcome in outcomes} == {("dead", "scoring_failed")}
 
 
 def test_an_error_that_names_who_must_act_is_not_the_records_fault() -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from textstream import samples
 from textstream.core.codec import Codec, Route
 from textstream.core.record import Position, Record
-from textstream.demo.stream import MAX_MESSAGE_BYTES, load_stream, sample
+from textstream.demo.stream import MAX_MESSAGE_BYTES, load_stream
 from textstream.errors import Misconfigured, Poison
 
 HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -26,7 +27,7 @@ def decoded() -> tuple[list[str], Counter[str]]:
         routes={"reviews": Route()},
     )
     texts, reasons = list[str](), Counter[str]()
-    for offset, value in enumerate(sample()):
+    for offset, value in enumerate(samples.values()):
         try:
             text = codec.decode(Record(Position("reviews", 0, offset, 1), value))
         except Poison as poison:
@@ -90,7 +91,7 @@ def test_the_sample_shows_the_oddities_of_real_text(pattern: str) -> None:
 
 def test_the_file_stays_readable() -> None:
     """Characters stand as themselves, not as escapes, except for the lone surrogate that has no other form."""
-    escapes = [line for line in sample() if re.search(rb"\\u[0-9a-f]{4}", line)]
+    escapes = [line for line in samples.values() if re.search(rb"\\u[0-9a-f]{4}", line)]
     assert len(escapes) == 1
 
 

@@ -54,7 +54,7 @@ def test_one_line_out_for_each_line_in() -> None:
     scorer = FakeScorer()
     stream = io.BytesIO(b'{"text": "a"}\nbroken\n{"text": "b"}\n')
     codec = line_codec(scorer, "in.jsonl", "json", "/text")
-    batches = score_lines(lines(stream), scorer, codec, "in.jsonl", 0)
+    batches = score_lines(lines(stream), scorer, codec, "in.jsonl", lambda: 0)
     results = [orjson.loads(printed(outcome)) for batch in batches for outcome in batch]
     assert [result.get("text") for result in results] == ["a", None, "b"]
     assert results[1]["error"]["reason"] == "not_json"
@@ -63,7 +63,8 @@ def test_one_line_out_for_each_line_in() -> None:
 
 
 def test_the_format_is_told_by_the_first_line() -> None:
-    """JSON lines start with a brace."""
-    assert guess_format(b' {"text": 1}') == "json"
-    assert guess_format(b"The {room} was lovely") == "text"
-    assert guess_format(b"") == "text"
+    """JSON lines start with a brace; blank lines and a byte-order mark before it do not hide it."""
+    assert guess_format([b"", b' {"text": 1}']) == "json"
+    assert guess_format([b"The {room} was lovely", b"{"]) == "text"
+    assert guess_format([b"", b" "]) == "text"
+    assert next(lines(Pipe([b"\xef\xbb\xbf{}\n", b"\xef\xbb\xbf\n"]))) == [Line(b"{}")]

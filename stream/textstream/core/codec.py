@@ -1,5 +1,6 @@
 """Bytes to text, and outcomes to bytes: the input and output contracts of one pipeline, pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -10,8 +11,8 @@ from textstream.core.record import Header, Outcome, OutcomeKind, Record
 from textstream.errors import Poison
 from textstream.event import SCHEMA_VERSION, Analysis, ModelInfo, Source, enriched_event, rfc3339
 
-OUR_HEADERS = ("textstream.", "traceparent", "tracestate", "__connect.errors.")
-"""Prefixes of the headers that are ours: the producer's are replaced, never appended to."""
+CLOCK_SKEW_MS = 60_000
+"""How far the broker's clock may be behind ours; a timestamp that near to the limit is replaced rather than refused."""
 
 RECORD_OVERHEAD_BYTES = 256
 """What a record costs on the wire beside its key, value and headers: the batch header's 61 bytes and varints, doubled."""
@@ -20,6 +21,10 @@ HEADER_OVERHEAD_BYTES = 10
 
 MAX_ERROR_CHARACTERS = 500
 """Longest `__connect.errors.exception.message`: enough for a reader, bounded for the broker."""
+
+
+# RFC 6901: no sign, no leading zero.
+_ARRAY_INDEX = re.compile("0|[1-9][0-9]{0,9}")
 
 
 @dataclass(slots=True, frozen=True)
@@ -92,8 +97,8 @@ class Codec:
     def _at_pointer(self, document: Any) -> Any:
         for key in self._path:
             try:
-                document = document[int(key) if isinstance(document, list) else key]
-            except (KeyError, IndexError, TypeError, ValueError):
+                document = document[_index(key) if isinstance(document, list) else key]
+            except (KeyError, IndexError, TypeError):
                 raise Poison("no_text", "decode", f"the JSON value has nothing at {self._pointer!r}") from None
         return document
 
@@ -107,15 +112,18 @@ class Codec:
         sentiment = analysis["sentiment"]
         label = sentiment["label"] if sentiment else "none"
         outcome = self._outcome(record, "enriched", orjson.dumps(event), now_ms, label=label)
-        limit = self._routes[record.position.topic].enriched.max_message_bytes
-        if (size := wire_size(outcome.value, record.key, outcome.headers)) > limit:
-            message = f"the event is {size} bytes, its topic takes {limit}: raise max.message.bytes or send shorter text"
-            raise Poison("too_large", "encode", message)
-        return outcome
+        return self._fitting(outcome)
 
     def tombstone(self, record: Record, now_ms: int) -> Outcome:
-        """The null value, forwarded."""
-        return self._outcome(record, "tombstone", None, now_ms)
+        """The null value, forwarded. Raises `Poison` when the broker would not take it."""
+        return self._fitting(self._outcome(record, "tombstone", None, now_ms))
+
+    def _fitting(self, outcome: Outcome) -> Outcome:
+        limit = self._routes[outcome.record.position.topic].enriched.max_message_bytes
+        if (size := wire_size(outcome.value, outcome.record.key, outcome.headers)) > limit:
+            message = f"the outcome is {size} bytes, its topic takes {limit}: raise max.message.bytes or send less"
+            raise Poison("too_large", "encode", message)
+        return outcome
 
     def dead_letter(self, record: Record, poison: Poison, now_ms: int) -> Outcome:
         """The original record with what was wrong with it, cut down where the broker would not take it whole."""
@@ -151,7 +159,7 @@ class Codec:
         route = self._routes[position.topic]
         limits = route.dead if kind == "dead" else route.enriched
         headers = [
-            *(header for header in record.headers if not header[0].startswith(OUR_HEADERS)),
+            *(header for header in record.headers if not _is_ours(header[0], kind)),
             *about,
             ("textstream.id", position.id.encode()),
             ("textstream.source", f"{position.topic}/{position.partition}/{position.offset}".encode()),
@@ -176,7 +184,7 @@ def wire_size(value: bytes | None, key: bytes | None, headers: list[Header]) -> 
 def _cut(whole: Outcome, limit: int) -> Outcome:
     """Shorten the value; where that is not enough, drop the producer's headers, then the key. The position stays."""
     record = whole.record
-    ours = [header for header in whole.headers if header[0].startswith(OUR_HEADERS)]
+    ours = [header for header in whole.headers if _is_ours(header[0], "dead")]
     for headers, key, cut in (
         (whole.headers, record.key, "value"),
         (ours, record.key, "value,headers"),
@@ -193,8 +201,25 @@ def _cut(whole: Outcome, limit: int) -> Outcome:
 
 def _takes(limits: TopicLimits, timestamp_ms: int, now_ms: int) -> bool:
     """Whether a record may keep its timestamp: 0 and -1 mean that it never had one."""
-    earliest, latest = now_ms - limits.timestamp_before_max_ms, now_ms + limits.timestamp_after_max_ms
+    before, after = limits.timestamp_before_max_ms, limits.timestamp_after_max_ms
+    earliest = now_ms - before + min(CLOCK_SKEW_MS, before // 2)
+    latest = now_ms + after - min(CLOCK_SKEW_MS, after // 2)
     return timestamp_ms > 0 and earliest <= timestamp_ms <= latest
+
+
+def _is_ours(header: str, kind: OutcomeKind) -> bool:
+    """Whether a header of this name is ours to write: the producer's is replaced, never appended to."""
+    return (
+        header.startswith("textstream.")
+        or header in ("traceparent", "tracestate")
+        or (kind == "dead" and header.startswith("__connect.errors."))
+    )
+
+
+def _index(key: str) -> int:
+    if not _ARRAY_INDEX.fullmatch(key):
+        raise KeyError(key)
+    return int(key)
 
 
 def _source(record: Record) -> Source:

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 
 from textstream.core.record import Position
+from textstream.errors import Fatal
 
 TopicPartition = tuple[str, int]
 
@@ -33,7 +34,8 @@ class PartitionOffsets:
 
     def deliver(self, offset: int) -> None:
         """A record was handed to us."""
-        assert offset > self._last_delivered, f"offset {offset} delivered after {self._last_delivered}"
+        if offset <= self._last_delivered:  # not ours to assert: a topic can be truncated or made anew under us
+            raise Fatal(f"offset {offset} came after {self._last_delivered}: was the topic recreated? a restart reads on")
         self._last_delivered = offset
         self._pending.append(offset)
 

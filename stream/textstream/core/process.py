@@ -1,7 +1,8 @@
 """The path of a message, on one screen: decode → tokenise | infer → enrich → encode.
 
 The first half runs where records are polled, the second where the model is. Both are pure: no I/O, no clock, no logs.
-One bad record never harms the records beside it: it becomes a dead letter, in its own place.
+One bad record never harms the records beside it: it becomes a dead letter, in its own place. When nothing can be scored,
+a text that is known to be good tells a broken model, which stops the worker, from bad records, which do not.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +13,9 @@ from textstream.core.codec import Codec
 from textstream.core.record import Outcome, Record
 from textstream.errors import Fatal, Poison, TextstreamError
 from textstream.event import Analysis, ModelInfo
+
+PROBE = "The room was lovely, the staff were rude. 房间很好，服务很差。"
+"""A text that any model can score."""
 
 Step = Callable[[Sequence[Any]], Sequence[Any]]
 
@@ -55,27 +59,31 @@ class Prepared:
 
     @property
     def size(self) -> int:
-        """What it holds in memory, about: the value's bytes."""
-        return len(self.record.value or b"")
+        """What it holds in memory, about: the bytes of value, key and headers."""
+        record = self.record
+        headers = sum(len(name) + len(content or b"") for name, content in record.headers) if record.headers else 0
+        return len(record.value or b"") + len(record.key or b"") + headers
 
 
 def prepare(records: Sequence[Record], codec: Codec, scorer: Scorer) -> list[Prepared]:
     """Decode → tokenise."""
     decoded = [_decode(record, codec) for record in records]
-    tokens = iter(_isolating("tokenise", scorer.tokenise, [text for text in decoded if isinstance(text, str)]))
+    texts = [text for text in decoded if isinstance(text, str)]
+    tokens = iter(_isolating("tokenise", scorer.tokenise, texts, lambda: [PROBE]))
     return [
         _prepared(record, text, next(tokens)) if isinstance(text, str) else Prepared(record, poison=text)
         for record, text in zip(records, decoded, strict=True)
     ]
 
 
-def finish(batch: Sequence[Prepared], codec: Codec, scorer: Scorer, now_ms: int) -> list[Outcome]:
+def enrich(batch: Sequence[Prepared], codec: Codec, scorer: Scorer, now_ms: int) -> list[Outcome]:
     """Infer → enrich → encode. One outcome for each item, in their order; `now_ms` is the time of publishing.
 
-    Raises `Fatal` when the model fails on every message: that is no record's fault.
+    Raises `Fatal` when the model is broken: that is no record's fault.
     """
-    analyses = iter(_isolating("infer", scorer.analyse, [item.tokens for item in batch if item.tokens is not None]))
-    return [_finish(item, next(analyses) if item.tokens is not None else None, codec, now_ms) for item in batch]
+    tokens = [item.tokens for item in batch if item.tokens is not None]
+    analyses = iter(_isolating("infer", scorer.analyse, tokens, lambda: scorer.tokenise([PROBE])))
+    return [_outcome(item, next(analyses) if item.tokens is not None else None, codec, now_ms) for item in batch]
 
 
 def _decode(record: Record, codec: Codec) -> str | Poison | None:
@@ -89,7 +97,7 @@ def _prepared(record: Record, text: str, tokens: Any) -> Prepared:
     return Prepared(record, poison=tokens) if isinstance(tokens, Poison) else Prepared(record, text, tokens)
 
 
-def _finish(item: Prepared, analysis: Analysis | Poison | None, codec: Codec, now_ms: int) -> Outcome:
+def _outcome(item: Prepared, analysis: Analysis | Poison | None, codec: Codec, now_ms: int) -> Outcome:
     try:
         if item.poison is not None:
             raise item.poison
@@ -102,11 +110,14 @@ def _finish(item: Prepared, analysis: Analysis | Poison | None, codec: Codec, no
         return codec.dead_letter(item.record, poison, now_ms)
 
 
-def _isolating(stage: str, step: Step, items: Sequence[Any]) -> list[Any]:
+def _isolating(stage: str, step: Step, items: Sequence[Any], probe: Callable[[], Sequence[Any]]) -> list[Any]:
     """Run a step over all items; where it fails, the items at fault give a `Poison` in their place."""
     results = _halving(stage, step, items, attempts=1) if items else []
-    if len(results) > 1 and all(isinstance(result, Poison) for result in results):
-        raise Fatal(f"the model fails on every message of a batch, in {stage}: {results[0]}; nothing of it is committed")
+    if results and all(isinstance(result, Poison) for result in results):
+        try:
+            step(probe())
+        except Exception:
+            raise Fatal(f"the model fails on every message, in {stage}: {results[0]}; nothing of them is committed") from None
     return results
 
 

@@ -4,14 +4,14 @@ import codecs
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO
 
+from textstream import samples
 from textstream.errors import Misconfigured
 from textstream.observe.terminal import visible
+from textstream.score import Format, guess_format
 
-JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 MAX_MESSAGE_BYTES = 900_000
 """A little below what a producer and a broker take without being told."""
 MAX_RATE = 20_000.0
@@ -24,7 +24,7 @@ class Stream:
 
     name: str
     messages: Sequence[bytes]
-    format: Literal["json", "text"]
+    format: Format
     rate: float
     seconds: float
 
@@ -45,15 +45,9 @@ def load_stream(path: Path | None, rate: float, seconds: float) -> Stream:
     if not 0 < seconds <= MAX_SECONDS:
         raise Misconfigured(f"--for {seconds:g}: give seconds, more than 0 and at most {MAX_SECONDS:g}")
     if path is None:
-        return Stream("the bundled sample", sample(), "json", rate, seconds)
-    format_: Literal["json", "text"] = "json" if path.suffix.lower() in JSON_SUFFIXES else "text"
-    return Stream(visible(path.name), _first_messages(path, _count(rate, seconds)), format_, rate, seconds)
-
-
-def sample() -> list[bytes]:
-    """The bundled sample, broken records included: a line is a record's value, as it is."""
-    data = (resources.files("textstream") / "samples" / "stream.jsonl").read_bytes()
-    return [message for message in data.split(b"\n") if message]
+        return Stream("the bundled sample", samples.values(), "json", rate, seconds)
+    messages = _first_messages(path, _count(rate, seconds))
+    return Stream(visible(path.name), messages, guess_format(messages), rate, seconds)
 
 
 def _first_messages(path: Path, most: int) -> list[bytes]:

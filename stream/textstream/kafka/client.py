@@ -20,6 +20,14 @@ NOT_ALLOWED = {
     KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError._AUTHENTICATION,
 }
+WRONG = {
+    KafkaError.INVALID_PARTITIONS,
+    KafkaError.INVALID_REPLICATION_FACTOR,
+    KafkaError.INVALID_CONFIG,
+    KafkaError.POLICY_VIOLATION,
+    KafkaError.TOPIC_EXCEPTION,
+    KafkaError._SSL,
+}
 MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
 
 
@@ -40,7 +48,10 @@ def opened(factory: Callable[[dict[str, Any]], Client], config: dict[str, Any]) 
     try:
         return factory(config)
     except KafkaException as error:
-        raise Misconfigured(f"{error.args[0].str()}: change it under [kafka] in the settings") from None
+        why = " ".join(error.args[0].str().split())  # some of librdkafka's messages have two lines
+    except (TypeError, ValueError) as error:
+        why = str(error)
+    raise Misconfigured(f"{why}: change it under [kafka] in the settings")
 
 
 def try_properties(settings: Kafka) -> None:
@@ -58,4 +69,6 @@ def classified(error: KafkaError, doing: str) -> TextstreamError:
         return Misconfigured(f"{what}: check the credentials under [kafka.client] and the ACLs of this user")
     if error.code() in MISSING:
         return Misconfigured(f"{what}: create the topic (`textstream topics create`) or correct input.topics")
+    if error.code() in WRONG:
+        return Misconfigured(f"{what}: change what it names")
     return Transient(what)

@@ -16,6 +16,9 @@ from textstream.settings import Kafka
 BY_KEY = -1
 """librdkafka's RD_KAFKA_PARTITION_UA: the partitioner chooses."""
 
+LIBRDKAFKA_MAX_BYTES = 1_000_000_000
+"""The most that its `message.max.bytes` may be; a topic may take more."""
+
 OURS = {
     "acks": "all",
     "enable.idempotence": True,
@@ -42,7 +45,10 @@ class Sink:
 
     def __init__(self, kafka: Kafka, pipeline: Pipeline) -> None:
         limits = [limit.max_message_bytes for route in pipeline.routes.values() for limit in (route.enriched, route.dead)]
-        sizes = {"message.max.bytes": max(1_000_000, *limits), "batch.size": min(1_000_000, *limits)}
+        sizes = {
+            "message.max.bytes": min(max(1_000_000, *limits), LIBRDKAFKA_MAX_BYTES),
+            "batch.size": min(1_000_000, *limits),
+        }
         own = {**OURS, **sizes, "error_cb": self._on_error}
         self._producer = opened(Producer, properties(kafka, own, kafka.producer))
         self._reports: deque[Report] = deque()

@@ -1,5 +1,6 @@
 """Reading: one consumer-group member. Messages become records; rebalances are handed to the worker."""
 
+import threading
 from collections.abc import Mapping, Sequence
 from operator import methodcaller
 from typing import NamedTuple, Protocol, cast
@@ -106,18 +107,31 @@ class Source:
         """Fetch them again."""
         self._consumer.resume([TopicPartition(*partition) for partition in partitions])
 
-    def commit(self, offsets: Mapping[Partition, int], *, wait: bool) -> bool:
-        """Commit these next offsets. False: refused, and what follows will be read again by somebody (at least once)."""
-        wanted = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
-        try:
-            if not wait:
-                self._consumer.commit(offsets=wanted, asynchronous=True)
-                return True  # so far: `take_failed_commits` tells
-            done = self._consumer.commit(offsets=wanted, asynchronous=False)
-        except KafkaException as error:
-            logger.warning("commit refused: %s", error.args[0].str())
-            return False
-        return all(partition.error is None for partition in done)
+    def commit(self, offsets: Mapping[Partition, int]) -> None:
+        """Ask for a commit of these next offsets; `take_failed_commits` tells which were refused."""
+        self._consumer.commit(offsets=_with_offsets(offsets), asynchronous=True)
+
+    def commit_now(self, offsets: Mapping[Partition, int], within_s: float) -> bool:
+        """Commit and wait for the answer. False: not committed, so somebody will read on from before (at least once).
+
+        While the coordinator is away librdkafka waits for as long as a session, beyond any drain limit: so it waits in a
+        thread of its own, which is left behind when the time is up.
+        """
+        committed = threading.Event()
+
+        def commit() -> None:
+            try:
+                done = self._consumer.commit(offsets=_with_offsets(offsets), asynchronous=False)
+            except KafkaException as error:
+                logger.warning("commit refused: %s", error.args[0].str())
+                return
+            if all(partition.error is None for partition in done):
+                committed.set()
+
+        thread = threading.Thread(target=commit, name="commit", daemon=True)
+        thread.start()
+        thread.join(within_s)
+        return committed.is_set()
 
     def take_failed_commits(self) -> list[Partition]:
         """Partitions whose last commit without waiting was refused."""
@@ -153,6 +167,10 @@ class Source:
             logger.warning("committed offsets unknown: %s", error.args[0].str())
             return unknown
         return unknown | {(p.topic, p.partition): p.offset for p in known if p.offset >= 0}
+
+
+def _with_offsets(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
+    return [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
 
 
 def _record(message: Message, position: Position) -> Record:

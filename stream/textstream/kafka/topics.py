@@ -14,11 +14,15 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package
 
 from textstream.core.codec import Route, TopicLimits
 from textstream.errors import Misconfigured
-from textstream.kafka.client import classified, opened, properties
+from textstream.kafka.client import NOT_ALLOWED, classified, opened, properties
 from textstream.settings import Kafka, Output
 
 REQUEST_TIMEOUT_S = 10.0
 """Longest wait for one administrative answer."""
+
+
+UNTOLD = {*NOT_ALLOWED, KafkaError._UNSUPPORTED_FEATURE}
+"""Why a broker may keep a topic's limits to itself; then Kafka's defaults are taken for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,11 @@ class Topics:
     input: str
     enriched: str
     dead: str
+
+    @property
+    def all(self) -> tuple[str, str, str]:
+        """The three names."""
+        return self.input, self.enriched, self.dead
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,8 @@ def named(inputs: Sequence[str], output: Output) -> tuple[Topics, ...]:
         for outcome in (one.enriched, one.dead):
             if outcome in inputs:
                 raise Misconfigured(f"topic {outcome} is an input and an output: change input.topics or [output]")
+        if one.enriched == one.dead:
+            raise Misconfigured(f"topic {one.dead} is for events and dead letters: change one of them in [output]")
     return topics
 
 
@@ -58,8 +69,9 @@ class TopicAdmin:
 
     def __init__(self, settings: Kafka) -> None:
         # Quiet: what goes wrong here is raised, in one line, not logged as well.
-        self._admin = opened(AdminClient, properties(settings, {"log_level": 0}, {}))
+        self._admin = opened(AdminClient, properties(settings, {"log_level": 0, "error_cb": self._on_error}, {}))
         self._servers = settings.bootstrap_servers
+        self._last_error: KafkaError | None = None
 
     def partitions(self, *, within_s: float = REQUEST_TIMEOUT_S) -> dict[str, int]:
         """The number of partitions of every topic. Raises `Transient` when no broker answers in time."""
@@ -69,8 +81,13 @@ class TopicAdmin:
         try:
             return self._admin.list_topics(timeout=min(within_s, REQUEST_TIMEOUT_S))
         except KafkaException as error:
-            hint = f"no broker answers at {self._servers} (kafka.bootstrap_servers)"
-            raise classified(error.args[0], hint) from None
+            self._admin.poll(0)  # serves error_cb, which knows why: a refused connection, a password, a certificate
+            cause = self._last_error or error.args[0]
+            raise classified(cause, f"no broker answers at {self._servers} (kafka.bootstrap_servers)") from None
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # a consequence, never the cause
+            self._last_error = error
 
     def inspect(self, topics: tuple[Topics, ...], *, within_s: float = REQUEST_TIMEOUT_S) -> Pipeline:
         """These topics as the brokers know them. Raises `Misconfigured` where one is missing."""
@@ -93,7 +110,9 @@ class TopicAdmin:
         for resource, future in futures.items():
             try:
                 entries = {name: entry.value for name, entry in future.result().items()}
-            except KafkaException:
+            except KafkaException as error:
+                if error.args[0].code() not in UNTOLD:
+                    raise classified(error.args[0], f"reading the limits of topic {resource.name}") from None
                 entries = {}
             limits[resource.name] = _limits(entries)
         return limits
@@ -104,7 +123,7 @@ class TopicAdmin:
         wanted: dict[str, int] = {}
         for one in topics:
             count = existing.get(one.input, partitions)
-            wanted |= {name: count for name in (one.input, one.enriched, one.dead) if name not in existing}
+            wanted |= {name: count for name in one.all if name not in existing}
         new = [NewTopic(name, num_partitions=n, replication_factor=replication_factor) for name, n in wanted.items()]
         futures = self._admin.create_topics(new, request_timeout=REQUEST_TIMEOUT_S) if new else {}
         done = dict.fromkeys(_all_names(topics), "exists")
@@ -124,7 +143,7 @@ class TopicAdmin:
 
 
 def _all_names(topics: tuple[Topics, ...]) -> list[str]:
-    return [name for one in topics for name in (one.input, one.enriched, one.dead)]
+    return [name for one in topics for name in one.all]
 
 
 def _limits(entries: Mapping[str, str | None]) -> TopicLimits:
