@@ -22,7 +22,7 @@ from textstream.model.spans import candidates, span_means, splits_grapheme
 from textstream.model.text import fold
 from textstream.model.tokens import Tokeniser, Tokens
 
-BATCH = 256
+BATCH = 512
 """Texts a call of `analyse` when `score` cuts a stream of its own."""
 
 MAX_TERMS = 10
@@ -103,8 +103,10 @@ class Scorer:
         events: list[EnrichedEvent] = []
         rest = iter(texts)
         while chunk := list(islice(rest, BATCH)):
-            for text, analysis in zip(chunk, self.analyse(self.tokenise(chunk)), strict=True):
-                events.append(_envelope(text, analysis, self.info, len(events)))
+            analyses = self.analyse(self.tokenise(chunk))
+            now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            for text, analysis in zip(chunk, analyses, strict=True):
+                events.append(_envelope(text, analysis, self.info, len(events), now))
         return events
 
     def _key_terms(
@@ -170,8 +172,7 @@ def _add(terms: list[KeyTerm], text: str, span: tuple[int, int], kind: Kind, val
         )
 
 
-def _envelope(text: str, analysis: Analysis, model: ModelInfo, offset: int) -> EnrichedEvent:
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _envelope(text: str, analysis: Analysis, model: ModelInfo, offset: int, now: str) -> EnrichedEvent:
     event: dict[str, Any] = {"id": f"local-0-{offset}", "text": text, **analysis, "model": model}
     event["source"] = {"topic": "local", "partition": 0, "offset": offset, "timestamp": None}
     event["processed_at"] = now
