@@ -34,12 +34,21 @@ from textstream.observe.http import HttpServer
 from textstream.observe.metrics import Metrics
 from textstream.observe.terminal import pretty
 from textstream.score import Line, guess_format, line_codec, lines, printed, score_lines
-from textstream.settings import DEFAULT_CONFIG, Declared, Layers, Settings, config_path, declared, validate
+from textstream.settings import (
+    DEFAULT_CONFIG,
+    Declared,
+    Layers,
+    Settings,
+    config_path,
+    declared,
+    load_settings,
+    validate,
+)
 from textstream.worker import Worker
 
 EX_DATAERR = 65
 """sysexits.h: the input data was wrong."""
-SECRET_WORDS = ("password", "secret", "jaas", "credential", "token", "private", "key.pem")
+SECRET_WORDS = ("password", "passphrase", "secret", "jaas", "credential", "token", "oauthbearer.config", "key.pem")
 """A librdkafka property with one of these in its name is shown as ***."""
 
 
@@ -55,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:  # the reader of our output has gone: `textstream score … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 128 + signal.SIGPIPE
 
 
@@ -80,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument(
         "--format", choices=["auto", "json", "text"], default="auto", help="of the lines (default: by the first)"
     )
-    score.add_argument("--pointer", default="/text", help="JSON pointer to the text (default: /text)")
+    score.add_argument("--pointer", help="the lines are JSON, with the text there (default: /text)")
     score.add_argument("--json", action="store_true", help="JSON lines also on a terminal")
 
     _with_settings(_command(commands, "check", _check, "look at everything a worker needs; changes nothing"))
@@ -194,13 +203,17 @@ def _stop_on_signals(worker: Worker) -> None:
 
 
 def _score(arguments: argparse.Namespace) -> int:
+    flags = {} if arguments.pointer is None else {"input.pointer": arguments.pointer}
+    pointer = load_settings(environ={}, flags=flags).input.pointer
     scorer = Scorer.load(arguments.model)
     with _opened(arguments.file) as stream:
         batches = lines(stream)
         first = next(batches, [])
-        line_format = guess_format(line.value for line in first) if arguments.format == "auto" else arguments.format
-        topic = "stdin" if arguments.file == "-" else Path(arguments.file).name
-        codec = line_codec(scorer, topic, line_format, arguments.pointer)
+        line_format = arguments.format
+        if line_format == "auto":
+            line_format = "json" if arguments.pointer is not None else guess_format(line.value for line in first)
+        topic = "stdin" if arguments.file == "-" else os.fsencode(Path(arguments.file).name).decode(errors="replace")
+        codec = line_codec(scorer, topic, line_format, pointer)
         outcomes = score_lines(_chain(first, batches), scorer, codec, topic, lambda: int(time.time() * 1000))
         return _print_outcomes(outcomes, _writer(arguments.json))
 
@@ -208,18 +221,23 @@ def _score(arguments: argparse.Namespace) -> int:
 def _print_outcomes(batches: Iterable[list[Outcome]], write: Callable[[bytes], object]) -> int:
     """Print them as they come; returns the exit status."""
     failed = 0
-    for batch in batches:
-        try:
+    try:
+        for batch in batches:
             for outcome in batch:
                 failed += outcome.kind != "enriched"
                 write(printed(outcome))
             sys.stdout.flush()  # whoever feeds us line by line waits for this answer
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter fails on it again at exit
-            raise Misconfigured(f"standard output cannot be written: {error.strerror}") from None
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _discard_output()
+        raise Misconfigured(f"the input cannot be read or the output not be written: {error.strerror}") from None
     return EX_DATAERR if failed else 0
+
+
+def _discard_output() -> None:
+    """What is still buffered goes nowhere; else the interpreter fails on it again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _opened(name: str) -> io.BufferedReader:
@@ -283,7 +301,7 @@ def _show_config(arguments: argparse.Namespace) -> int:
 def _shown(value: object) -> str:
     """A value for a reader; secrets are never printed."""
     if isinstance(value, dict):
-        value = {name: "***" if any(word in name for word in SECRET_WORDS) else v for name, v in value.items()}
+        value = {name: "***" if any(word in name.lower() for word in SECRET_WORDS) else v for name, v in value.items()}
     return "unset" if value is None else orjson.dumps(value).decode()
 
 

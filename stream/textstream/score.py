@@ -17,6 +17,8 @@ from textstream.errors import Poison
 
 READ_BYTES = 65_536
 """Read at once: some hundred short lines, one good batch."""
+MAX_LINES = 1_000
+"""Lines of one batch at most: a chunk of blank ones would be 65,536."""
 MAX_LINE_BYTES = 64 * 2**20
 """A longer line is not held in memory; it gives an error object."""
 
@@ -50,7 +52,8 @@ def lines(stream: Readable) -> Iterator[list[Line]]:
         *complete, rest = chunk.split(b"\n")
         if complete:
             first = _line([*held, complete[0]], held_bytes + len(complete[0]))
-            yield [first, *(_line([value], len(value)) for value in complete[1:])]
+            found = [first, *(_line([value], len(value)) for value in complete[1:])]
+            yield from (found[start : start + MAX_LINES] for start in range(0, len(found), MAX_LINES))
             held, held_bytes = [], 0
         held_bytes += len(rest)
         if held_bytes <= MAX_LINE_BYTES:

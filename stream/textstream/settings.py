@@ -5,8 +5,9 @@ a `--section.name` flag. A name that no section declares is an error, wherever i
 """
 
 import difflib
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -38,17 +39,20 @@ OURS_CONSUMER = {
     "enable.partition.eof": None,
     "group.id": "kafka.group_id",
     "isolation.level": None,
+    "metadata.broker.list": "kafka.bootstrap_servers",
     "partition.assignment.strategy": None,
 }
 OURS_PRODUCER = {
     "acks": None,
     "bootstrap.servers": "kafka.bootstrap_servers",
+    "delivery.report.only.error": None,
     "delivery.timeout.ms": None,
     "enable.gapless.guarantee": None,
     "enable.idempotence": None,
     "batch.size": None,
     "max.in.flight": None,
     "max.in.flight.requests.per.connection": None,
+    "metadata.broker.list": "kafka.bootstrap_servers",
     "message.max.bytes": None,
     "message.send.max.retries": None,
     "message.timeout.ms": None,
@@ -76,6 +80,8 @@ def _json_pointer(value: str) -> str:
 def _free_of(ours: Mapping[str, str | None]) -> AfterValidator:
     def check(properties: dict[str, str]) -> dict[str, str]:
         for name in properties:
+            if name == "logger" or name.endswith("_cb") or name.startswith("on_"):
+                raise ValueError(f"{name} is a Python callback of the client, not a librdkafka property: remove it")
             if name in ours:
                 instead = f"use {ours[name]}" if ours[name] else "textstream's delivery promise rests on it: remove it"
                 raise ValueError(f"{name} is not yours to set; {instead}")
@@ -335,17 +341,25 @@ class _Environment(EnvSettingsSource):
 
 
 def _read_environment(environ: Mapping[str, str]) -> dict[str, Any]:
-    known = {setting.variable for setting in declared()} | {CONFIG_VARIABLE}
+    known: dict[str, Declared | None] = {setting.variable: setting for setting in declared()}
+    known[CONFIG_VARIABLE] = None
     for variable in environ:
         if _KUBERNETES_SERVICE.match(variable):
             continue
         if variable.upper().startswith(ENV_PREFIX) and variable.upper() not in known:
             raise Misconfigured(f"unknown variable {variable}{_did_you_mean(variable.upper(), known)}")
+        setting = known.get(variable.upper())
+        if setting is not None and isinstance(setting.field.default, dict):
+            _check_json(variable, environ[variable])
+    return dict(_Environment(environ)())
+
+
+def _check_json(variable: str, value: str) -> None:
     try:
-        return dict(_Environment(environ)())
-    except ValueError as error:  # pydantic-settings' SettingsError: a dictionary that is not JSON
+        json.loads(value)
+    except ValueError:
         example = f"""{ENV_PREFIX}KAFKA_CLIENT='{{"security.protocol": "SSL"}}'"""
-        raise Misconfigured(f"{error}: librdkafka properties are given as JSON, like {example}") from None
+        raise Misconfigured(f"{variable} is not JSON: librdkafka properties are given like {example}") from None
 
 
 def _read_flags(flags: Mapping[str, object]) -> dict[str, Any]:
@@ -368,7 +382,7 @@ def _refuse_unknown(merged: Mapping[str, Any]) -> None:
                 raise Misconfigured(f"unknown setting {section}.{name}{_did_you_mean(f'{section}.{name}', known)}")
 
 
-def _did_you_mean(name: str, known: set[str]) -> str:
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, sorted(known), n=1)
     return f": did you mean {close[0]}?" if close else ": remove it; `textstream config show` lists what there is"
 

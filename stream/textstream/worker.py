@@ -306,6 +306,8 @@ class Worker:
 
     def _release(self, event: str, partitions: Sequence[TopicPartition]) -> None:
         self._ledger.release(partitions)
+        # The client keeps a partition paused across assignments: should it come back, it must be read.
+        self._source.resume([partition for partition in partitions if partition in self._paused])
         self._paused.difference_update(partitions)
         self._moved(event, partitions)
 

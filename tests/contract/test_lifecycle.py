@@ -109,18 +109,3 @@ def test_workers_come_and_go(new_stream: NewStream) -> None:
     found = stream.audit()
     assert found.clean, found.examples
     assert found.inputs > 1_000
-
-
-def test_a_second_signal_ends_at_once(new_stream: NewStream) -> None:
-    """A worker that is draining ends on the second signal, by that signal, and what it had not committed is read again."""
-    stream = new_stream()
-    stream.kafka.produce_all(stream.input, [Outgoing(value) for value in message_values(MESSAGES)])
-    with stream.worker(delivery__max_in_flight_messages=FEW_IN_FLIGHT) as worker:
-        wait_for_outcomes(stream, worker, 100)
-        worker.send(signal.SIGTERM)
-        began = time.monotonic()
-        worker.stop(signal.SIGTERM)
-        assert time.monotonic() - began < 5
-    stream.run()
-    found = stream.audit()
-    assert found.lost == found.disordered == 0, found.examples

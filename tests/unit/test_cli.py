@@ -47,6 +47,19 @@ def test_the_format_can_be_said() -> None:
     assert json.loads(done.stdout)["text"] == '{"text": "x"}'
 
 
+def test_output_that_cannot_be_written_is_one_line() -> None:
+    """A full disk under standard output is told in one line; a reader that has gone is no error to speak of."""
+    for command, status, message in (
+        ("score > /dev/full", 78, b"No space left on device"),
+        ("score | head -c 1 > /dev/null; exit ${PIPESTATUS[0]}", 141, b""),
+    ):
+        shell = ["bash", "-c", f"yes good | head -20000 | {sys.executable} -m textstream {command}"]
+        shell[2] = shell[2].replace("PIPESTATUS[0]", "PIPESTATUS[2]")
+        done = subprocess.run(shell, capture_output=True, env=clean_environment(), timeout=60, check=False)
+        assert (done.returncode, len(done.stderr.splitlines())) == (status, bool(message)), done.stderr
+        assert message in done.stderr
+
+
 def test_a_slow_pipe_gets_its_answer_at_once() -> None:
     """A line is answered before the next is written."""
     command = [sys.executable, "-m", "textstream", "score"]
@@ -67,6 +80,9 @@ def test_a_slow_pipe_gets_its_answer_at_once() -> None:
         (("score", "--model", "absent"), "absent"),
         (("run",), "input.topics names no topic"),
         (("run", "--config", "absent.toml"), "there is no settings file absent.toml"),
+        (("run", "--input.topics", "a,b,a"), "input.topics names a twice"),
+        (("run", "--input.topics", "a", "--output.topic", "{topic}.dead"), "is for events and dead letters"),
+        (("score", "--pointer", "text"), "JSON pointer"),
         (("run", "--input.topics", "a", "--output.topic", "a"), "topic a is an input and an output"),
         (("run", "--kafka.consumer", "{oops"), "--kafka.consumer is not JSON"),
         (("run", "--input.topics", "a", "--kafka.consumer", '{"no.such": "1"}'), "no.such"),
@@ -99,7 +115,7 @@ def test_init_writes_a_file_that_config_show_reads(tmp_path: Path) -> None:
     assert (again.returncode, "exists already" in again.stderr) == (78, True)
     file = tmp_path / "textstream.toml"
     file.write_text(file.read_text().replace('# group_id = "textstream"', 'group_id = "mine"'))
-    flags = ("--kafka.client", '{"sasl.password": "hunter2", "sasl.username": "me"}')
+    flags = ("--kafka.client", '{"sasl.password": "hunter2", "SSL.KEY.PASSPHRASE": "hunter2", "sasl.username": "me"}')
     shown = textstream("config", "show", *flags, cwd=tmp_path, environment={"TEXTSTREAM_INPUT_TOPICS": "a,b"})
     assert shown.returncode == 0
     rows = {line.split()[0]: line for line in shown.stdout.splitlines()}
@@ -107,7 +123,7 @@ def test_init_writes_a_file_that_config_show_reads(tmp_path: Path) -> None:
     assert rows["input.topics"].split()[1:] == ['["a","b"]', "environment"]
     assert rows["batch.max_messages"].split()[1:] == ["512", "default"]
     assert "hunter2" not in shown.stdout
-    assert '"sasl.password":"***","sasl.username":"me"' in rows["kafka.client"]
+    assert '"sasl.password":"***","SSL.KEY.PASSPHRASE":"***","sasl.username":"me"' in rows["kafka.client"]
 
 
 def test_the_python_api_gives_the_same_event() -> None:

@@ -88,7 +88,7 @@ def test_the_endpoints_answer() -> None:
         assert get(server.port, "/livez")[0] == 503
         assert "textstream_pauses_total 1.0" in get(server.port, "/metrics")[1]
         assert get(server.port, "/nothing") == (404, "try /metrics, /livez or /readyz\n")
-        with pytest.raises(Misconfigured, match=r"observe\.http_port"):
+        with pytest.raises(Misconfigured, match=r"change observe\.http_host or observe\.http_port"):
             HttpServer("127.0.0.1", server.port, CollectorRegistry(), health)
     finally:
         server.close()

@@ -49,6 +49,12 @@ def test_a_line_that_is_too_long_is_not_held(monkeypatch) -> None:
     assert [line.fault.reason if line.fault else None for line in found] == [None, "too_large", None, "too_large"]
 
 
+def test_many_short_lines_come_in_small_batches() -> None:
+    """A batch has a limit of lines too, so that blank lines by the thousand cost no memory."""
+    batches = [len(batch) for batch in lines(Pipe([b"\n" * 2_500]))]
+    assert batches == [1_000, 1_000, 500]
+
+
 def test_one_line_out_for_each_line_in() -> None:
     """A line that cannot be scored gives an error object with its number, in its place."""
     scorer = FakeScorer()

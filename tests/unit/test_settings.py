@@ -63,9 +63,15 @@ def test_lists_and_dictionaries_in_variables() -> None:
         ({}, {"output.topic": "{topics}.x"}, "output.topic = '{topics}.x'"),
         ({}, {"input.pointer": "text"}, 'a JSON pointer (RFC 6901) is empty or starts with "/"'),
         ({}, {"model.device": "gpu"}, "Input should be 'auto', 'cpu' or 'cuda'"),
-        ({"TEXTSTREAM_KAFKA_CONSUMER": "oops"}, {}, "librdkafka properties are given as JSON"),
+        (
+            {"TEXTSTREAM_KAFKA_CONSUMER": "oops"},
+            {},
+            "TEXTSTREAM_KAFKA_CONSUMER is not JSON: librdkafka properties",
+        ),
         ({}, {"kafka.consumer": {"group.id": "x"}}, "group.id is not yours to set; use kafka.group_id"),
         ({}, {"kafka.producer": {"acks": "1"}}, "textstream's delivery promise rests on it"),
+        ({}, {"kafka.client": {"error_cb": "x"}}, "error_cb is a Python callback"),
+        ({}, {"kafka.client": {"metadata.broker.list": "x"}}, "use kafka.bootstrap_servers"),
         ({}, {"kafka.client": {"enable.idempotence": "false"}}, "enable.idempotence is not yours to set"),
     ],
 )

@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from tests.support.events import event, term
-from textstream.demo.stream import sample
+from textstream import samples
 from textstream.event import LABELS, EnrichedEvent
 from textstream.observe.dashboard import MIN_HEIGHT, MIN_WIDTH, progress, render, summary
 from textstream.observe.terminal import SIGNS, STYLES, highlight, line, mark, pretty, visible
@@ -52,7 +52,7 @@ def drawn(what: RenderableType, *, width: int = 100, height: int = 30, **console
 def view_of_the_sample() -> View:
     """Every readable line of the bundled sample, with a term each, and every kind of outcome."""
     model = ViewModel(0)
-    texts = re.findall(r'"text": "([^"\\]+)"', b"\n".join(sample()).decode(errors="replace"))
+    texts = re.findall(r'"text": "([^"\\]+)"', b"\n".join(samples.values()).decode(errors="replace"))
     for i, text in enumerate(texts):
         label = LABELS[i % 3]
         terms = [term(text, text[:4], label)] if text[:4].strip() else []

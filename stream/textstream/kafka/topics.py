@@ -52,6 +52,8 @@ def named(inputs: Sequence[str], output: Output) -> tuple[Topics, ...]:
     """The topics of each input. Raises `Misconfigured` where an output would be read again, or there is no input."""
     if not inputs:
         raise Misconfigured("input.topics names no topic: set it in textstream.toml or with --input.topics")
+    if twice := sorted({name for name in inputs if inputs.count(name) > 1}):
+        raise Misconfigured(f"input.topics names {twice[0]} twice: name it once")
     topics = tuple(
         Topics(name, output.topic.replace("{topic}", name), output.dead_topic.replace("{topic}", name)) for name in inputs
     )

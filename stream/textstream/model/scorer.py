@@ -1,17 +1,28 @@
 """Scorer: a verified bundle that turns texts into analyses. The model's whole path on one screen is `Scorer.analyse`."""
 
+import time
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from textstream.errors import Misconfigured
-from textstream.event import KINDS, Analysis, EnrichedEvent, KeyTerm, Kind, Language, ModelInfo, Sentiment
+from textstream.event import (
+    KINDS,
+    Analysis,
+    EnrichedEvent,
+    KeyTerm,
+    Kind,
+    Language,
+    ModelInfo,
+    Sentiment,
+    Source,
+    enriched_event,
+    rfc3339,
+)
 from textstream.model import bundle as files
 from textstream.model.calibrate import DIGITS, probabilities, salience, sentiments
 from textstream.model.golden import verify
@@ -30,7 +41,15 @@ MAX_TERMS = 10
 
 _TAGS = 3 * len(KINDS)
 _ASPECT = KINDS.index("aspect")
-normalized = lru_cache(maxsize=100_000)(fold)
+
+MAX_REMEMBERED = 64
+"""Code points of the longest term whose folded form is remembered: bounds what the table below can hold."""
+_remembered = lru_cache(maxsize=100_000)(fold)
+
+
+def normalized(said: str) -> str:
+    """The folded form of a term."""
+    return _remembered(said) if len(said) <= MAX_REMEMBERED else fold(said)
 
 
 class Scorer:
@@ -100,13 +119,17 @@ class Scorer:
 
     def score(self, texts: Iterable[str]) -> list[EnrichedEvent]:
         """Texts in, enriched events out, in order, without Kafka: the source is `local`, the offset counts texts."""
+        if isinstance(texts, str):
+            raise TypeError("score takes many texts, not one: pass [text]")
         events: list[EnrichedEvent] = []
         rest = iter(texts)
         while chunk := list(islice(rest, BATCH)):
             analyses = self.analyse(self.tokenise(chunk))
-            now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            now = rfc3339(int(time.time() * 1000))
+            assert now is not None, "the clock shows a year beyond 9999"
             for text, analysis in zip(chunk, analyses, strict=True):
-                events.append(_envelope(text, analysis, self.info, len(events), now))
+                source = Source(topic="local", partition=0, offset=len(events), timestamp=None)
+                events.append(enriched_event(text, analysis, model=self.info, source=source, processed_at=now))
         return events
 
     def _key_terms(
@@ -170,10 +193,3 @@ def _add(terms: list[KeyTerm], text: str, span: tuple[int, int], kind: Kind, val
                 "sentiment": mood,
             }
         )
-
-
-def _envelope(text: str, analysis: Analysis, model: ModelInfo, offset: int, now: str) -> EnrichedEvent:
-    event: dict[str, Any] = {"id": f"local-0-{offset}", "text": text, **analysis, "model": model}
-    event["source"] = {"topic": "local", "partition": 0, "offset": offset, "timestamp": None}
-    event["processed_at"] = now
-    return cast(EnrichedEvent, event)

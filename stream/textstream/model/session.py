@@ -18,6 +18,7 @@ class Session:
     """One loaded graph: ids (batch, tokens, features) → sentiment (batch, 3), tokens (batch, tokens, outputs)."""
 
     def __init__(self, path: Path, device: Device = "auto", threads: int = 1) -> None:
+        ort.disable_telemetry_events()
         ort.set_default_logger_severity(_FATAL)  # a missing CUDA library is reported below, in one line
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads

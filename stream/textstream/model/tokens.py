@@ -20,7 +20,8 @@ FEATURES = 4
 
 SHAPES = 5
 MAX_SURFACES = 200_000
-"""Surfaces remembered before the table starts anew, about 40 MB."""
+MAX_SURFACE_CHARS = 5_000_000
+"""Surfaces remembered, and their code points together, before the table starts anew: about 40 MB."""
 
 CHARS_PER_TOKEN = 16
 """A text is cut at this many code points for each token of the limit: 10 MB of text costs no more than the limit."""
@@ -84,12 +85,14 @@ class _Surfaces(dict[str, int]):
     def __init__(self, lexicon: Lexicon) -> None:
         super().__init__()
         self.lexicon = lexicon
+        self.chars = 0
         self.ids = {word: row for row, word in enumerate(lexicon.words, start=1)}
         self.table = np.zeros((4096, _LEAD + 1), dtype=np.int64)
         self.evidence = np.zeros((4096, COLUMNS), dtype=np.float32)
 
     def __missing__(self, surface: str) -> int:
         slot = len(self)
+        self.chars += len(surface)
         if slot == len(self.table):
             self.table = np.concatenate([self.table, np.zeros_like(self.table)])
             self.evidence = np.concatenate([self.evidence, np.zeros_like(self.evidence)])
@@ -150,7 +153,7 @@ class Tokeniser:
     def _look_up(self, pieces: list[list[str]], total: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """(total, columns) of the surface table, (total, COLUMNS) of evidence. Under the lock."""
         surfaces = self._surfaces
-        if len(surfaces) > MAX_SURFACES:
+        if len(surfaces) > MAX_SURFACES or surfaces.chars > MAX_SURFACE_CHARS:
             surfaces = self._surfaces = _Surfaces(self.lexicon)
         slots = np.fromiter(map(surfaces.__getitem__, chain.from_iterable(pieces)), np.int64, total)
         return surfaces.table[slots], surfaces.evidence[slots]

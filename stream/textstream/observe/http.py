@@ -31,7 +31,8 @@ class HttpServer:
         try:
             self._server = make_server(host, port, app, _Server, _Handler)
         except OSError as error:
-            raise Misconfigured(f"cannot listen on {host}:{port} ({error.strerror}): change observe.http_port") from None
+            where = f"{host}:{port} ({error.strerror})"
+            raise Misconfigured(f"cannot listen on {where}: change observe.http_host or observe.http_port") from None
         self.port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, name="http", daemon=True)
         self._thread.start()
