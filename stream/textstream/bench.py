@@ -31,9 +31,12 @@ from textstream.score import line_codec
 from textstream.settings import Kafka, Settings
 from textstream.worker_thread import WorkerThread
 
+MAX_TEXTS = 60_000
+"""Messages that are scored at most, without Kafka."""
 MAX_MESSAGES = 20_000
 MAX_BYTES = 8 * 2**20
-"""What a run sends at most. The embedded broker keeps 5 MB a partition and forgets the oldest beyond that."""
+"""Messages that are sent at most. The embedded broker keeps 5 MB a partition and forgets the oldest beyond that."""
+MEASURED_EVERY = 6
 PARTITIONS = 4
 LOAD = 0.5
 """Latency is taken at this share of the rate just measured: below it queues are short, above it they are not."""
@@ -77,8 +80,8 @@ class Report:
 def run_bench(settings: Settings, scorer: Scorer, *, data: Path | None, seconds: float, bootstrap: str | None) -> Report:
     """Measure; `bootstrap` None takes the embedded broker. Raises `Misconfigured` where `data` holds no messages."""
     texts = _texts(data)
-    values = _to_send(texts)
-    scoring = scoring_rate(settings, scorer, values, seconds)
+    scoring = scoring_rate(settings, scorer, _values(texts, MAX_TEXTS), seconds)
+    values = _values(texts, MAX_MESSAGES)
     with (
         _pipeline(settings, bootstrap) as (topics, settings_there),
         WorkerThread(settings_there, scorer) as worker,
@@ -103,8 +106,8 @@ def run_bench(settings: Settings, scorer: Scorer, *, data: Path | None, seconds:
 def scoring_rate(settings: Settings, scorer: Scorer, values: Sequence[bytes], seconds: float) -> float:
     """Messages a second through decode … encode, in batches of the settings' size, for at most `seconds`.
 
-    Every second batch warms up; each of the others is measured once, so that words are met for the first time as often as
-    in a live stream. Only where there are few distinct messages do they come again.
+    One batch of `MEASURED_EVERY` is measured, once; the others warm up. So words are met for the first time about as often
+    as in a worker that has run for a few seconds; only where there are few distinct messages do they come again.
     """
     codec = line_codec(scorer, "bench", "json", "/text")
     size = settings.batch.max_messages
@@ -112,10 +115,11 @@ def scoring_rate(settings: Settings, scorer: Scorer, values: Sequence[bytes], se
         [Record(Position("bench", 0, at, 0), value) for at, value in enumerate(values[start : start + size], start)]
         for start in range(0, len(values), size)
     ]
-    for batch in batches[1::2]:
-        _score(batch, codec, scorer)
+    for number, batch in enumerate(batches):
+        if number % MEASURED_EVERY:
+            _score(batch, codec, scorer)
     done, started = 0, time.perf_counter()
-    for batch in batches[::2]:
+    for batch in batches[::MEASURED_EVERY]:
         _score(batch, codec, scorer)
         done += len(batch)
         if time.perf_counter() - started >= seconds:
@@ -229,7 +233,7 @@ def _texts(data: Path | None) -> list[str]:
         lines = samples.values()
     elif data.is_file():
         with data.open("rb") as file:
-            lines = list(itertools.islice(file, MAX_MESSAGES))
+            lines = list(itertools.islice(file, MAX_TEXTS))
     else:
         raise Misconfigured(f"there is no file {data}: --data names JSON lines with a text field")
     texts = [text for line in lines if (text := _text(line)) is not None]
@@ -238,10 +242,10 @@ def _texts(data: Path | None) -> list[str]:
     return texts
 
 
-def _to_send(texts: Sequence[str]) -> list[bytes]:
-    """As many values as may be sent: the texts in a loop, within what the embedded broker keeps."""
+def _values(texts: Sequence[str], most: int) -> list[bytes]:
+    """The texts in a loop, as JSON: at most `most` of them and `MAX_BYTES` in all."""
     size, values = 0, []
-    for text in itertools.islice(itertools.cycle(texts), MAX_MESSAGES):
+    for text in itertools.islice(itertools.cycle(texts), most):
         values.append(orjson.dumps({"text": text}))
         size += len(values[-1])
         if size > MAX_BYTES:

@@ -138,6 +138,7 @@ _LAST_RFC3339_MS = 253_402_300_799_999
 """The end of the year 9999, the last moment RFC 3339 can name."""
 
 
+@lru_cache(maxsize=4096)  # a batch names the same millisecond again and again
 def rfc3339(timestamp_ms: int) -> str | None:
     """Milliseconds since the epoch as RFC 3339 in UTC, or None for -1 (absent) and what RFC 3339 cannot name."""
     if not 0 <= timestamp_ms <= _LAST_RFC3339_MS:
@@ -146,7 +147,7 @@ def rfc3339(timestamp_ms: int) -> str | None:
     return f"{_second(seconds)}.{milliseconds:03d}Z"
 
 
-@lru_cache(maxsize=256)  # a stream names the same second thousands of times, and formatting it costs 1 µs
+@lru_cache(maxsize=256)  # and the same second thousands of times; formatting it costs 1 µs
 def _second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 

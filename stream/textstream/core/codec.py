@@ -9,7 +9,7 @@ import orjson
 
 from textstream.core.record import Header, Outcome, OutcomeKind, Record
 from textstream.errors import Poison
-from textstream.event import SCHEMA_VERSION, Analysis, ModelInfo, Source, enriched_event, rfc3339
+from textstream.event import SCHEMA_VERSION, Analysis, ModelInfo, Source, enriched_event, event_id, rfc3339
 
 CLOCK_SKEW_MS = 60_000
 """How far the broker's clock may be behind ours; a timestamp that near to the limit is replaced rather than refused."""
@@ -19,6 +19,8 @@ RECORD_OVERHEAD_BYTES = 256
 HEADER_OVERHEAD_BYTES = 10
 """Two varints of at most 5 bytes for each header."""
 
+OUR_HEADERS_BYTES = 4_096
+"""More than an event's own headers ever are: a topic's name has at most 249 characters."""
 MAX_ERROR_CHARACTERS = 500
 """Longest `__connect.errors.exception.message`: enough for a reader, bounded for the broker."""
 
@@ -119,8 +121,10 @@ class Codec:
         return self._fitting(self._outcome(record, "tombstone", None, now_ms))
 
     def _fitting(self, outcome: Outcome) -> Outcome:
-        limit = self._routes[outcome.record.position.topic].enriched.max_message_bytes
-        if (size := wire_size(outcome.value, outcome.record.key, outcome.headers)) > limit:
+        record, limit = outcome.record, self._routes[outcome.record.position.topic].enriched.max_message_bytes
+        if not record.headers and len(outcome.value or b"") + len(record.key or b"") < limit - OUR_HEADERS_BYTES:
+            return outcome  # nearly every record, without counting further
+        if (size := wire_size(outcome.value, record.key, outcome.headers)) > limit:
             message = f"the outcome is {size} bytes, its topic takes {limit}: raise max.message.bytes or send less"
             raise Poison("too_large", "encode", message)
         return outcome
@@ -158,11 +162,12 @@ class Codec:
         position = record.position
         route = self._routes[position.topic]
         limits = route.dead if kind == "dead" else route.enriched
+        topic, partition, offset, _ = position
         headers = [
-            *(header for header in record.headers if not _is_ours(header[0], kind)),
+            *([header for header in record.headers if not _is_ours(header[0], kind)] if record.headers else ()),
             *about,
-            ("textstream.id", position.id.encode()),
-            ("textstream.source", f"{position.topic}/{position.partition}/{position.offset}".encode()),
+            ("textstream.id", event_id(topic, partition, offset).encode()),
+            ("textstream.source", f"{topic}/{partition}/{offset}".encode()),
             ("textstream.label", label.encode()),
             *self._constant_headers,
         ]

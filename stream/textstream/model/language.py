@@ -61,8 +61,8 @@ def _letters() -> _Letters:
 def evidence(token: str, known: bool) -> NDArray[np.float32]:
     """(COLUMNS,): what a token, as `text.normal` gives it, says; `known` if the model has a row for it."""
     row = np.zeros(COLUMNS, np.float32)
-    first = next((c for c in token if c.isalpha()), None)
-    if first is None or token[:1] == "<":
+    first = token[:1] if token[:1].isalpha() else next((c for c in token if c.isalpha()), "")
+    if not first or token[:1] == "<":
         return row
     name = unicodedata.name(first, "").split(" ")[0].split("-")[0]
     script = _NAMES.get(name)
@@ -78,12 +78,12 @@ def evidence(token: str, known: bool) -> NDArray[np.float32]:
 def _against_english(word: str) -> NDArray[np.float32]:
     """(OTHERS,): log-likelihood ratios of a word, bounded."""
     letters, padded = _letters(), f" {word} "
-    spots = range(len(padded) - 1)
-    groups = [padded[i : i + size] for size in (2, 3) for i in spots if i + size <= len(padded)]
-    rows = [letters.row[group] for group in groups if group in letters.row]
-    if not rows:
-        return np.zeros(len(OTHERS), np.float32)
-    return np.asarray(np.clip(letters.ratios[rows].sum(0) * TRUST, -_MOST, _MOST), np.float32)
+    groups = [padded[i : i + 2] for i in range(len(padded) - 1)]
+    groups += [padded[i : i + 3] for i in range(len(padded) - 2)]
+    rows = [row for row in map(letters.row.get, groups) if row is not None]
+    ratios = np.add.reduce(letters.ratios.take(rows, axis=0), axis=0, dtype=np.float32)  # no rows: zeros
+    bounded: NDArray[np.float32] = np.minimum(np.maximum(ratios * np.float32(TRUST), -_MOST), _MOST)
+    return bounded
 
 
 def decide(sums: NDArray[np.float32]) -> list[Language]:

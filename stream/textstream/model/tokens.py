@@ -80,12 +80,16 @@ class Tokens:
 
 
 class _Surfaces(dict[str, int]):
-    """Surface → its row in `table`; a surface not seen before is worked out on first look-up."""
+    """Surface → its row in `table`; a surface not seen before is worked out on first look-up.
+
+    Most of the work is on its folded form, which many surfaces share: "Hotel" and " hotel", every URL, every @mention.
+    """
 
     def __init__(self, lexicon: Lexicon) -> None:
         super().__init__()
         self.lexicon = lexicon
         self.chars = 0
+        self.tokens: dict[str, tuple[int, int, int, int]] = {}  # folded form → word, suffix, hash, slot of its evidence
         self.ids = {word: row for row, word in enumerate(lexicon.words, start=1)}
         self.table = np.zeros((4096, _LEAD + 1), dtype=np.int64)
         self.evidence = np.zeros((4096, COLUMNS), dtype=np.float32)
@@ -96,22 +100,26 @@ class _Surfaces(dict[str, int]):
         if slot == len(self.table):
             self.table = np.concatenate([self.table, np.zeros_like(self.table)])
             self.evidence = np.concatenate([self.evidence, np.zeros_like(self.evidence)])
-        self.table[slot] = self.row(surface)
         token = prepare.normal(surface)
-        self.evidence[slot] = evidence(token, token in self.ids)
+        known = self.tokens.get(token)
+        if known is None:
+            self.evidence[slot] = evidence(token, token in self.ids)
+            known = self.tokens[token] = (*self._rows(token), prepare.hashed(token), slot)
+        word, suffix, key, said_at = known
+        self.evidence[slot] = self.evidence[said_at]
+        shape = self.lexicon.first_shape + prepare.shape(surface)
+        # The bigram, the second feature, is known only beside the token before it.
+        self.table[slot] = (word, 0, shape, suffix, key, len(surface), len(surface) - len(surface.lstrip()))
         self[surface] = slot
         return slot
 
-    def row(self, surface: str) -> tuple[int, ...]:
-        """word or prefix, 0 (the bigram, known later), shape, suffix, hash, length, leading white space."""
-        lexicon, token = self.lexicon, prepare.normal(surface)
-        word, suffix = self.ids.get(token, 0), 0
-        if not word:
-            word = lexicon.first_affix + prepare.hashed("^" + token[:4]) % lexicon.affix_rows
-            suffix = lexicon.first_affix + prepare.hashed(token[-3:] + "$") % lexicon.affix_rows
-        shape = lexicon.first_shape + prepare.shape(surface)
-        lead = len(surface) - len(surface.lstrip())
-        return word, 0, shape, suffix, prepare.hashed(token), len(surface), lead
+    def _rows(self, token: str) -> tuple[int, int]:
+        """The row of a word, or of the prefix and the suffix of one that has none."""
+        lexicon = self.lexicon
+        if word := self.ids.get(token, 0):
+            return word, 0
+        prefix = lexicon.first_affix + prepare.hashed("^" + token[:4]) % lexicon.affix_rows
+        return prefix, lexicon.first_affix + prepare.hashed(token[-3:] + "$") % lexicon.affix_rows
 
 
 class Tokeniser:
