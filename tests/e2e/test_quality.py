@@ -1,7 +1,5 @@
 """The packaged model on the dev files, from the events it emits with default settings, beside what others reach."""
 
-# ruff: noqa: D103 (a test's name is the sentence it proves)
-
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,6 +24,7 @@ Extract = Callable[[str], list[str]]
 
 @pytest.fixture(scope="module")
 def scores() -> dict[str, float]:
+    """Every measure of the packaged model."""
     return evaluate(Scorer.load("swift", device="cpu"), DATA)
 
 
@@ -39,15 +38,18 @@ def scores() -> dict[str, float]:
     ],
 )
 def test_sentiment_reaches(scores: dict[str, float], name: str, least: float) -> None:
+    """The sentiment of whole messages is at least as good as was promised."""
     assert scores[name] >= least
 
 
 def test_few_english_and_chinese_messages_are_taken_for_another_language(scores: dict[str, float]) -> None:
+    """At most one in a hundred messages in the two languages goes without an answer."""
     for source in ("tweeteval_sentiment", "sst2", "smp2020_usual", "chnsenticorp"):
         assert scores[f"{source}/not_scored"] <= 0.01, source
 
 
 def test_english_aspects_are_found_better_than_by_yake(scores: dict[str, float]) -> None:
+    """English aspects are found better than by the best of YAKE, tuned on train rows, by the same scorer."""
     yake = pytest.importorskip("yake")
     extractors = [yake.KeywordExtractor(lan="en", n=n, top=max(KS)) for n in (1, 2, 3)]
     peers: list[Extract] = [lambda text, e=e: [term for term, _ in e.extract_keywords(text)] for e in extractors]  # type: ignore[misc]
@@ -57,6 +59,7 @@ def test_english_aspects_are_found_better_than_by_yake(scores: dict[str, float])
 
 
 def test_chinese_aspects_are_found_better_than_by_jieba(scores: dict[str, float]) -> None:
+    """Chinese aspects are found better than by jieba's TF-IDF, tuned on train rows, by the same scorer."""
     analyse: Any = pytest.importorskip("jieba.analyse")
     best = best_of([lambda text: list(analyse.extract_tags(text, topK=max(KS)))], "zh")
     print(f"aste_zh_dianping string F1: swift {scores['aste_zh_dianping/string_f1']:.3f}, jieba {best:.3f}")
