@@ -29,6 +29,7 @@ from textstream.docs import commented_toml
 from textstream.errors import Misconfigured, TextstreamError
 from textstream.kafka.client import try_properties
 from textstream.kafka.topics import TopicAdmin, named
+from textstream.layers import DEFAULT_CONFIG, Layers, config_path, load_settings, validate
 from textstream.model.scorer import Scorer
 from textstream.observe import logs
 from textstream.observe.health import Health
@@ -36,16 +37,7 @@ from textstream.observe.http import HttpServer
 from textstream.observe.metrics import Metrics
 from textstream.observe.terminal import pretty
 from textstream.score import Line, guess_format, line_codec, lines, printed, score_lines
-from textstream.settings import (
-    DEFAULT_CONFIG,
-    Declared,
-    Layers,
-    Settings,
-    config_path,
-    declared,
-    load_settings,
-    validate,
-)
+from textstream.settings import Declared, Settings, declared
 from textstream.worker import Worker
 
 EX_DATAERR = 65

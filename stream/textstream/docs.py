@@ -13,8 +13,9 @@ import orjson
 from prometheus_client import Metric
 
 from textstream.event import json_schema
+from textstream.layers import CONFIG_VARIABLE
 from textstream.observe.metrics import Metrics
-from textstream.settings import CONFIG_VARIABLE, Declared, Settings, declared
+from textstream.settings import Declared, Settings, declared
 
 REPOSITORY = Path(__file__).parents[2]
 

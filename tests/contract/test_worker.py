@@ -11,7 +11,7 @@ from tests.support.fakes import FakeScorer
 from tests.support.kafka import Outgoing, wait_until
 from tests.support.stream import Stream
 from textstream.errors import Misconfigured, Transient
-from textstream.settings import load_settings
+from textstream.layers import load_settings
 from textstream.worker_thread import WorkerThread
 
 STALL_S = 1.0

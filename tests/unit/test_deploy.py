@@ -22,8 +22,8 @@ from ruamel.yaml import YAML
 from tests.support.kafka import KAFKA_VERSION
 from tests.support.texts import ROOT
 from textstream import cli
+from textstream.layers import load_settings
 from textstream.observe.metrics import Metrics
-from textstream.settings import load_settings
 
 DEPLOY = ROOT / "deploy"
 DASHBOARDS = sorted((DEPLOY / "grafana/dashboards").glob("*.json"))

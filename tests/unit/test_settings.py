@@ -7,7 +7,8 @@ import pytest
 
 from textstream.docs import commented_toml
 from textstream.errors import Misconfigured
-from textstream.settings import Layers, Settings, config_path, declared, load_settings, validate
+from textstream.layers import Layers, config_path, load_settings, validate
+from textstream.settings import Settings, declared
 
 
 def toml(folder: Path, text: str) -> Path:

@@ -16,9 +16,10 @@ from textstream.demo.traffic import DEAD, ENRICHED, NUMBER, TOPIC, Reader, Sende
 from textstream.errors import Fatal
 from textstream.event import EnrichedEvent
 from textstream.kafka.embedded import CONSUMER_PROPERTIES, EmbeddedBroker
+from textstream.layers import load_settings
 from textstream.model.scorer import Scorer
 from textstream.observe.view import DeadLetter, View, ViewModel
-from textstream.settings import Settings, load_settings
+from textstream.settings import Settings
 from textstream.worker_thread import WorkerThread
 
 FRAME_S = 0.25
