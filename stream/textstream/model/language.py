@@ -5,6 +5,7 @@ English message that is taken for another language gets no answer at all, a fore
 """
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -58,32 +59,38 @@ def _letters() -> _Letters:
     return _Letters({group: i for i, group in enumerate(groups)}, ratios)
 
 
-def evidence(token: str, known: bool) -> NDArray[np.float32]:
-    """(COLUMNS,): what a token, as `text.normal` gives it, says; `known` if the model has a row for it."""
-    row = np.zeros(COLUMNS, np.float32)
-    first = token[:1] if token[:1].isalpha() else next((c for c in token if c.isalpha()), "")
-    if not first or token[:1] == "<":
-        return row
-    name = unicodedata.name(first, "").split(" ")[0].split("-")[0]
-    script = _NAMES.get(name)
-    if script is None:
-        row[-1] = 1
-        return row
-    row[script] = _WORTH.get(script, 1.0)
-    if script == _LATIN:
-        row[len(SCRIPTS) : -1] = _against_english(token.replace("'", "")) - (KNOWN if known else 0.0)
-    return row
+def evidence(tokens: Sequence[str], known: Sequence[bool]) -> NDArray[np.float32]:
+    """(tokens, COLUMNS): what each token, as `text.normal` gives it, says; `known` if the model has a row for it."""
+    rows = np.zeros((len(tokens), COLUMNS), np.float32)
+    latin = []
+    for row, token in zip(rows, tokens, strict=True):
+        first = token[:1] if token[:1].isalpha() else next((c for c in token if c.isalpha()), "")
+        if not first or token[:1] == "<":
+            continue
+        name = unicodedata.name(first, "").split(" ")[0].split("-")[0]
+        script = _NAMES.get(name, -1)
+        row[script] = _WORTH.get(script, 1.0)
+        if script == _LATIN:
+            latin.append(token.replace("'", ""))
+    if latin:
+        words = np.flatnonzero(rows[:, _LATIN])
+        rows[words, len(SCRIPTS) : -1] = _against_english(latin) - KNOWN * np.asarray(known)[words, None]
+    return rows
 
 
-def _against_english(word: str) -> NDArray[np.float32]:
-    """(OTHERS,): log-likelihood ratios of a word, bounded."""
-    letters, padded = _letters(), f" {word} "
-    groups = [padded[i : i + 2] for i in range(len(padded) - 1)]
-    groups += [padded[i : i + 3] for i in range(len(padded) - 2)]
-    rows = [row for row in map(letters.row.get, groups) if row is not None]
-    ratios = np.add.reduce(letters.ratios.take(rows, axis=0), axis=0, dtype=np.float32)  # no rows: zeros
-    bounded: NDArray[np.float32] = np.minimum(np.maximum(ratios * np.float32(TRUST), -_MOST), _MOST)
-    return bounded
+def _against_english(words: Sequence[str]) -> NDArray[np.float32]:
+    """(words, OTHERS): log-likelihood ratios of each word, bounded."""
+    letters, rows, ends = _letters(), list[int](), list[int]()
+    for word in words:
+        padded = f" {word} "
+        groups = [padded[i : i + 2] for i in range(len(padded) - 1)]
+        groups += [padded[i : i + 3] for i in range(len(padded) - 2)]
+        rows += [row for row in map(letters.row.get, groups) if row is not None]
+        ends.append(len(rows))
+    running = np.zeros((len(rows) + 1, len(OTHERS)))
+    np.cumsum(letters.ratios.take(rows, axis=0), axis=0, out=running[1:])
+    ratios = np.diff(running[ends], axis=0, prepend=0)
+    return np.clip(ratios * TRUST, -_MOST, _MOST).astype(np.float32)
 
 
 def decide(sums: NDArray[np.float32]) -> list[Language]:

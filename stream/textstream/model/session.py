@@ -23,6 +23,8 @@ class Session:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        # A plan of memory for each shape of input: nearly every pass has a new one, so plans cost time and are kept for ever.
+        options.enable_mem_pattern = False
         wanted = [_CPU] if device == "cpu" else [_CUDA, _CPU]
         offered = set(ort.get_available_providers())
         try:

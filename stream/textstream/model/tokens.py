@@ -27,7 +27,7 @@ CHARS_PER_TOKEN = 16
 """A text is cut at this many code points for each token of the limit: 10 MB of text costs no more than the limit."""
 
 _START = np.uint32(prepare.hashed("<start>"))
-_KEY, _CHARS, _LEAD = 4, 5, 6  # columns of the surface table, after word, (bigram), shape and suffix
+_KEY, _CHARS, _LEAD, _SAID_AT = 4, 5, 6, 7  # columns of the surface table, after word, (bigram), shape and suffix
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,9 @@ class _Surfaces(dict[str, int]):
         self.chars = 0
         self.tokens: dict[str, tuple[int, int, int, int]] = {}  # folded form → word, suffix, hash, slot of its evidence
         self.ids = {word: row for row, word in enumerate(lexicon.words, start=1)}
-        self.table = np.zeros((4096, _LEAD + 1), dtype=np.int64)
-        self.evidence = np.zeros((4096, COLUMNS), dtype=np.float32)
+        self.table = np.zeros((4096, _SAID_AT + 1), dtype=np.int64)
+        self.evidence = np.zeros((4096, COLUMNS), dtype=np.float32)  # of each surface whose form was new
+        self.new: list[tuple[int, str]] = []  # forms that `evidence` has still to hear about, and their slots
 
     def __missing__(self, surface: str) -> int:
         slot = len(self)
@@ -103,15 +104,22 @@ class _Surfaces(dict[str, int]):
         token = prepare.normal(surface)
         known = self.tokens.get(token)
         if known is None:
-            self.evidence[slot] = evidence(token, token in self.ids)
             known = self.tokens[token] = (*self._rows(token), prepare.hashed(token), slot)
+            self.new.append((slot, token))
         word, suffix, key, said_at = known
-        self.evidence[slot] = self.evidence[said_at]
         shape = self.lexicon.first_shape + prepare.shape(surface)
         # The bigram, the second feature, is known only beside the token before it.
-        self.table[slot] = (word, 0, shape, suffix, key, len(surface), len(surface) - len(surface.lstrip()))
+        self.table[slot] = (word, 0, shape, suffix, key, len(surface), len(surface) - len(surface.lstrip()), said_at)
         self[surface] = slot
         return slot
+
+    def said(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(tokens, COLUMNS): the evidence of these rows of the table; that of new forms is worked out all at once."""
+        if self.new:
+            slots, tokens = zip(*self.new, strict=True)
+            self.evidence[list(slots)] = evidence(tokens, [token in self.ids for token in tokens])
+            self.new.clear()
+        return self.evidence[rows[:, _SAID_AT]]
 
     def _rows(self, token: str) -> tuple[int, int]:
         """The row of a word, or of the prefix and the suffix of one that has none."""
@@ -164,7 +172,8 @@ class Tokeniser:
         if len(surfaces) > MAX_SURFACES or surfaces.chars > MAX_SURFACE_CHARS:
             surfaces = self._surfaces = _Surfaces(self.lexicon)
         slots = np.fromiter(map(surfaces.__getitem__, chain.from_iterable(pieces)), np.int64, total)
-        return surfaces.table[slots], surfaces.evidence[slots]
+        rows = surfaces.table[slots]
+        return rows, surfaces.said(rows)
 
     def _features(self, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int32]:
         """(total, FEATURES): the surface's own ids, and the bigram with the token before it in the same text."""
