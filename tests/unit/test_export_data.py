@@ -13,7 +13,19 @@ import pytest
 from tests.unit import export_fixture
 from textstream.errors import Misconfigured
 from textstream.model.tokens import Lexicon, Tokeniser
-from textstream_export.data import Row, held_out, read_rows, read_split, read_train, split_held_out, text_hash
+from textstream_export.data import (
+    TESTED_PER_CENT,
+    Row,
+    held_out,
+    is_tested,
+    read_rows,
+    read_split,
+    read_test,
+    read_train,
+    split_held_out,
+    text_hash,
+    unseen_hashes,
+)
 from textstream_export.encode import find_terms, token_span, token_targets
 from textstream_export.sources import BINARY, CHANNELS, LICENCES
 
@@ -67,35 +79,58 @@ def test_emoticons_are_taken_out_where_they_made_the_label(tmp_path: Path) -> No
     assert [row.text for row in read_rows(path)] == ["好", "好[哈哈]"]
 
 
-def no_dev_row_trains(folder: Path) -> None:
-    dev = {text_hash(row.text) for row in read_split(folder, "dev")}
+def no_test_row_trains(folder: Path) -> None:
+    tests = unseen_hashes(folder)
+    assert tests > {text_hash(row.text) for row in read_split(folder, "dev")}
     fitted, kept = split_held_out(read_train(folder))
     assert fitted
     trains = {text_hash(row.text) for row in fitted}
     calibrates = {text_hash(row.text) for row in kept}
-    assert not dev & trains
-    assert not dev & calibrates
+    assert not tests & trains
+    assert not tests & calibrates
     assert not trains & calibrates
 
 
-def test_no_dev_row_trains_or_calibrates(tmp_path: Path) -> None:
+def test_no_test_row_trains_or_calibrates(tmp_path: Path) -> None:
     folder = export_fixture.write(tmp_path)
     leaked = {"text": "THE PIZZA is leaked, dev-row", "label": "positive", "lang": "en", "source": "sst2"}
     for split, text in (("dev", leaked["text"]), ("train", "the pizza is leaked , dev - row")):
         path = folder / f"sentiment.en.{split}.jsonl.gz"
         with gzip.open(path, "at", encoding="utf-8") as file:
             file.write(json.dumps({**leaked, "text": text}) + "\n")
-    no_dev_row_trains(folder)
+    no_test_row_trains(folder)
 
 
 @real_data
-def test_no_dev_row_of_the_real_data_trains_or_calibrates() -> None:
-    no_dev_row_trains(REAL)
+def test_no_test_row_of_the_real_data_trains_or_calibrates() -> None:
+    no_test_row_trains(REAL)
 
 
 def test_held_out_is_a_matter_of_the_text_alone() -> None:
     assert [held_out(f"text {i}") for i in range(200)] == [held_out(f"TEXT  {i}!") for i in range(200)]
     assert 0 < sum(held_out(f"text {i}") for i in range(2000)) < 120
+
+
+def test_a_source_without_a_dev_file_is_tested_on_its_share_of_train() -> None:
+    """The tested rows are chosen by their text, about as many as declared, none of them among those that calibrate."""
+    for source, share in TESTED_PER_CENT.items():
+        rows = [Row(f"text {i}", "en", source, terms=("text",)) for i in range(4000)]
+        chosen = [row for row in rows if is_tested(row)]
+        assert abs(len(chosen) / len(rows) - share / 100) < 0.02
+        assert not any(held_out(row.text) for row in chosen)
+    assert not is_tested(Row(chosen[0].text, "en", "inspec", terms=("text",)))
+
+
+def test_a_copy_of_a_tested_text_in_another_source_is_not_read_for_training(tmp_path: Path) -> None:
+    """A tested tweet that stands among the sentiment rows too trains nothing there either."""
+    folder = export_fixture.write(tmp_path)
+    text = next(row.text for row in read_test(folder) if row.source == "tweets_kw")
+    path = folder / "sentiment.en.train.jsonl.gz"
+    with gzip.open(path, "at", encoding="utf-8") as file:
+        file.write(json.dumps({**GOOD, "text": text.upper()}) + "\n")
+    assert text_hash(text) not in {text_hash(row.text) for row in read_train(folder)}
+    with pytest.raises(AssertionError, match="read_train"):
+        split_held_out(read_split(folder, "train"))
 
 
 def test_every_source_has_its_licence() -> None:
