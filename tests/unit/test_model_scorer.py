@@ -188,6 +188,23 @@ def test_a_limit_out_of_range_is_refused(wrong: dict[str, int]) -> None:
         Scorer.load("swift", device="cpu", **wrong)  # type: ignore[arg-type]
 
 
+def test_the_sentiment_towards_a_given_span_is_that_of_the_aspect_found_there(scorer: Scorer) -> None:
+    """What evaluation reads for a gold span is what an event says of an aspect at the same place."""
+    events = scorer.score(MIXED)
+    aspects = [[term for term in event["key_terms"] if term["kind"] == "aspect"] for event in events]
+    assert sum(map(len, aspects)) > 3
+    given_spans = [[(term["begin"], term["end"]) for term in found] for found in aspects]
+    assert scorer.towards(MIXED, given_spans) == [[term["sentiment"] for term in found] for found in aspects]
+
+
+def test_nothing_is_said_towards_a_span_that_was_not_scored(scorer: Scorer) -> None:
+    """A foreign text, a text without tokens, white space and a span past the end have no sentiment; the rest still do."""
+    texts = [MIXED[3], "", "fine  food"]
+    said = scorer.towards(texts, [[(4, 10)], [(0, 1)], [(4, 6), (6, 10), (50, 60)]])
+    assert [[mood is not None for mood in own] for own in said] == [[False], [False], [False, True, False]]
+    assert scorer.towards([], []) == []
+
+
 def test_tokenise_is_safe_beside_analyse(scorer: Scorer) -> None:
     from concurrent.futures import ThreadPoolExecutor
 

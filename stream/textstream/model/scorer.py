@@ -132,6 +132,28 @@ class Scorer:
                 events.append(enriched_event(text, analysis, model=self.info, source=source, processed_at=now))
         return events
 
+    def towards(self, texts: Sequence[str], spans: Sequence[Sequence[tuple[int, int]]]) -> list[list[Sentiment | None]]:
+        """The sentiment towards spans that are given, [begin, end) in code points, as if each had been found as an aspect.
+
+        None where there is nothing to say: a language that is not supported, or a span that no scored token stands in.
+        """
+        said: list[list[Sentiment | None]] = [[None] * len(own) for own in spans]
+        batch = self.tokenise(texts)
+        languages = decide(np.stack([tokens.evidence for tokens in batch])) if batch else []
+        spoken = [i for i, language in enumerate(languages) if language["supported"] and batch[i].count]
+        if not spoken:
+            return said
+        scored = score([batch[i] for i in spoken], self._session.run)
+        where = [(i, k, at, *_covering(batch[i], *span)) for at, i in enumerate(spoken) for k, span in enumerate(spans[i])]
+        where = [place for place in where if place[3] < place[4]]
+        text, first, last = (np.array([place[column] for place in where], np.int64) for column in (2, 3, 4))
+        number = np.array([self._language[languages[i]["code"]] for i in spoken])[text]
+        begin = scored.starts[text]
+        logits = span_means(scored.tokens[:, _TAGS:], begin + first, begin + last)
+        for (i, k, *_), mood in zip(where, sentiments(probabilities(logits, number, self._towards)), strict=True):
+            said[i][k] = mood
+        return said
+
     def _key_terms(
         self, texts: Sequence[Tokens], number: NDArray[np.int64], scored: Scored, moods: Sequence[Sentiment]
     ) -> list[list[KeyTerm]]:
@@ -159,6 +181,12 @@ class Scorer:
             mood = next(towards) if kind == _ASPECT else moods[at]
             _add(out[at], tokens.text, span, KINDS[kind], value, mood, self.max_terms)
         return out
+
+
+def _covering(tokens: Tokens, begin: int, end: int) -> tuple[int, int]:
+    """First token and end, exclusive, of the tokens that stand in the code points [begin, end); equal where none does."""
+    first = int(np.searchsorted(tokens.ends, begin, side="right"))
+    return first, max(first, int(np.searchsorted(tokens.begins, end, side="left")))
 
 
 def _unscored(tokens: Tokens, language: Language) -> Analysis:
