@@ -68,12 +68,13 @@ def encode(rows: Sequence[Row], tokeniser: Tokeniser, recipe: Recipe) -> Encoded
             targets = token_targets(row, tokens)
             if tokens.count and targets is not None and row.source in number:
                 kept.append(row)
-                parts.append((tokens.features, *targets))
+                parts.append((tokens.features, *(_at_units(target, tokens) for target in targets)))
     counts = np.fromiter((len(p[0]) for p in parts), np.int64, len(parts))
-    empty = (np.zeros((0, FEATURES), np.int32), np.zeros((0, 3), np.int8), np.zeros(0, np.int8))
-    features, tags, towards = (np.concatenate([empty[i], *(p[i] for p in parts)]) for i in range(3))
+    features = parts[0][0].shape[1] if parts else FEATURES
+    empty = (np.zeros((0, features), np.int32), np.zeros((0, 3), np.int8), np.zeros(0, np.int8))
+    flat, tags, towards = (np.concatenate([empty[i], *(p[i] for p in parts)]) for i in range(3))
     return Encoded(
-        features=features,
+        features=flat,
         bounds=np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]),
         label=np.array([LABELS.index(r.label) if r.label else UNKNOWN for r in kept], np.int64),
         binary=np.array([r.source in BINARY for r in kept], np.bool_),
@@ -110,6 +111,15 @@ def token_targets(row: Row, tokens: Tokens) -> tuple[NDArray[np.int8], NDArray[n
         else:  # the tokens cannot say this span: neither inside nor outside
             column[begin:end] = UNKNOWN
     return tags, towards
+
+
+def _at_units(target: NDArray[np.int8], tokens: Tokens) -> NDArray[np.int8]:
+    """Targets of tokens as targets of units: a unit that answers for no token has none."""
+    if tokens.heads is None:
+        return target
+    spread = np.full((len(tokens.features), *target.shape[1:]), UNKNOWN, np.int8)
+    spread[tokens.heads] = target
+    return spread
 
 
 def token_span(tokens: Tokens, begin: int, end: int) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from textstream.errors import Fatal
 from textstream.event import KINDS, LABELS
-from textstream.model.tokens import FEATURES, Lexicon, Tokeniser
+from textstream.model.tokens import Lexicon, Tokeniser
 from textstream_export.data import read_train, split_held_out
 from textstream_export.encode import UNKNOWN, Encoded, build_lexicon, encode
 from textstream_export.network import TAGS, Network
@@ -125,7 +125,7 @@ def make_batch(data: Encoded, rows: NDArray[np.int64]) -> Batch:
     longest = int(lengths.max())
     inside = np.arange(longest) < lengths[:, None]  # (rows, tokens)
     at = (data.bounds[rows][:, None] + np.arange(longest))[inside]
-    ids = np.zeros((len(rows), longest, FEATURES), np.int64)
+    ids = np.zeros((len(rows), longest, data.features.shape[1]), np.int64)
     tags = np.full((len(rows), longest, len(KINDS)), UNKNOWN, np.int64)
     towards = np.full((len(rows), longest), UNKNOWN, np.int64)
     ids[inside], tags[inside], towards[inside] = data.features[at], data.tags[at], data.towards[at]

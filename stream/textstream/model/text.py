@@ -72,7 +72,13 @@ def fold(term: str) -> str:
 
 
 def normal(surface: str) -> str:
-    """The form of a token that the vocabulary and the hashes know; empty for white space."""
+    """The form of a token that the lexicon and the hashes know: as `readable`, with numbers told apart by length only."""
+    token = readable(surface)
+    return "0" * min(4, sum(c.isdigit() for c in token)) if _NUMBER.fullmatch(token) else token
+
+
+def readable(surface: str) -> str:
+    """A token with case, width, traditional characters, quotes and stretching folded; empty for white space."""
     token = surface.strip()
     if token[:4] in ("http", "www.") and len(token) > 4:
         return URL
@@ -80,7 +86,7 @@ def normal(surface: str) -> str:
         return MENTION
     folded = _SPACES.sub("", unicodedata.normalize("NFKC", token).casefold()).translate(simplified()).translate(_QUOTES)
     if _NUMBER.fullmatch(folded):
-        return "0" * min(4, sum(c.isdigit() for c in folded))
+        return folded
     folded = _STRETCHED.sub(r"\1\1\1" if not folded[:1].isalnum() else r"\1\1", folded)
     return _RENAMED.get(folded, folded)
 

@@ -65,13 +65,15 @@ class Tokens:
 
     text: str
     features: NDArray[np.int32]
-    """(count, FEATURES)"""
+    """(units, features): what the network reads"""
     begins: NDArray[np.int32]
     ends: NDArray[np.int32]
     """(count,), code points, without the white space before a token"""
     evidence: NDArray[np.float32]
     """(language.COLUMNS,): what the tokens say about the language, summed"""
     truncated: bool
+    heads: NDArray[np.int32] | None = None
+    """(count,): the unit that answers for each token; None where every token is one unit"""
 
     @property
     def count(self) -> int:

@@ -1,0 +1,80 @@
+"""BERT's encoder on one page, to be started from pretrained weights (see `pretrained`) or at random.
+
+    ids (batch, units, 1)  →  [CLS] in front  →  embeddings + positions  →  layers of attention and feed-forward
+      → x (batch, units, width), pooled (batch, 2 · width): the first token's state and the mean of all
+
+Padding is id 0 and is masked in attention and in the mean, so a message's numbers do not depend on its batch.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 (torch's own convention)
+
+EPSILON = 1e-12
+"""BERT's own, in every normalisation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The sizes of a BERT."""
+
+    vocabulary: int
+    width: int
+    layers: int
+    heads: int
+    positions: int = 512
+
+    @property
+    def inner(self) -> int:
+        """Units of the feed-forward part."""
+        return 4 * self.width
+
+
+class Layer(nn.Module):
+    """Attention, then feed-forward, each added to its input and normalised after."""
+
+    def __init__(self, width: int, heads: int, inner: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query_key_value = nn.Linear(width, 3 * width)
+        self.attended = nn.Linear(width, width)
+        self.attended_norm = nn.LayerNorm(width, eps=EPSILON)
+        self.inner = nn.Linear(width, inner)
+        self.outer = nn.Linear(inner, width)
+        self.outer_norm = nn.LayerNorm(width, eps=EPSILON)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """(batch, units, width) → the same; `mask` (batch, 1, 1, units) is true where there is something to attend to."""
+        batch, units, width = x.shape
+        parts = self.query_key_value(x).view(batch, units, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        seen = F.scaled_dot_product_attention(parts[0], parts[1], parts[2], attn_mask=mask)
+        x = self.attended_norm(x + self.attended(seen.transpose(1, 2).reshape(batch, units, width)))
+        return self.outer_norm(x + self.outer(F.gelu(self.inner(x))))
+
+
+class Transformer(nn.Module):
+    """Ids to a state for each unit and one for the message."""
+
+    def __init__(self, shape: Shape, first: int) -> None:
+        super().__init__()
+        self.shape, self.first, self.width = shape, first, shape.width
+        self.words = nn.Embedding(shape.vocabulary, shape.width)
+        self.positions = nn.Embedding(shape.positions, shape.width)
+        self.norm = nn.LayerNorm(shape.width, eps=EPSILON)
+        self.layers = nn.ModuleList(Layer(shape.width, shape.heads, shape.inner) for _ in range(shape.layers))
+        for embedding in (self.words, self.positions):
+            nn.init.normal_(embedding.weight, std=0.02)
+
+    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """ids (batch, units, 1) → x (batch, units, width), pooled (batch, 2 · width)."""
+        ids = F.pad(ids[..., 0], (1, 0), value=self.first)  # (batch, 1 + units)
+        real = ids != 0
+        x = self.norm(self.words(ids) + self.positions.weight[: ids.shape[1]])
+        mask = None if bool(real.all()) else real[:, None, None, :]
+        for layer in self.layers:
+            x = layer(x, mask)
+        weight = real.to(x.dtype).unsqueeze(-1)
+        mean = (x * weight).sum(1) / weight.sum(1)
+        return x[:, 1:], torch.cat([x[:, 0], mean], 1)
