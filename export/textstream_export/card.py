@@ -1,5 +1,7 @@
 """MODEL_CARD.md, written from the manifest: what the model is, what it scored, and what it was made of."""
 
+from collections.abc import Mapping
+
 from textstream.model.bundle import Manifest
 
 HEADLINES = (
@@ -47,7 +49,7 @@ On {held_out} % of the train rows, chosen by a hash of their text and never trai
 each language, fitted on the sources that have all three classes, each class weighing the same; salience by a logistic
 regression for each language and kind. Terms below a salience of {manifest.calibration.min_salience:g} are not emitted.
 
-## What it is not good at
+{behaviour_section(manifest.scores)}## What it is not good at
 It sees five tokens to each side: long-range negation, sarcasm and contrast across clauses escape it. The sentiment of a
 `phrase` or `entity` is that of its message; only aspects have their own. Gold key phrases of tweets and titles are
 incomplete, so the salience of phrases is low for many that a reader would accept. Neutral is scarce in the Chinese sources
@@ -65,3 +67,45 @@ Each with its licence as its own source states it; several state none. The texts
 |---|---|
 {every}
 """
+
+
+BEHAVIOUR = "behaviour/"
+"""Scores of the behaviour suite begin with this, then language, capability, and for swaps how far the score moved."""
+
+
+def behaviour_section(scores: Mapping[str, float]) -> str:
+    """The behaviour suite's rates as a section of the card; nothing where a bundle was not asked."""
+    found = {tuple(name.split("/")[1:]): value for name, value in scores.items() if name.startswith(BEHAVIOUR)}
+    capabilities = dict.fromkeys(name[1] for name in found)
+    if not capabilities:
+        return ""
+    rows = "\n".join(f"| {c} | {_percent(found.get(('en', c)))} | {_percent(found.get(('zh', c)))} |" for c in capabilities)
+    moved = "\n".join(
+        f"| {c} | {_moved(found, 'en', c)} | {_moved(found, 'zh', c)} |"
+        for c in capabilities
+        if ("en", c, "mean_shift") in found
+    )
+    return f"""## How it behaves
+Share of hand-written cases that it fails, by what they ask of a reader (50 cases a template, about 50 templates a language;
+`python -m textstream_export.behaviour --bundle BUNDLE --failures 3` prints each template and what failed).
+
+| capability | English | Chinese |
+|---|---|---|
+{rows}
+
+How far `score` (−1…1) moves when only a name or a gender is swapped, mean and 95th percentile:
+
+| swapped | English | Chinese |
+|---|---|---|
+{moved}
+
+"""
+
+
+def _percent(rate: float | None) -> str:
+    return "–" if rate is None else f"{rate:.0%}"
+
+
+def _moved(found: Mapping[tuple[str, ...], float], language: str, capability: str) -> str:
+    shifts = [found.get((language, capability, name)) for name in ("mean_shift", "p95_shift")]
+    return " / ".join("–" if shift is None else f"{shift:.3f}" for shift in shifts)
