@@ -1,6 +1,7 @@
 """Training rows as live messages would say them: spacing, case, spelling, names and genders varied, noise appended.
 
     augmented(row, rng)               label, terms and aspects hold; each aspect stands where its words went
+    twins(row, rng)                   two rows that differ in a name or in gender only: one answer holds for both
     variant(text, lang, rng)          negated, its words turned to their opposites, hedged, put in the past: no label
     spliced(first, second, lang, rng) two messages in one: no label
 
@@ -19,7 +20,7 @@ from random import Random
 from textstream.event import Label
 from textstream.model.text import simplified
 from textstream_export.data import Aspect, Row
-from textstream_export.names import SURNAMES, TRAINING
+from textstream_export.names import RECOGNISED, Gender, any_drawn, drawn, surname
 
 SPACED = frozenset(
     [
@@ -38,7 +39,8 @@ class Rates:
     truecased: float = 0.75
     renamed: float = 0.7
     regendered: float = 0.3
-    pronoun_named: float = 0.1
+    pronoun_named: float = 0.15
+    addressed: float = 0.08
     cased: float = 0.15
     misspelt: float = 0.2
     rewritten: float = 0.15  # Chinese: traditional, full width, punctuation
@@ -127,6 +129,8 @@ def augmented(row: Row, rng: Random, rates: Rates = RATES) -> Row:
         row = renamed(row, rng)
     if chosen(rates.regendered):
         row = regendered(row)
+    if chosen(rates.addressed):
+        row = addressed(row, rng)
     if row.lang == "zh" and chosen(rates.rewritten):
         row = rng.choice([traditional, full_width, other_stops])(row)
     if chosen(rates.misspelt):
@@ -143,7 +147,7 @@ _RELIGIONS = ("Christian", "Muslim", "Hindu", "Buddhist", "Jewish", "Sikh")
 def filled(row: Row, rng: Random) -> Row:
     """Placeholders of the sources ("[NAME]", "_num_", "<user>") become what stood there."""
     fill: dict[str, Callable[[], str]] = {
-        "[NAME]": lambda: rng.choice(TRAINING["en"].every),
+        "[NAME]": lambda: any_drawn("en", rng),
         "[RELIGION]": lambda: rng.choice(_RELIGIONS),
         "_num_": lambda: str(rng.randint(2, 400)),
         "<number>": lambda: str(rng.randint(2, 2000)),
@@ -229,18 +233,16 @@ def _mapped(row: Row, change: Callable[[str], str]) -> Row:
 # --- names and genders
 
 _CAPITAL = re.compile(r"(?<![@#\w/.-])[A-Z][A-Za-z]+(?![\w@-])")
-_NAME_ZH = re.compile("|".join(sorted((n for n in TRAINING["zh"].every if len(n) > 2), key=len, reverse=True)))
-_GENDER_OF = {lang: {**dict.fromkeys(n.female, "female"), **dict.fromkeys(n.male, "male")} for lang, n in TRAINING.items()}
+_NAME_ZH = re.compile("|".join(sorted((n for n in RECOGNISED["zh"] if len(n) > 2), key=len, reverse=True)))
 _PRONOUN_EN = re.compile(r"\b(?:[Hh]e|[Ss]he)(?='s\b|'ll\b| (?:is|was|will|has|had|can|could|would|did|said|just|really)\b)")
 _PRONOUN_ZH = re.compile(r"(?<![其吉维利排])[他她](?![们妈娘])")
 
 
 def renamed(row: Row, rng: Random) -> Row:
     """Every name becomes another one, of any origin; the same name everywhere the same."""
-    names = TRAINING[row.lang]
-    pattern = _NAME_ZH if row.lang == "zh" else _CAPITAL
-    found = [m for m in pattern.finditer(row.text) if m[0] in _GENDER_OF[row.lang]]
-    others = {name: rng.choice(getattr(names, _GENDER_OF[row.lang][name])) for name in dict.fromkeys(m[0] for m in found)}
+    pattern, known = (_NAME_ZH if row.lang == "zh" else _CAPITAL), RECOGNISED[row.lang]
+    found = [m for m in pattern.finditer(row.text) if m[0] in known]
+    others = {name: drawn(row.lang, known[name], rng) for name in dict.fromkeys(m[0] for m in found)}
     return edited(row, [Edit(*m.span(), others[m[0]]) for m in found])
 
 
@@ -250,11 +252,44 @@ def pronoun_named(row: Row, rng: Random) -> Row:
     if not found:
         return row
     place = rng.choice(found)
-    names = TRAINING[row.lang]
-    name = rng.choice(names.female if place[0].lower() in ("she", "她") else names.male)
-    if row.lang == "en" and rng.random() < 0.3:
-        name += " " + rng.choice(SURNAMES[False])
-    return edited(row, [Edit(*place.span(), name)])
+    return edited(row, [Edit(*place.span(), _full("female" if place[0].lower() in ("she", "她") else "male", row.lang, rng))])
+
+
+_ADDRESSED = {
+    "en": ("{}, ", "@{} ", "hi {}, ", "{}: ", "{} said ", "hey {}! ", "RT {}: ", "according to {} "),
+    "zh": ("{}，", "@{} ", "{}说", "{}：", "听{}说", "{}你好，", "转发{}：", "据{}介绍，"),
+}
+_SIGNED = {
+    "en": (" - {}", " @{}", ", {}", " ({})", " thanks {}", " cc {}", " with {}", " via {}"),
+    "zh": ("——{}", " @{}", "，{}", "（{}）", " 谢谢{}", " 和{}一起", " 转自{}", " 来自{}"),
+}
+
+
+def addressed(row: Row, rng: Random) -> Row:
+    """A name before or after the message: whom it is to, from or about."""
+    frames, end = (_ADDRESSED, 0) if rng.random() < 0.6 else (_SIGNED, len(row.text))
+    name = _full(rng.choice(("female", "male")), row.lang, rng)
+    return edited(row, [Edit(end, end, rng.choice(frames[row.lang]).format(name))])
+
+
+def twins(row: Row, rng: Random) -> tuple[Row, Row]:
+    """Two rows that differ in a name or in gender only: what a network says of one it must say of the other."""
+    turned = regendered(row)
+    if turned.text != row.text and rng.random() < 0.5:
+        return row, turned
+    pronouns = list((_PRONOUN_ZH if row.lang == "zh" else _PRONOUN_EN).finditer(row.text))
+    begin, end, frame = 0, 0, rng.choice(_ADDRESSED[row.lang])
+    if pronouns:
+        begin, end, frame = *rng.choice(pronouns).span(), "{}"
+    names = (_full(gender, row.lang, rng) for gender in rng.choices(("female", "male"), k=2))
+    one, other = (edited(row, [Edit(begin, end, frame.format(name))]) for name in names)
+    return one, other
+
+
+def _full(gender: Gender, lang: str, rng: Random) -> str:
+    """A name, in English now and then with a surname; Chinese ones have theirs."""
+    name = drawn(lang, gender, rng)
+    return f"{name} {surname(rng)}" if lang == "en" and rng.random() < 0.3 else name
 
 
 _PAIRS_EN = """
@@ -448,7 +483,7 @@ def noisy(row: Row, rng: Random) -> Row:
 
 
 def _mention(rng: Random) -> str:
-    return "@" + rng.choice(TRAINING["en"].every).lower() + rng.choice(["", "_", "x"]) + str(rng.randint(1, 99))
+    return "@" + any_drawn("en", rng).lower() + rng.choice(["", "_", "x"]) + str(rng.randint(1, 99))
 
 
 def _url(rng: Random) -> str:

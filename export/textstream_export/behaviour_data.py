@@ -13,7 +13,7 @@ from typing import Literal
 from zlib import crc32
 
 from textstream.event import Label
-from textstream_export.names import KEPT, SURNAMES
+from textstream_export.names import KEPT, KEPT_SURNAMES
 
 FILLS = 50
 """Cases of one template."""
@@ -147,5 +147,5 @@ def _one(said: str, rng: Random) -> str:
 def _drawable(said: str, code: str) -> tuple[str, ...]:
     """The words of a list; <name>, <female>, <male> and <surname> stand for names that no augmentation showed."""
     names = KEPT[code]
-    kinds = {"<name>": names.every, "<female>": names.female, "<male>": names.male, "<surname>": SURNAMES[True]}
+    kinds = {"<name>": names.every, "<female>": names.female, "<male>": names.male, "<surname>": KEPT_SURNAMES}
     return kinds.get(said) or tuple(said.split("|"))

@@ -1,11 +1,18 @@
 """Personal names of many origins, as messages in English and in Chinese write them.
 
-No name is also a common word of its language ("Will", "Joy"), so that a name found in a text is a name. Every fifth is kept
-for the behaviour suite: names that no augmentation ever showed to a network.
+    drawn(lang, gender, rng)    a name for training, out of thousands
+    RECOGNISED[lang]            names that are found in a text, with their gender
+    KEPT[lang]                  names for the behaviour suite, which `drawn` never gives
+
+The lists below are written by hand. No name in them is also a common word of its language ("Will", "Joy"), so that one found
+in a text is a name; every fifth is kept for the suite. `names.txt` has more, and Chinese ones are put together.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from random import Random
 from typing import Literal
 
 Gender = Literal["female", "male"]
@@ -16,10 +23,14 @@ KEPT_EVERY = 5
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names of one use (training or the suite) in one language; both tuples in the order of the lists below."""
+    """Names of one use in one language."""
 
     female: tuple[str, ...]
     male: tuple[str, ...]
+
+    def of(self, gender: Gender) -> tuple[str, ...]:
+        """Those of one gender."""
+        return self.female if gender == "female" else self.male
 
     @property
     def every(self) -> tuple[str, ...]:
@@ -122,9 +133,66 @@ def _names(kept: bool) -> dict[str, Names]:
     }
 
 
-TRAINING = _names(kept=False)
-"""For augmentation, by language."""
+_OWN = _names(kept=False)
 KEPT = _names(kept=True)
 """For the behaviour suite, by language: no augmentation shows them."""
-SURNAMES = {False: _part(_SURNAMES.split(), kept=False), True: _part(_SURNAMES.split(), kept=True)}
-"""English surnames, by whether they are kept for the suite."""
+KEPT_SURNAMES = _part(_SURNAMES.split(), kept=True)
+"""English surnames for the suite."""
+RECOGNISED: dict[str, dict[str, Gender]] = {
+    lang: {**dict.fromkeys(names.female, "female"), **dict.fromkeys(names.male, "male")} for lang, names in _OWN.items()
+}
+"""Names that augmentation finds in a text, and their gender."""
+
+_KEPT = frozenset(KEPT["en"].every + KEPT["zh"].every + KEPT_SURNAMES)
+_FAMILY = _ZH_SURNAMES.split()
+_GIVEN: dict[Gender, list[str]] = {
+    "female": list(dict.fromkeys("".join(_ZH_GIVEN_FEMALE.split()))),
+    "male": list(dict.fromkeys("".join(_ZH_GIVEN_MALE.split()))),
+}
+"""Characters of given names; a name is made of one or two."""
+
+_SHARE_OWN = 0.3
+"""How often a drawn name is one written by hand: they are names of whom messages speak; the others are for breadth."""
+_SOUNDS = (
+    "阿艾安巴贝布比达德迪多尔法菲弗加格哈赫伊吉卡凯克科拉莱雷里利林罗洛马玛梅米莫穆"
+    "纳娜内尼努帕佩皮普奇乔琼萨塞莎什斯丝苏塔特托瓦维沃西希夏雅亚叶扎泽兹"
+)
+"""Characters that write the sounds of foreign names."""
+
+
+def drawn(lang: str, gender: Gender, rng: Random) -> str:
+    """A name for training; never one that is kept for the suite."""
+    if rng.random() < _SHARE_OWN:
+        return rng.choice(_OWN[lang].of(gender))
+    while True:
+        name = _chinese(gender, rng) if lang == "zh" else rng.choice(_wide()[gender])
+        if name not in _KEPT:
+            return name
+
+
+def any_drawn(lang: str, rng: Random) -> str:
+    """A name of either gender."""
+    return drawn(lang, rng.choice(("female", "male")), rng)
+
+
+def surname(rng: Random) -> str:
+    """An English surname for training."""
+    return rng.choice(_wide()["surname"])
+
+
+def _chinese(gender: Gender, rng: Random) -> str:
+    """Put together: a surname and one or two characters of given names, or the sounds of a foreign name."""
+    if rng.random() < 0.2:
+        return "".join(rng.sample(_SOUNDS, rng.randint(2, 5)))
+    return rng.choice(_FAMILY) + "".join(rng.sample(_GIVEN[gender], rng.choice((1, 2, 2))))
+
+
+@cache
+def _wide() -> dict[str, tuple[str, ...]]:
+    """Kind → names of every origin, each once, without those kept for the suite."""
+    table: dict[str, dict[str, None]] = {}
+    for line in Path(__file__).with_name("names.txt").read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            _, kind, names = line.split("\t")
+            table.setdefault(kind, {}).update(dict.fromkeys(n for n in names.split(" ") if n not in _KEPT))
+    return {kind: tuple(names) for kind, names in table.items()}

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from textstream_export.augment import (
     Edit,
     Rates,
+    addressed,
     augmented,
     cased,
     contrary,
@@ -25,10 +26,11 @@ from textstream_export.augment import (
     spliced,
     traditional,
     truecased,
+    twins,
     variant,
 )
 from textstream_export.data import Aspect, Row
-from textstream_export.names import KEPT, TRAINING
+from textstream_export.names import KEPT, KEPT_SURNAMES, RECOGNISED, any_drawn, drawn, surname
 
 ALWAYS = Rates(*[1.0] * len(Rates.__slots__))
 SAID = """the food was n't great , but Emily 's -lrb- new -rrb- `` phone '' did not last . he said her dog
@@ -148,22 +150,51 @@ def test_gender_is_swapped_in_every_word(text: str, swapped: str, lang: str) -> 
     assert regendered(text_row(text, lang)).text == swapped
 
 
-def test_a_name_becomes_another_of_the_same_gender_everywhere() -> None:
-    """The same name is the same other name in one text, drawn from the names for training."""
+def test_a_name_becomes_another_everywhere() -> None:
+    """The same name is the same other name in one text; a word that only looks like one stays."""
     done = renamed(text_row("Emily called. I like Emily, not the emily of old."), Random(1)).text
     first = done.split(" ")[0]
-    assert first in TRAINING["en"].female and done == f"{first} called. I like {first}, not the emily of old."
-    assert renamed(text_row("阿依古丽很好", "zh"), Random(1)).text.removesuffix("很好") in TRAINING["zh"].female
-    assert (
-        pronoun_named(text_row("she is late"), Random(1)).text.removesuffix(" is late").split(" ")[0] in TRAINING["en"].female
-    )
+    assert first != "Emily" and done == f"{first} called. I like {first}, not the emily of old."
+    assert renamed(text_row("阿依古丽很好", "zh"), Random(1)).text.endswith("很好")
+    assert pronoun_named(text_row("she is late"), Random(1)).text.endswith(" is late")
+    assert pronoun_named(text_row("其他人说他来了", "zh"), Random(1)).text.startswith("其他人说")
+
+
+def test_a_name_is_put_around_a_message() -> None:
+    """Whom it is to, from or about: the message itself stays, and its aspect with it."""
+    row = Row("fine food", "en", "absa_tv", aspects=(Aspect(5, 9, "positive"),))
+    for seed in range(20):
+        done = addressed(row, Random(seed))
+        assert done.aspects and done.text[slice(done.aspects[0].begin, done.aspects[0].end)] == "food"
+        assert "fine food" in done.text and len(done.text) > len(row.text)
+
+
+@pytest.mark.parametrize(
+    ("text", "lang"), [("she is late", "en"), ("nice phone", "en"), ("他的手机很好", "zh"), ("手机很好", "zh")]
+)
+def test_twins_differ_in_a_name_or_a_gender_only(text: str, lang: str) -> None:
+    """Both twins keep the message's own words and labels, whatever name or gender they have."""
+    for seed in range(30):
+        one, other = twins(text_row(text, lang), Random(seed))
+        assert one.label == other.label == "negative"
+        assert one.text[-4:] == other.text[-4:] == text[-4:]
+        assert one.text != other.text
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_no_name_of_the_suite_is_trained_on(lang: str) -> None:
-    """The names kept for the behaviour suite and those of augmentation are apart, and both are many."""
-    assert not set(TRAINING[lang].every) & set(KEPT[lang].every)
+    """Names drawn for training are thousands, and none is kept for the behaviour suite."""
+    rng = Random(0)
+    shown = {any_drawn(lang, rng) for _ in range(20_000)}
+    assert len(shown) > 3000 and not shown & set(KEPT[lang].every)
+    assert not set(RECOGNISED[lang]) & set(KEPT[lang].every)
     assert min(len(KEPT[lang].female), len(KEPT[lang].male)) >= 40
+    assert not {surname(rng) for _ in range(20_000)} & set(KEPT_SURNAMES)
+
+
+def test_a_drawn_name_has_the_gender_asked_for() -> None:
+    """Names found in texts become names of the same gender."""
+    assert {RECOGNISED["en"].get(drawn("en", "female", Random(seed)), "female") for seed in range(300)} == {"female"}
 
 
 @pytest.mark.parametrize("seed", range(30))
