@@ -28,9 +28,16 @@ def main(argv: list[str] | None = None) -> None:
 
 def _train(arguments: argparse.Namespace) -> None:
     from textstream_export.recipe import RECIPES
-    from textstream_export.train import train
+    from textstream_export.run import train
 
-    train(arguments.data, RECIPES[arguments.recipe], arguments.out)
+    recipe = RECIPES[arguments.recipe]
+    train(arguments.data, recipe, arguments.out, packages=arguments.packages, soft=arguments.soft)
+
+
+def _distil(arguments: argparse.Namespace) -> None:
+    from textstream_export.distil import distil
+
+    distil(arguments.data, arguments.teacher, arguments.out)
 
 
 def _export(arguments: argparse.Namespace) -> None:
@@ -60,9 +67,16 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     train = commands.add_parser("train", help="train a network by a recipe")
     train.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
-    train.add_argument("--recipe", choices=["swift"], default="swift")
+    train.add_argument("--recipe", choices=["swift", "deep-en", "deep-zh"], default="swift")
     train.add_argument("--out", type=Path, required=True, help="folder for the run")
+    train.add_argument("--packages", type=Path, help="folder of the package that a pretrained encoder comes in")
+    train.add_argument("--soft", type=Path, help="folder of texts that teachers labelled (distil): train on those")
     train.set_defaults(command=_train)
+    distil = commands.add_parser("distil", help="store what a teacher says of gold, unlabelled and changed texts")
+    distil.add_argument("--data", type=Path, required=True, help="folder of the labelled and unlabelled rows")
+    distil.add_argument("--teacher", type=Path, required=True, help="folder of the teacher's run; its language's texts")
+    distil.add_argument("--out", type=Path, required=True, help="folder for the shards; more teachers may share it")
+    distil.set_defaults(command=_distil)
     export = commands.add_parser("export", help="calibrate a run and write its bundle")
     export.add_argument("--run", type=Path, required=True, help="folder that train wrote")
     export.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")

@@ -9,8 +9,8 @@ import gzip
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
@@ -81,13 +81,17 @@ def read_split(folder: Path, split: Split) -> list[Row]:
 
 def read_rows(path: Path) -> Iterator[Row]:
     """The rows of one file, named `task.lang.split.jsonl.gz`."""
+    return _parsed(path, _row)
+
+
+def _parsed(path: Path, parse: Callable[[dict[str, Any]], Row]) -> Iterator[Row]:
     if not path.is_file():
         raise Misconfigured(f"missing data file {path}")
     number = 0
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for number, line in enumerate(lines, start=1):
             try:
-                yield _row(json.loads(line))
+                yield parse(json.loads(line))
             except (ValueError, KeyError, TypeError) as error:
                 raise Misconfigured(f"{path}:{number}: {type(error).__name__}: {error}") from None
     if not number:
@@ -111,6 +115,15 @@ def read_train(folder: Path) -> list[Row]:
     return [row for row in read_split(folder, "train") if text_hash(row.text) not in tests]
 
 
+def read_unlabelled(folder: Path, language: str) -> Iterator[Row]:
+    """The messages without labels, without any whose text stands in `read_test`, each text once."""
+    seen = set(unseen_hashes(folder))
+    for row in _parsed(folder / f"unlabelled.{language}.jsonl.gz", plain_row):
+        if (mark := text_hash(row.text)) not in seen:
+            seen.add(mark)
+            yield row
+
+
 def split_held_out(rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
     """(to train on, held out): every copy of a text falls on the same side. The rows are those of `read_train`."""
     sides: tuple[list[Row], list[Row]] = ([], [])
@@ -121,19 +134,26 @@ def split_held_out(rows: Iterable[Row]) -> tuple[list[Row], list[Row]]:
 
 
 def _row(raw: dict[str, Any]) -> Row:
-    text, source = raw["text"], raw["source"]
+    """A row as it stands in the data: it has a label of some kind, and its text is cleaned where the label is in it."""
+    row = plain_row(raw)
+    if row.label is None and row.terms is None and row.aspects is None:
+        raise ValueError("a row needs `label`, `terms` or `aspects`")
+    if row.source in EMOTICON_LABELLED:
+        return replace(row, text=_BRACKETS.sub("", row.text).strip() or row.text)
+    return row
+
+
+def plain_row(raw: dict[str, Any]) -> Row:
+    """A row, labelled or not. Raises ValueError, KeyError or TypeError on what is none."""
+    text = raw["text"]
     if not isinstance(text, str) or not text.strip():
         raise ValueError("`text` must be a string that is not blank")
-    if source in EMOTICON_LABELLED:
-        text = _BRACKETS.sub("", text).strip() or text
     label = raw.get("label")
     if label is not None and label not in LABELS:
         raise ValueError(f"unknown label {label!r}, expected one of {', '.join(LABELS)}")
     terms = tuple(raw["terms"]) if "terms" in raw else None
     aspects = tuple(_aspect(text, a) for a in raw["aspects"]) if "aspects" in raw else None
-    if label is None and terms is None and aspects is None:
-        raise ValueError("a row needs `label`, `terms` or `aspects`")
-    return Row(text, raw["lang"], source, label, terms, aspects)
+    return Row(text, raw["lang"], raw["source"], label, terms, aspects)
 
 
 def _aspect(text: str, raw: dict[str, Any]) -> Aspect:

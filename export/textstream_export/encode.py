@@ -5,37 +5,47 @@ was never asked for is not a negative. `towards` (tokens,) is the sentiment of t
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from textstream.errors import Misconfigured
 from textstream.event import KINDS, LABELS
 from textstream.model import text as prepare
-from textstream.model.tokens import FEATURES, Lexicon, Tokeniser, Tokens
+from textstream.model.tokens import Lexicon, Tokens
 from textstream_export.data import Row
 from textstream_export.recipe import Recipe
+from textstream_export.soft import Soft, Tokenise
 from textstream_export.sources import BINARY, CHANNELS, OUTSIDE_WEIGHT
 
 UNKNOWN = -1
 CHUNK = 4096
+TAGS = 3
+"""Outside, begin, inside."""
+OUTPUTS = len(KINDS) * TAGS + len(LABELS)
+"""Numbers a unit: the tags of each channel, then the sentiment towards a term there."""
+_NO_WORD = np.full(len(LABELS), np.nan, np.float16)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """Rows as arrays; row r owns tokens `bounds[r]:bounds[r + 1]`."""
+    """Rows as arrays; row r owns units `bounds[r]:bounds[r + 1]`."""
 
-    features: NDArray[np.int32]  # (tokens, FEATURES)
+    features: NDArray[np.int32]  # (units, features)
     bounds: NDArray[np.int64]  # (rows + 1,)
     label: NDArray[np.int64]  # (rows,) index into LABELS, or UNKNOWN
     binary: NDArray[np.bool_]  # (rows,) the neutral class is masked
     source: NDArray[np.int64]  # (rows,) index into `sources`
     weight: NDArray[np.float64]  # (rows,) how often a row is drawn in an epoch
     outside: NDArray[np.float32]  # (rows,) weight of an O tag in the loss
-    tags: NDArray[np.int8]  # (tokens, 3)
-    towards: NDArray[np.int8]  # (tokens,)
+    tags: NDArray[np.int8]  # (units, 3)
+    towards: NDArray[np.int8]  # (units,)
+    soft_sentiment: NDArray[np.float32]  # (rows, 3) a teacher's logits, NaN where there are none
+    soft_units: NDArray[np.float16]  # (units, OUTPUTS), or (0, OUTPUTS) where no row has any
     sources: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -55,42 +65,81 @@ def build_lexicon(rows: Iterable[Row], recipe: Recipe) -> Lexicon:
     return Lexicon(words, recipe.affix_rows, recipe.bigram_rows)
 
 
-def encode(rows: Sequence[Row], tokeniser: Tokeniser, recipe: Recipe) -> Encoded:
-    """Rows as arrays. A row of terms none of which stands in its text is left out: it has nothing to point at."""
-    known = sorted({*recipe.sources, *recipe.terms})
-    number = {name: i for i, name in enumerate(known)}
+def encode(rows: Iterable[tuple[Row, Soft | None]], tokenise: Tokenise, recipe: Recipe) -> Encoded:
+    """Rows, each with what a teacher says of it, as arrays.
+
+    A row of terms none of which stands in its text points at nothing: it is left out, unless a teacher speaks.
+    """
     draw = {**recipe.sources, **recipe.terms}
-    kept: list[Row] = []
-    parts: list[tuple[NDArray[np.int32], NDArray[np.int8], NDArray[np.int8]]] = []
-    for start in tqdm(range(0, len(rows), CHUNK), desc="encode", unit="chunk", mininterval=5):
-        chunk = rows[start : start + CHUNK]
-        for row, tokens in zip(chunk, tokeniser([row.text for row in chunk]), strict=True):
-            targets = token_targets(row, tokens)
-            if tokens.count and targets is not None and row.source in number:
-                kept.append(row)
-                parts.append((tokens.features, *(_at_units(target, tokens) for target in targets)))
-    counts = np.fromiter((len(p[0]) for p in parts), np.int64, len(parts))
-    features = parts[0][0].shape[1] if parts else FEATURES
-    empty = (np.zeros((0, features), np.int32), np.zeros((0, 3), np.int8), np.zeros(0, np.int8))
-    flat, tags, towards = (np.concatenate([empty[i], *(p[i] for p in parts)]) for i in range(3))
+    kept = [each for chunk in _chunks(rows) for each in _encoded(chunk, tokenise, draw)]
+    if not kept:
+        raise Misconfigured("no row to train on: none has a token, a label that its source gives and a weight in the recipe")
+    known = sorted({each.row.source for each in kept})
+    number = {name: i for i, name in enumerate(known)}
+    softly = any(each.soft is not None for each in kept)
+    rows_ = [each.row for each in kept]
     return Encoded(
-        features=flat,
-        bounds=np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]),
-        label=np.array([LABELS.index(r.label) if r.label else UNKNOWN for r in kept], np.int64),
-        binary=np.array([r.source in BINARY for r in kept], np.bool_),
-        source=np.array([number[r.source] for r in kept], np.int64),
-        weight=np.array([draw[r.source] for r in kept], np.float64),
-        outside=np.array([OUTSIDE_WEIGHT.get(r.source, 1.0) for r in kept], np.float32),
-        tags=tags,
-        towards=towards,
+        features=np.concatenate([each.features for each in kept]),
+        bounds=np.concatenate([np.zeros(1, np.int64), np.cumsum([len(each.features) for each in kept])]),
+        label=np.array([LABELS.index(r.label) if r.label else UNKNOWN for r in rows_], np.int64),
+        binary=np.array([r.source in BINARY for r in rows_], np.bool_),
+        source=np.array([number[r.source] for r in rows_], np.int64),
+        weight=np.array([1.0 if each.soft is not None else draw[each.row.source] for each in kept], np.float64),
+        outside=np.array([OUTSIDE_WEIGHT.get(r.source, 1.0) for r in rows_], np.float32),
+        tags=np.concatenate([each.tags for each in kept]),
+        towards=np.concatenate([each.towards for each in kept]),
+        soft_sentiment=np.stack([each.soft.sentiment if each.soft else _NO_WORD for each in kept]).astype(np.float32),
+        soft_units=np.concatenate([_soft_units(each) for each in kept]) if softly else np.zeros((0, OUTPUTS), np.float16),
         sources=tuple(known),
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kept:
+    """One row's units and targets."""
+
+    row: Row
+    features: NDArray[np.int32]
+    tags: NDArray[np.int8]
+    towards: NDArray[np.int8]
+    heads: NDArray[np.int32] | None
+    soft: Soft | None
+
+
+def _chunks(rows: Iterable[tuple[Row, Soft | None]]) -> Iterator[list[tuple[Row, Soft | None]]]:
+    rest = iter(tqdm(rows, desc="encode", unit="row", mininterval=10))
+    while chunk := list(islice(rest, CHUNK)):
+        yield chunk
+
+
+def _encoded(chunk: list[tuple[Row, Soft | None]], tokenise: Tokenise, draw: Mapping[str, float]) -> Iterator[_Kept]:
+    for (row, soft), tokens in zip(chunk, tokenise([row.text for row, _ in chunk]), strict=True):
+        if not tokens.count or (soft is None and row.source not in draw):
+            continue
+        targets = token_targets(row, tokens) or (None if soft is None else no_targets(tokens))
+        if targets is not None:
+            tags, towards = (_at_units(target, tokens) for target in targets)
+            yield _Kept(row, tokens.features, tags, towards, tokens.heads, soft)
+
+
+def _soft_units(each: _Kept) -> NDArray[np.float16]:
+    """(units, OUTPUTS): the teacher's logits at the units that answer for tokens it has read."""
+    spread = np.full((len(each.features), OUTPUTS), np.nan, np.float16)
+    if each.soft is not None:
+        heads = np.arange(len(each.features)) if each.heads is None else each.heads
+        most = min(len(heads), len(each.soft.tokens))
+        spread[heads[:most]] = each.soft.tokens[:most]
+    return spread
+
+
+def no_targets(tokens: Tokens) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """(tags, towards) of a text that nobody labelled."""
+    return np.full((tokens.count, len(KINDS)), UNKNOWN, np.int8), np.full(tokens.count, UNKNOWN, np.int8)
+
+
 def token_targets(row: Row, tokens: Tokens) -> tuple[NDArray[np.int8], NDArray[np.int8]] | None:
     """(tags, towards) of a row; None where its gold terms do not stand in the text."""
-    tags = np.full((tokens.count, len(KINDS)), UNKNOWN, np.int8)
-    towards = np.full(tokens.count, UNKNOWN, np.int8)
+    tags, towards = no_targets(tokens)
     if row.source not in CHANNELS:
         return tags, towards
     column = tags[:, KINDS.index(CHANNELS[row.source])]

@@ -7,8 +7,6 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
 from textstream.errors import Misconfigured
 from textstream.event import KINDS, ModelInfo
 from textstream.model import bundle as files
@@ -23,9 +21,9 @@ from textstream_export.evaluate import evaluate, score_rows
 from textstream_export.golden import texts
 from textstream_export.network import Network
 from textstream_export.recipe import Recipe
+from textstream_export.run import lexicon_of, load
 from textstream_export.sources import CHANNELS, LICENCES
 from textstream_export.to_onnx import build, parity, write
-from textstream_export.train import CHECKPOINT
 
 MAX_PARITY_GAP = 1e-3
 """Largest difference of a logit between PyTorch and onnxruntime that is still rounding."""
@@ -40,7 +38,8 @@ WEIGHTS_LICENCE = (
 
 def export(run: Path, data: Path, out: Path) -> files.Manifest:
     """Write the bundle of a run to `out`. An existing bundle there stays until the new one is complete and verified."""
-    recipe, lexicon, network = load_run(run)
+    trained = load(run)
+    recipe, network, lexicon = trained.recipe, trained.network, lexicon_of(trained.vocabulary, trained.recipe)
     train, kept = split_held_out(read_train(data))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -79,21 +78,6 @@ def _fill(
     manifest = draft.model_copy(update={"files": digests})
     _write(folder / files.MANIFEST, manifest.model_dump_json(indent=1) + "\n")
     return manifest
-
-
-def load_run(run: Path) -> tuple[Recipe, Lexicon, Network]:
-    """What `train` left in a folder. Raises Misconfigured where it is not a finished run."""
-    try:
-        raw = json.loads((run / "run.json").read_text(encoding="utf-8"))["recipe"]
-        raw["windows"] = tuple(tuple(window) for window in raw["windows"])
-        recipe = Recipe(**raw)
-        saved = torch.load(run / CHECKPOINT, weights_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Misconfigured(f"{run} is not a finished run ({error}): train one with textstream-export train") from None
-    lexicon = Lexicon(tuple(saved["words"]), recipe.affix_rows, recipe.bigram_rows)
-    network = Network(recipe, lexicon.rows, len(saved["weights"]["source_bias.weight"]))
-    network.load_state_dict(saved["weights"])
-    return recipe, lexicon, network
 
 
 def write_graph(path: Path, network: Network, lexicon: Lexicon) -> None:
@@ -153,7 +137,7 @@ def _manifest(recipe: Recipe, calibration: files.Calibration, train: list[Row]) 
         golden_tolerance=GOLDEN_TOLERANCE,
         weights_licence=WEIGHTS_LICENCE,
         sources=tuple(files.TrainingSource(name=n, origin=o, licence=li, rows=r) for n, o, li, r in sources),
-        recipe={**recipe.as_json(), "held_out_per_cent": HELD_OUT_PER_CENT},
+        recipe={**asdict(recipe), "held_out_per_cent": HELD_OUT_PER_CENT},
         scores={},
     )
 

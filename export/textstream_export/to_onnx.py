@@ -16,7 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from textstream.event import LABELS
 from textstream.model.tokens import FEATURES
-from textstream_export.network import OUTPUTS, Network, Window
+from textstream_export.encode import OUTPUTS
+from textstream_export.network import Network, Window, Windows
 
 OPSET, IR_VERSION = 17, 8
 Array = NDArray[np.float32]
@@ -46,8 +47,9 @@ def quantise(table: Array) -> tuple[NDArray[np.int8], Array]:
 
 def build(network: Network) -> onnx.ModelProto:
     """The graph of `network`: ids (batch, tokens, FEATURES) int32 → sentiment, tokens."""
-    g = _Graph()
-    integers, scales = quantise(_array(network.table.weight))
+    g, encoder = _Graph(), network.encoder
+    assert isinstance(encoder, Windows)
+    integers, scales = quantise(_array(encoder.table.weight))
     unpacked = g.add("Cast", g.constant("table_int8", integers), name="table_float", to=TensorProto.FLOAT)
     table = g.add("Mul", unpacked, g.constant("table_scale", scales), name="table")
     last = g.constant("last_axis", np.array([2], np.int64))
@@ -57,7 +59,7 @@ def build(network: Network) -> onnx.ModelProto:
     rows = g.add("Gather", table, "ids", name="rows", axis=0)  # (batch, tokens, FEATURES, width)
     summed = g.add("ReduceSum", rows, last, name="summed", keepdims=0)
     x = g.add("Mul", summed, mask, name="x0")
-    for i, window in enumerate(network.windows):
+    for i, window in enumerate(encoder.windows):
         assert isinstance(window, Window)
         x = _window(g, f"w{i}", window, x, mask)
     total = g.add("ReduceSum", x, tokens_axis, name="total", keepdims=0)
@@ -81,10 +83,11 @@ def parity(network: Network, model: onnx.ModelProto, passes: Sequence[NDArray[np
 
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     stored = copy.deepcopy(network).eval()
-    integers, scales = quantise(_array(network.table.weight))
+    assert isinstance(stored.encoder, Windows)
+    integers, scales = quantise(_array(stored.encoder.table.weight))
     gap = 0.0
     with torch.no_grad():
-        stored.table.weight.copy_(torch.from_numpy(integers * scales))
+        stored.encoder.table.weight.copy_(torch.from_numpy(integers * scales))
         for ids in passes:
             found, expected = session.run(None, {"ids": ids}), stored(torch.from_numpy(ids.astype(np.int64)))
             gap = max(gap, *(float(np.abs(a - b.numpy()).max()) for a, b in zip(found, expected, strict=True)))

@@ -1,98 +1,194 @@
-"""Trains a network by a recipe: rows drawn by the weight of their source, batches of like length, averaged weights."""
+"""Trains a network by a recipe: rows drawn by the weight of their source, batches of like length, averaged weights.
+
+A run leaves in its folder `log.jsonl` and TensorBoard scalars as it goes, `checkpoint.pt` every few minutes, from which an
+interrupted run goes on to the same weights, and at its end `weights.pt` and `run.json`.
+"""
 
 import json
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F  # noqa: N812 (torch's own convention)
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from textstream.errors import Fatal
-from textstream.event import KINDS, LABELS
-from textstream.model.tokens import Lexicon, Tokeniser
-from textstream_export.data import read_train, split_held_out
-from textstream_export.encode import UNKNOWN, Encoded, build_lexicon, encode
-from textstream_export.network import TAGS, Network
-from textstream_export.pretrain import start_vectors
-from textstream_export.recipe import Recipe
+from textstream.errors import Fatal, Misconfigured
+from textstream_export.encode import Encoded
+from textstream_export.loss import Batch, losses, make_batch
+from textstream_export.network import Network
+from textstream_export.recipe import Recipe, Schedule
 
-CHECKPOINT = "checkpoint.pt"
+CHECKPOINT, WEIGHTS, RUN, LOG = "checkpoint.pt", "weights.pt", "run.json", "log.jsonl"
+CHECKPOINT_S = 300.0
+"""Between two checkpoints: what an interruption costs at most."""
+LOG_STEPS = 50
 WARM_UP = 0.03
 """Share of the steps in which the learning rate rises."""
+MAX_NORM = 1.0
+"""Longer gradients of the dense weights are shortened to this."""
+POOL_ROWS = 20_000
+"""Rows are sorted by length within pools of this many: little padding, and the order stays random across pools."""
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Padded rows: (rows, tokens, …), -1 where there is no target."""
+@dataclass(slots=True)
+class State:
+    """All that changes while a run goes: what a checkpoint holds."""
 
-    ids: Tensor
-    label: Tensor
-    binary: Tensor
-    source: Tensor
-    outside: Tensor
-    tags: Tensor
-    towards: Tensor
+    network: Network
+    optimisers: list[torch.optim.Optimizer]
+    average: dict[str, Tensor]
+    step: int = 0
+    minutes: float = 0.0
+
+    def save(self, path: Path) -> None:
+        """Written beside and renamed into place."""
+        _saved(
+            path,
+            {
+                "network": self.network.state_dict(),
+                "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
+                "average": self.average,
+                "step": self.step,
+                "minutes": self.minutes,
+                "random": torch.get_rng_state(),
+            },
+        )
+
+    def load(self, path: Path) -> None:
+        """Go on from a checkpoint. Raises Misconfigured where it is of another recipe or damaged."""
+        try:
+            saved = torch.load(path, weights_only=True)
+            self.network.load_state_dict(saved["network"])
+            for optimiser, state in zip(self.optimisers, saved["optimisers"], strict=True):
+                optimiser.load_state_dict(state)
+            self.average = saved["average"]
+            self.step, self.minutes = saved["step"], saved["minutes"]
+            torch.set_rng_state(saved["random"])
+        except (RuntimeError, KeyError, ValueError, EOFError) as error:
+            why = str(error).splitlines()[0]
+            raise Misconfigured(f"{path} is no checkpoint of this recipe ({why}): remove it or name another --out") from None
 
 
-def train(data: Path, recipe: Recipe, out: Path) -> None:
-    """Train by `recipe` on the train rows of `data` that are not held out; leave recipe, lexicon and weights in `out`."""
-    torch.manual_seed(recipe.seed)
-    rows, _ = split_held_out(read_train(data))
-    lexicon = build_lexicon(rows, recipe)
-    encoded = encode(rows, Tokeniser(lexicon, recipe.max_train_tokens), recipe)
+def fit(network: Network, data: Encoded, recipe: Recipe, out: Path) -> dict[str, float]:
+    """Train `network` in place, to averaged weights; returns what the run took. Goes on from a checkpoint in `out`.
+
+    Raises Fatal when the loss is no longer a number; the last checkpoint stays.
+    """
     out.mkdir(parents=True, exist_ok=True)
-    start = start_vectors(data, rows, lexicon, recipe.width, recipe.seed) if recipe.pretrained else None
-    network, log = fit(encoded, lexicon, recipe, start)
-    save(out, network, lexicon, recipe, log)
-
-
-def fit(
-    data: Encoded, lexicon: Lexicon, recipe: Recipe, start: NDArray[np.float32] | None = None
-) -> tuple[Network, dict[str, float]]:
-    """The averaged network and what the run took. Raises Fatal when the loss is no longer a number."""
+    torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
-    network = Network(recipe, lexicon.rows, len(data.sources))
-    if start is not None:
-        with torch.no_grad():
-            network.table.weight[1 : 1 + len(start)] = torch.from_numpy(start)
-    dense = [p for name, p in network.named_parameters() if not name.startswith("table.")]
-    optimisers = [
-        torch.optim.SparseAdam([network.table.weight], lr=recipe.learning_rate),
-        torch.optim.AdamW(dense, lr=recipe.learning_rate, weight_decay=recipe.weight_decay),
-    ]
-    plan = [batches(data, recipe, rng) for _ in range(recipe.epochs)]
-    steps = sum(map(len, plan))
-    average = {name: p.detach().clone() for name, p in network.named_parameters() if not name.startswith("table.")}
-    started, step, running = time.monotonic(), 0, math.nan
-    for epoch, chosen in enumerate(plan):
-        bar = tqdm(chosen, desc=f"epoch {epoch + 1}/{recipe.epochs}", unit="batch", mininterval=10)
-        for rows in bar:
-            step += 1
-            rate = recipe.learning_rate * schedule(step / steps)
-            loss = one_step(network, make_batch(data, rows), recipe, optimisers, rate)
-            if not math.isfinite(loss):
-                raise Fatal(f"the loss is {loss} at step {step}: lower learning_rate ({recipe.learning_rate}) in the recipe")
+    plan = [rows for _ in range(recipe.epochs) for rows in batches(data, recipe, rng)]
+    state = State(network, optimisers(network, recipe), _dense(network))
+    if (out / CHECKPOINT).exists():
+        state.load(out / CHECKPOINT)
+    elif (out / LOG).exists():
+        (out / LOG).unlink()
+    network.train()
+    with ExitStack() as closing:
+        log = closing.enter_context((out / LOG).open("a", encoding="utf-8"))
+        board = SummaryWriter(str(out / "tensorboard"))
+        closing.callback(board.close)
+        bar = closing.enter_context(tqdm(total=len(plan), initial=state.step, desc="train", unit="batch", mininterval=10))
+        started = saved = time.monotonic()
+        before, running = state.minutes, math.nan
+        for rows in plan[state.step :]:
+            parts = one_step(state, make_batch(data, rows), recipe, state.step / len(plan))
+            state.step += 1
+            state.minutes = before + (time.monotonic() - started) / 60
+            loss = sum(parts.values())
             running = loss if math.isnan(running) else 0.98 * running + 0.02 * loss
+            bar.update()
             bar.set_postfix(loss=f"{running:.3f}", refresh=False)
-            for name, value in average.items():
-                value.lerp_(network.get_parameter(name).detach(), 1 - min(recipe.average_decay, step / (step + 10)))
+            if state.step % LOG_STEPS == 0 or state.step == len(plan):
+                line = {"step": state.step, "loss": round(running, 4), "minutes": round(state.minutes, 2)}
+                log.write(json.dumps(line | {name: round(value, 4) for name, value in parts.items()}) + "\n")
+                log.flush()
+                for name, value in {"loss": running, **parts}.items():
+                    board.add_scalar(name, value, state.step)
+            if time.monotonic() - saved > CHECKPOINT_S:
+                state.save(out / CHECKPOINT)
+                saved = time.monotonic()
     with torch.no_grad():
-        for name, value in average.items():
-            network.get_parameter(name).copy_(value)
-    minutes = (time.monotonic() - started) / 60
-    return network, {"rows": float(len(data)), "steps": float(steps), "minutes": round(minutes, 2), "loss": running}
+        for name, weights in state.average.items():
+            network.get_parameter(name).copy_(weights)
+    network.eval()
+    units = sum(int((data.bounds[rows + 1] - data.bounds[rows]).sum()) for rows in plan)
+    return {"rows": len(data), "steps": len(plan), "units": units, "minutes": round(state.minutes, 2), "loss": running}
 
 
-def schedule(progress: float) -> float:
-    """Factor of the learning rate: a short rise, then a straight fall to nothing, where the weights settle."""
-    return min(progress / WARM_UP, (1 - progress) / (1 - WARM_UP))
+def one_step(state: State, batch: Batch, recipe: Recipe, progress: float) -> dict[str, float]:
+    """Forward, backward, one update of the weights and of their average; returns the parts of the loss."""
+    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
+        parts = losses(state.network, batch, recipe)
+    loss = torch.stack(list(parts.values())).sum()
+    if not math.isfinite(loss.item()):
+        told = {name: part.item() for name, part in parts.items()}
+        raise Fatal(f"the loss is {told} at step {state.step}: lower learning_rate ({recipe.learning_rate:g}) in the recipe")
+    for optimiser in state.optimisers:
+        optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_([state.network.get_parameter(name) for name in state.average], MAX_NORM)
+    factor = SCHEDULES[recipe.schedule](progress)
+    for optimiser in state.optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = group["peak"] * factor
+        optimiser.step()
+    share = 1 - min(recipe.average_decay, (state.step + 1) / (state.step + 11))
+    for name, value in state.average.items():
+        value.lerp_(state.network.get_parameter(name).detach(), share)
+    return {name: part.item() for name, part in parts.items()}
+
+
+def optimisers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """One for the dense weights, and one for an embedding table whose gradients are sparse.
+
+    What was pretrained moves at `pretrained_rate`, what is new at `learning_rate`.
+    """
+    sparse = {f"{name}.weight" for name, part in network.named_modules() if isinstance(part, nn.Embedding) and part.sparse}
+    old, new = list[nn.Parameter](), list[nn.Parameter]()
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad and name not in sparse:
+            (old if recipe.is_pretrained and name.startswith("encoder.") else new).append(parameter)
+    groups = [{"params": new, "lr": recipe.learning_rate}, {"params": old, "lr": recipe.pretrained_rate}]
+    found = [_dense_optimiser([group for group in groups if group["params"]], recipe)]
+    if sparse:
+        table = [network.get_parameter(name) for name in sorted(sparse)]
+        sgd = recipe.optimiser == "sgd"
+        found.append((torch.optim.SGD if sgd else torch.optim.SparseAdam)(table, lr=recipe.learning_rate))
+    for optimiser in found:
+        for group in optimiser.param_groups:
+            group["peak"] = group["lr"]
+    return found
+
+
+def _dense_optimiser(groups: list[dict[str, Any]], recipe: Recipe) -> torch.optim.Optimizer:
+    if recipe.optimiser == "sgd":
+        return torch.optim.SGD(groups, momentum=0.9, weight_decay=recipe.weight_decay)
+    kind = torch.optim.AdamW if recipe.optimiser == "adamw" else torch.optim.Adam
+    return kind(groups, weight_decay=recipe.weight_decay if recipe.optimiser == "adamw" else 0.0)
+
+
+SCHEDULES: Mapping[Schedule, Callable[[float], float]] = {
+    "constant": lambda progress: min(1.0, (progress + 1e-3) / WARM_UP),
+    "linear": lambda progress: min((progress + 1e-3) / WARM_UP, (1 - progress) / (1 - WARM_UP)),
+    "cosine": lambda progress: min((progress + 1e-3) / WARM_UP, (1 + math.cos(math.pi * progress)) / 2),
+}
+"""Factor of the learning rate at a share of the steps: a short rise, then a fall to nothing, where the weights settle."""
+
+
+def _dense(network: nn.Module) -> dict[str, Tensor]:
+    """A copy of the trained weights whose gradients are dense: those that are averaged."""
+    sparse = {f"{name}.weight" for name, part in network.named_modules() if isinstance(part, nn.Embedding) and part.sparse}
+    named = network.named_parameters()
+    return {name: p.detach().clone() for name, p in named if p.requires_grad and name not in sparse}
 
 
 def batches(data: Encoded, recipe: Recipe, rng: np.random.Generator) -> list[NDArray[np.int64]]:
@@ -101,7 +197,7 @@ def batches(data: Encoded, recipe: Recipe, rng: np.random.Generator) -> list[NDA
     drawn = rng.permutation(np.repeat(np.arange(len(data)), copies))
     lengths = np.diff(data.bounds)
     out: list[NDArray[np.int64]] = []
-    for pool in np.array_split(drawn, max(1, len(drawn) // 20_000)):  # like lengths within a pool, order random across pools
+    for pool in np.array_split(drawn, max(1, len(drawn) // POOL_ROWS)):
         ordered = pool[np.argsort(lengths[pool], kind="stable")]
         out += _split(ordered, lengths[ordered], recipe)
     return [out[i] for i in rng.permutation(len(out))]
@@ -119,68 +215,16 @@ def _split(rows: NDArray[np.int64], lengths: NDArray[np.int64], recipe: Recipe) 
         start = stop
 
 
-def make_batch(data: Encoded, rows: NDArray[np.int64]) -> Batch:
-    """The rows as padded tensors."""
-    lengths = (data.bounds[rows + 1] - data.bounds[rows]).astype(np.int64)
-    longest = int(lengths.max())
-    inside = np.arange(longest) < lengths[:, None]  # (rows, tokens)
-    at = (data.bounds[rows][:, None] + np.arange(longest))[inside]
-    ids = np.zeros((len(rows), longest, data.features.shape[1]), np.int64)
-    tags = np.full((len(rows), longest, len(KINDS)), UNKNOWN, np.int64)
-    towards = np.full((len(rows), longest), UNKNOWN, np.int64)
-    ids[inside], tags[inside], towards[inside] = data.features[at], data.tags[at], data.towards[at]
-    per_row = (data.label, data.binary, data.source, data.outside)
-    label, binary, source, outside = (torch.from_numpy(a[rows]) for a in per_row)
-    return Batch(torch.from_numpy(ids), label, binary, source, outside, torch.from_numpy(tags), torch.from_numpy(towards))
+def save(out: Path, network: nn.Module, vocabulary: Mapping[str, Any], recipe: Recipe, log: Mapping[str, float]) -> None:
+    """Weights with the vocabulary they read, then recipe and log as JSON: a run that has `run.json` is finished."""
+    _saved(out / WEIGHTS, {"weights": network.state_dict(), "vocabulary": dict(vocabulary)})
+    part = out / (RUN + ".part")
+    part.write_text(json.dumps({"recipe": asdict(recipe), "log": dict(log)}, indent=1), encoding="utf-8")
+    part.rename(out / RUN)
+    (out / CHECKPOINT).unlink(missing_ok=True)
 
 
-def one_step(network: Network, batch: Batch, recipe: Recipe, optimisers: list[torch.optim.Optimizer], rate: float) -> float:
-    """Forward, backward, one update; returns the loss."""
-    loss = total_loss(network, batch, recipe)
-    for optimiser in optimisers:
-        optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    for optimiser in optimisers:
-        for group in optimiser.param_groups:
-            group["lr"] = rate
-        optimiser.step()
-    return loss.item()
-
-
-def total_loss(network: Network, batch: Batch, recipe: Recipe) -> Tensor:
-    """Sentiment + key terms + sentiment towards terms, each a mean over what is labelled in this batch."""
-    sentiment, tokens = network(batch.ids)
-    sentiment = sentiment + network.source_bias(batch.source)
-    tags = tokens[..., : len(KINDS) * TAGS].unflatten(-1, (len(KINDS), TAGS))
-    towards = tokens[..., len(KINDS) * TAGS :]
-    mood = F.cross_entropy(sentiment, sentiment_targets(batch, recipe.binary_neutral), reduction="none")
-    loss = masked_mean(mood, (batch.label >= 0).float())
-    weight = torch.where(batch.tags == 0, batch.outside[:, None, None], 1.0) * (batch.tags >= 0)
-    per_tag = F.cross_entropy(tags.flatten(0, 2), batch.tags.clamp(min=0).flatten(), reduction="none")
-    loss = loss + recipe.tag_weight * masked_mean(per_tag, weight.flatten())
-    per_term = F.cross_entropy(towards.flatten(0, 1), batch.towards.clamp(min=0).flatten(), reduction="none")
-    return loss + recipe.term_sentiment_weight * masked_mean(per_term, (batch.towards >= 0).float().flatten())
-
-
-def sentiment_targets(batch: Batch, binary_neutral: float) -> Tensor:
-    """(rows, 3): the label; in a binary source the neutral class, which nobody could choose, keeps a part."""
-    targets = F.one_hot(batch.label.clamp(min=0), len(LABELS)).float()
-    smoothed = targets * (1 - binary_neutral)
-    smoothed[:, LABELS.index("neutral")] += binary_neutral
-    return torch.where(batch.binary[:, None], smoothed, targets)
-
-
-def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """The mean where there is something to average, else 0."""
-    return (values * weight).sum() / weight.sum().clamp(min=1.0)
-
-
-def save(out: Path, network: Network, lexicon: Lexicon, recipe: Recipe, log: dict[str, float]) -> None:
-    """Recipe and log as JSON, weights and lexicon as a checkpoint, each written beside and renamed into place."""
-    part = out / (CHECKPOINT + ".part")
-    torch.save({"weights": network.state_dict(), "words": list(lexicon.words)}, part)
-    part.rename(out / CHECKPOINT)
-    text = json.dumps({"recipe": recipe.as_json(), "log": log}, indent=1)
-    part = out / "run.json.part"
-    part.write_text(text, encoding="utf-8")
-    part.rename(out / "run.json")
+def _saved(path: Path, what: Mapping[str, Any]) -> None:
+    part = path.with_name(path.name + ".part")
+    torch.save(dict(what), part)
+    part.rename(path)

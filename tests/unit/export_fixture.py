@@ -16,7 +16,7 @@ Raw = dict[str, Any]
 
 
 def write(folder: Path, rows: int = 300, seed: int = 5) -> Path:
-    """All twelve files, with sources of every kind."""
+    """All fourteen files, with sources of every kind."""
     rng = random.Random(seed)
     for lang in ("en", "zh"):
         for split, count in (("train", rows), ("dev", rows // 6)):
@@ -24,6 +24,9 @@ def write(folder: Path, rows: int = 300, seed: int = 5) -> Path:
             _file(folder / f"sentiment.{lang}.{split}.jsonl.gz", [_sentiment(row) for row in made])
             _file(folder / f"aspects.{lang}.{split}.jsonl.gz", [_aspects(row) for row in made])
             _file(folder / f"terms.{lang}.{split}.jsonl.gz", [_terms(row, i) for i, row in enumerate(made)])
+        made = [_row(rng, lang, i, "unlabelled") for i in range(rows // 6)]
+        messages = [{"text": row["text"], "lang": lang, "source": "u_tweets"} for row in made]
+        _file(folder / f"unlabelled.{lang}.jsonl.gz", messages)
     return folder
 
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,21 +16,38 @@ from tests.unit import export_fixture
 from textstream.errors import Fatal, Misconfigured
 from textstream.model import bundle as files
 from textstream.model.scorer import Scorer
-from textstream.model.tokens import Tokeniser
+from textstream.model.tokens import Lexicon, Tokeniser
 from textstream_export import cli
-from textstream_export.data import read_train, split_held_out
+from textstream_export import train as training
+from textstream_export.data import Row, read_train, split_held_out, text_hash, unseen_hashes
+from textstream_export.distil import Choice, chosen
 from textstream_export.encode import build_lexicon, encode
 from textstream_export.evaluate import evaluate
-from textstream_export.export import export, load_run, swap
+from textstream_export.export import export, swap
 from textstream_export.golden import texts
-from textstream_export.network import Network
-from textstream_export.recipe import RECIPES, Recipe
+from textstream_export.loss import make_batch
+from textstream_export.network import Network, Windows
+from textstream_export.recipe import RECIPES, Optimiser, Recipe, Schedule
+from textstream_export.run import load, train
+from textstream_export.soft import Soft, label_all, read_shards
 from textstream_export.to_onnx import build, parity
-from textstream_export.train import fit, train
+from textstream_export.train import State, fit, optimisers
 
 TINY = replace(
-    RECIPES["swift"], width=16, max_words=500, affix_rows=64, bigram_rows=256, epochs=6, batch_tokens=512, learning_rate=1e-2
+    RECIPES["swift"], width=16, max_words=500, affix_rows=64, bigram_rows=256, epochs=8, batch_tokens=512, learning_rate=1e-2
 )
+
+
+Pairs = list[tuple[Row, Soft | None]]
+
+
+def _gold(rows: list[Row]) -> Pairs:
+    return [(row, None) for row in rows]
+
+
+def _network(lexicon: Lexicon, recipe: Recipe) -> Network:
+    torch.manual_seed(recipe.seed)
+    return Network(Windows(recipe, lexicon.rows), recipe.width, 40, recipe.dropout)
 
 
 @pytest.fixture(scope="module")
@@ -76,21 +94,21 @@ def test_nothing_is_left_beside_the_bundle(bundle: Path) -> None:
 
 def test_the_same_recipe_data_and_seed_give_the_same_weights(run: Path, data: Path, tmp_path: Path) -> None:
     train(data, TINY, tmp_path)
-    here, there = (load_run(folder)[2].state_dict() for folder in (run, tmp_path))
+    here, there = (load(folder).network.state_dict() for folder in (run, tmp_path))
     assert all(torch.equal(here[name], there[name]) for name in here)
 
 
 def test_the_graph_says_what_pytorch_says(run: Path) -> None:
-    _, lexicon, network = load_run(run)
-    model = build(network)
-    passes = [tokens.features[None] for tokens in Tokeniser(lexicon, 300)(texts()) if tokens.count]
-    assert parity(network, model, passes) < 1e-4
+    trained = load(run)
+    model = build(trained.network)
+    passes = [tokens.features[None] for tokens in trained.tokenise(300)(texts()) if tokens.count]
+    assert parity(trained.network, model, passes) < 1e-4
 
 
 def test_padding_changes_nothing(run: Path) -> None:
-    _, lexicon, network = load_run(run)
-    network.eval()
-    (tokens,) = Tokeniser(lexicon, 300)(["the front desk is great"])
+    trained = load(run)
+    network = trained.network
+    (tokens,) = trained.tokenise(300)(["the front desk is great"])
     ids = torch.from_numpy(tokens.features.astype(np.int64))[None]
     padded = torch.cat([ids, torch.zeros(1, 9, ids.shape[2], dtype=torch.int64)], 1)
     with torch.no_grad():
@@ -99,12 +117,83 @@ def test_padding_changes_nothing(run: Path) -> None:
     assert torch.allclose(alone[1], beside[1][:, : ids.shape[1]], atol=1e-5)
 
 
-def test_a_loss_that_is_not_a_number_ends_the_run(data: Path) -> None:
+def test_a_loss_that_is_not_a_number_ends_the_run(data: Path, tmp_path: Path) -> None:
     wild = replace(TINY, learning_rate=1e30, epochs=1)
     rows, _ = split_held_out(read_train(data))
     lexicon = build_lexicon(rows, wild)
     with pytest.raises(Fatal, match="lower learning_rate"):
-        fit(encode(rows, Tokeniser(lexicon, 100), wild), lexicon, wild)
+        fit(_network(lexicon, wild), encode(_gold(rows), Tokeniser(lexicon, 100), wild), wild, tmp_path)
+
+
+def test_an_interrupted_run_goes_on_to_the_same_weights(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that was stopped between two checkpoints ends where an undisturbed one does."""
+    rows, _ = split_held_out(read_train(data))
+    short = replace(TINY, epochs=2)
+    lexicon = build_lexicon(rows, short)
+    encoded = encode(_gold(rows), Tokeniser(lexicon, 100), short)
+    whole, halved = _network(lexicon, short), _network(lexicon, short)
+    fit(whole, encoded, short, tmp_path / "whole")
+    monkeypatch.setattr(training, "CHECKPOINT_S", 0.0)
+    steps = iter(range(7))
+
+    def interrupted(*arguments: Any) -> Any:
+        if next(steps, None) is None:
+            raise KeyboardInterrupt
+        return make_batch(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "make_batch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fit(halved, encoded, short, tmp_path / "halved")
+    again = _network(lexicon, short)
+    fit(again, encoded, short, tmp_path / "halved")
+    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True))
+    assert len((tmp_path / "halved" / "log.jsonl").read_text().splitlines()) >= 1
+
+
+def test_a_checkpoint_of_another_recipe_is_refused(data: Path, tmp_path: Path) -> None:
+    rows, _ = split_held_out(read_train(data))
+    lexicon = build_lexicon(rows, TINY)
+    encoded = encode(_gold(rows), Tokeniser(lexicon, 100), TINY)
+    other = _network(lexicon, replace(TINY, width=8))
+    State(other, optimisers(other, TINY), {}).save(tmp_path / "checkpoint.pt")
+    with pytest.raises(Misconfigured, match="no checkpoint of this recipe"):
+        fit(_network(lexicon, TINY), encoded, TINY, tmp_path)
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_every_optimiser_and_schedule_learns(data: Path, tmp_path: Path, optimiser: Optimiser, schedule: Schedule) -> None:
+    rows, _ = split_held_out(read_train(data))
+    rate = 0.1 if optimiser == "sgd" else 1e-2
+    recipe = replace(TINY, optimiser=optimiser, schedule=schedule, learning_rate=rate, epochs=3)
+    lexicon = build_lexicon(rows, recipe)
+    fit(_network(lexicon, recipe), encode(_gold(rows), Tokeniser(lexicon, 100), recipe), recipe, tmp_path)
+    losses = [json.loads(line)["loss"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert losses[-1] < 0.9 * 2.2, "a network that knows nothing has a loss of about 2.2"
+
+
+def test_a_student_learns_from_logits_alone(data: Path, tmp_path: Path) -> None:
+    """Rows without a gold label teach what the teacher's logits say, sentiment and tags, though no label stands there."""
+    rows, _ = split_held_out(read_train(data))
+    recipe = replace(TINY, soft_share=1.0, epochs=20)
+    lexicon = build_lexicon(rows, recipe)
+    texts_ = sorted({row.text for row in rows if row.lang == "en"})[:60]
+    tokens = Tokeniser(lexicon, 100)(texts_)
+    told = [
+        (Row(text, "en", "told"), Soft(np.array([4, 0, -4] if "the" in text else [-4, 0, 4], np.float16),
+                                       np.tile(np.arange(12, dtype=np.float16), (t.count, 1))))
+        for text, t in zip(texts_, tokens, strict=True)
+    ]  # fmt: skip
+    network = _network(lexicon, recipe)
+    fit(network, encode(told, Tokeniser(lexicon, 100), recipe), recipe, tmp_path)
+    right = 0
+    with torch.no_grad():
+        for (_, soft), t in zip(told, tokens, strict=True):
+            sentiment, units = network(torch.from_numpy(t.features.astype(np.int64))[None])
+            right += int(sentiment.argmax()) == int(soft.sentiment.argmax())
+            assert units[0, :, :9].unflatten(1, (3, 3)).argmax(-1).eq(2).all()
+        assert right >= 0.9 * len(told)
 
 
 def test_a_folder_that_is_no_finished_run_is_refused(tmp_path: Path, data: Path) -> None:
@@ -143,13 +232,8 @@ def test_swap_replaces_a_folder(tmp_path: Path) -> None:
 
 
 def test_a_recipe_is_written_and_read_back_as_it_was(run: Path) -> None:
-    assert load_run(run)[0] == TINY
-    assert isinstance(load_run(run)[0], Recipe)
-
-
-def test_one_network_stands_for_a_recipe() -> None:
-    torch.manual_seed(1)
-    assert sum(p.numel() for p in Network(TINY, 100, 3).parameters()) < 10_000
+    assert load(run).recipe == TINY
+    assert isinstance(load(run).recipe, Recipe)
 
 
 def test_the_commands_evaluate_and_verify(bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -175,3 +259,41 @@ def test_without_torch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, 
         cli.main(["verify"])
     assert caught.value.code == 78
     assert "pip install 'textstream[export]'" in capsys.readouterr().err
+
+
+def test_what_a_teacher_said_is_stored_and_read_back_as_it_was(run: Path, data: Path, tmp_path: Path) -> None:
+    """A shard gives each row with its gold, and the teacher's logits on the row's own tokens, whatever its neighbours."""
+    trained = load(run)
+    rows, _ = split_held_out(read_train(data))
+    rows = [Row("。", "zh", "unlabelled"), *rows[:40], Row("  ", "en", "blank")]
+    label_all(rows, trained.tokenise(100), trained.infer, tmp_path)
+    stored = list(read_shards(tmp_path))
+    assert [row for row, _ in stored] == rows[:-1]
+    for row, soft in stored:
+        (tokens,) = trained.tokenise(100)([row.text])
+        sentiment, units = trained.infer(tokens.features[None])
+        assert np.allclose(soft.sentiment, sentiment[0], atol=0.01)
+        assert np.allclose(soft.tokens, units[0], atol=0.02)
+
+
+def test_a_shard_that_stands_is_not_made_again(run: Path, tmp_path: Path) -> None:
+    trained = load(run)
+    label_all([Row("good", "en", "a")], trained.tokenise(100), trained.infer, tmp_path)
+
+    def fails(_: object) -> Any:
+        raise AssertionError
+
+    label_all([Row("good", "en", "a")], trained.tokenise(100), fails, tmp_path)
+    assert len(list(read_shards(tmp_path))) == 1
+
+
+def test_a_teacher_labels_no_text_that_is_kept_from_training(data: Path, run: Path) -> None:
+    """Gold is of the train side alone, augmented or not, and no unlabelled message is a test's."""
+    kept = unseen_hashes(data) | {text_hash(row.text) for row in split_held_out(read_train(data))[1]}
+    choice = Choice(gold={"tweeteval_sentiment": 10}, unlabelled={"u_tweets": 5}, augmented=0.0, variants=20, splices=5)
+    rows = chosen(data, "en", choice, seed=3)
+    assert sum(row.source == "tweeteval_sentiment" for row in rows) == 10
+    assert sum(row.source == "u_tweets" for row in rows) == 5
+    assert not kept & {text_hash(row.text) for row in rows if row.source != "variant"}
+    assert {row.source for row in rows} >= {"variant", "absa_mams"}
+    assert rows == chosen(data, "en", choice, seed=3)

@@ -1,0 +1,130 @@
+"""What a network is asked for: gold labels where a source has them, a teacher's logits where there are some.
+
+Every part is a mean over what is labelled in the batch, so no part grows with the batch or with its padding.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 (torch's own convention)
+
+from textstream.event import KINDS, LABELS
+from textstream_export.encode import OUTPUTS, TAGS, UNKNOWN, Encoded
+from textstream_export.network import Network
+from textstream_export.recipe import Recipe
+
+TEMPERATURE = 2.0
+"""Softens both sides of the distilled sentiment (Hinton et al. 2015, arXiv 1503.02531), whose loss is scaled by its square."""
+_ASPECT = KINDS.index("aspect")
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Padded rows: (rows, units, …), -1 or NaN where there is no target."""
+
+    ids: Tensor  # (rows, units, features)
+    label: Tensor  # (rows,)
+    binary: Tensor  # (rows,)
+    source: Tensor  # (rows,)
+    outside: Tensor  # (rows,) weight of an O tag
+    tags: Tensor  # (rows, units, 3)
+    towards: Tensor  # (rows, units)
+    soft_sentiment: Tensor  # (rows, 3) a teacher's logits
+    soft_units: Tensor  # (rows, units, OUTPUTS)
+
+
+def make_batch(data: Encoded, rows: NDArray[np.int64]) -> Batch:
+    """The rows as padded tensors."""
+    lengths = (data.bounds[rows + 1] - data.bounds[rows]).astype(np.int64)
+    longest = int(lengths.max())
+    inside = np.arange(longest) < lengths[:, None]  # (rows, units)
+    at = (data.bounds[rows][:, None] + np.arange(longest))[inside]
+    ids = np.zeros((len(rows), longest, data.features.shape[1]), np.int64)
+    tags = np.full((len(rows), longest, len(KINDS)), UNKNOWN, np.int64)
+    towards = np.full((len(rows), longest), UNKNOWN, np.int64)
+    ids[inside], tags[inside], towards[inside] = data.features[at], data.tags[at], data.towards[at]
+    soft_units = np.full((len(rows), longest if len(data.soft_units) else 0, OUTPUTS), np.nan, np.float32)
+    if len(data.soft_units):
+        soft_units[inside] = data.soft_units[at]
+    per_row = (data.label, data.binary, data.source, data.outside)
+    label, binary, source, outside = (torch.from_numpy(a[rows]) for a in per_row)
+    return Batch(
+        torch.from_numpy(ids),
+        label,
+        binary,
+        source,
+        outside,
+        torch.from_numpy(tags),
+        torch.from_numpy(towards),
+        torch.from_numpy(data.soft_sentiment[rows]),
+        torch.from_numpy(soft_units),
+    )
+
+
+def losses(network: Network, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
+    """The weighted parts of the loss by name; their sum is what is minimised."""
+    sentiment, units = network(batch.ids)
+    biased = sentiment + network.source_bias(batch.source)
+    tags, towards = by_channel(units[..., : len(KINDS) * TAGS]), units[..., len(KINDS) * TAGS :]
+    gold = gold_losses(biased, tags, towards, batch, recipe)
+    if not batch.soft_units.shape[1]:
+        return gold
+    soft = soft_losses(sentiment, tags, towards, batch, recipe)
+    share = recipe.soft_share
+    return {name: part * (1 - share) for name, part in gold.items()} | {name: part * share for name, part in soft.items()}
+
+
+def gold_losses(sentiment: Tensor, tags: Tensor, towards: Tensor, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
+    """Cross-entropy with the labels of the sources; what a source could not say is masked."""
+    mood = F.cross_entropy(sentiment, sentiment_targets(batch, recipe.binary_neutral), reduction="none")
+    weight = torch.where(batch.tags == 0, batch.outside[:, None, None], 1.0) * (batch.tags >= 0)
+    per_tag = F.cross_entropy(tags.flatten(0, 2), batch.tags.clamp(min=0).flatten(), reduction="none")
+    per_term = F.cross_entropy(towards.flatten(0, 1), batch.towards.clamp(min=0).flatten(), reduction="none")
+    return {
+        "sentiment": masked_mean(mood, (batch.label >= 0).float()),
+        "tags": recipe.tag_weight * masked_mean(per_tag, weight.flatten()),
+        "towards": recipe.term_sentiment_weight * masked_mean(per_term, (batch.towards >= 0).float().flatten()),
+    }
+
+
+def soft_losses(sentiment: Tensor, tags: Tensor, towards: Tensor, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
+    """KL divergence from the teacher's distributions; towards terms only where the teacher sees an aspect."""
+    told = batch.soft_sentiment.isfinite().all(-1)
+    mood = divergence(sentiment / TEMPERATURE, batch.soft_sentiment / TEMPERATURE) * TEMPERATURE**2
+    known = batch.soft_units.isfinite().all(-1)  # (rows, units)
+    soft_tags = by_channel(batch.soft_units[..., : len(KINDS) * TAGS])
+    per_unit = divergence(tags, soft_tags).sum(-1)
+    within = 1 - soft_tags[..., _ASPECT, :].nan_to_num().softmax(-1)[..., 0]
+    per_term = divergence(towards, batch.soft_units[..., len(KINDS) * TAGS :])
+    return {
+        "soft_sentiment": masked_mean(mood, told.float()),
+        "soft_tags": recipe.tag_weight * masked_mean(per_unit, known.float()),
+        "soft_towards": recipe.term_sentiment_weight * masked_mean(per_term, known * within),
+    }
+
+
+def by_channel(tags: Tensor) -> Tensor:
+    """(…, 9) → (…, 3 channels, 3 tags)."""
+    return tags.reshape(*tags.shape[:-1], len(KINDS), TAGS)
+
+
+def divergence(said: Tensor, told: Tensor) -> Tensor:
+    """KL(told ‖ said) of two sets of logits over the last axis; 0 where `told` is not a number."""
+    target = told.nan_to_num().log_softmax(-1)
+    return (target.exp() * (target - said.float().log_softmax(-1))).sum(-1)
+
+
+def sentiment_targets(batch: Batch, binary_neutral: float) -> Tensor:
+    """(rows, 3): the label; in a binary source the neutral class, which nobody could choose, keeps a part."""
+    targets = F.one_hot(batch.label.clamp(min=0), len(LABELS)).float()
+    smoothed = targets * (1 - binary_neutral)
+    smoothed[:, LABELS.index("neutral")] += binary_neutral
+    return torch.where(batch.binary[:, None], smoothed, targets)
+
+
+def masked_mean(values: Tensor, weight: Tensor) -> Tensor:
+    """The mean where there is something to average, else 0."""
+    return (values * weight).sum() / weight.sum().clamp(min=1.0)

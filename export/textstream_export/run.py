@@ -1,0 +1,127 @@
+"""A run: a recipe, the vocabulary it reads and the network it trains, from data to a folder and back.
+
+train(data, recipe, out)   gold rows, or what a teacher said of many texts (`distil`) → weights in `out`
+load(folder)               what a finished run left
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from textstream.errors import Misconfigured
+from textstream.model.pieces import PieceTokeniser
+from textstream.model.tokens import Lexicon, Tokeniser
+from textstream_export.data import Row, read_train, split_held_out
+from textstream_export.encode import build_lexicon, encode
+from textstream_export.network import Network, Windows
+from textstream_export.pretrain import start_vectors
+from textstream_export.pretrained import read
+from textstream_export.recipe import Recipe
+from textstream_export.soft import Soft, Tokenise, read_shards
+from textstream_export.train import RUN, WEIGHTS, fit, save
+from textstream_export.transformer import Shape, Transformer
+
+Vocabulary = Mapping[str, Any]
+"""What a checkpoint says of the units: `words` of a lexicon, or the `pieces` of a pretrained encoder with its shape."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Run:
+    """A trained network with what it reads."""
+
+    recipe: Recipe
+    vocabulary: Vocabulary
+    network: Network
+
+    def tokenise(self, max_tokens: int) -> Tokenise:
+        """From texts to this network's units."""
+        return tokeniser(self.vocabulary, self.recipe, max_tokens)
+
+    def infer(self, ids: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """One pass over a padded batch, as `Session.run` does it: sentiment (batch, 3), units (batch, units, OUTPUTS)."""
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bf16):
+            sentiment, units = self.network(torch.from_numpy(ids.astype(np.int64)))
+        return sentiment.numpy(), units.numpy()
+
+
+def train(data: Path, recipe: Recipe, out: Path, *, packages: Path | None = None, soft: Path | None = None) -> None:
+    """Train by `recipe` and leave recipe, vocabulary and weights in `out`.
+
+    Rows are the train rows of `data` that are not held out, or with `soft` the rows a teacher has labelled there.
+    `packages` is the folder of the package a pretrained encoder comes in.
+    """
+    gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
+    rows: Iterable[tuple[Row, Soft | None]] = read_shards(soft) if soft else ((row, None) for row in gold)
+    torch.manual_seed(recipe.seed)
+    encoder, vocabulary = start(data, gold, recipe, packages)
+    encoded = encode(rows, tokeniser(vocabulary, recipe, recipe.max_train_tokens), recipe)
+    network = Network(encoder, _width(recipe, encoder), len(encoded.sources), recipe.dropout)
+    save(out, network, vocabulary, recipe, fit(network, encoded, recipe, out))
+
+
+def start(data: Path, gold: list[Row], recipe: Recipe, packages: Path | None) -> tuple[nn.Module, Vocabulary]:
+    """The encoder before training, and its vocabulary."""
+    if recipe.is_pretrained:
+        if packages is None:
+            raise Misconfigured(f"the recipe starts from {recipe.start}: name the folder of its package with --packages")
+        found = read(recipe.start, packages)
+        freeze(found.encoder, recipe.frozen_layers)
+        return found.encoder, {"pieces": list(found.vocabulary), "shape": found.encoder.shape.as_json()}
+    lexicon = build_lexicon(gold, recipe)
+    encoder = Windows(recipe, lexicon.rows)
+    if recipe.start == "vectors":
+        vectors = start_vectors(data, gold, lexicon, recipe.width, recipe.seed)
+        with torch.no_grad():
+            encoder.table.weight[1 : 1 + len(vectors)] = torch.from_numpy(vectors)
+    return encoder, {"words": list(lexicon.words)}
+
+
+def freeze(encoder: Transformer, layers: int) -> None:
+    """Word embeddings stay as they are, they are most of the weights and few are seen often; so do the lowest layers."""
+    encoder.words.requires_grad_(False)
+    for layer in encoder.layers[:layers]:
+        layer.requires_grad_(False)
+    if layers:
+        encoder.positions.requires_grad_(False)
+        encoder.norm.requires_grad_(False)
+
+
+def tokeniser(vocabulary: Vocabulary, recipe: Recipe, max_tokens: int) -> Tokenise:
+    """From texts to the units that the vocabulary has."""
+    if recipe.is_pretrained:
+        return PieceTokeniser(vocabulary["pieces"], max_tokens)
+    return Tokeniser(lexicon_of(vocabulary, recipe), max_tokens)
+
+
+def lexicon_of(vocabulary: Vocabulary, recipe: Recipe) -> Lexicon:
+    """The lexicon of a network that reads words."""
+    return Lexicon(tuple(vocabulary["words"]), recipe.affix_rows, recipe.bigram_rows)
+
+
+def load(folder: Path) -> Run:
+    """What `train` left in a folder. Raises Misconfigured where it is not a finished run."""
+    try:
+        recipe = Recipe.from_json(json.loads((folder / RUN).read_text(encoding="utf-8"))["recipe"])
+        saved = torch.load(folder / WEIGHTS, weights_only=True)
+        weights, vocabulary = saved["weights"], saved["vocabulary"]
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise Misconfigured(f"{folder} is not a finished run ({error}): train one with textstream-export train") from None
+    encoder: nn.Module
+    if recipe.is_pretrained:
+        encoder = Transformer(Shape(**vocabulary["shape"]), vocabulary["pieces"].index("[CLS]"))
+    else:
+        encoder = Windows(recipe, lexicon_of(vocabulary, recipe).rows)
+    network = Network(encoder, _width(recipe, encoder), len(weights["source_bias.weight"]), recipe.dropout)
+    network.load_state_dict(weights)
+    return Run(recipe, vocabulary, network.eval())
+
+
+def _width(recipe: Recipe, encoder: nn.Module) -> int:
+    return encoder.width if isinstance(encoder, Transformer) else recipe.width
