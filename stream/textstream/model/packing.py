@@ -46,7 +46,7 @@ class _Windows:
 def score(batch: Sequence[Tokens], infer: Infer) -> Scored:
     """Run `infer` over the batch, texts of like length together; every text has at least one token."""
     assert batch, "nothing to score"
-    counts = np.array([tokens.count for tokens in batch], np.int64)
+    counts = np.array([len(tokens.features) for tokens in batch], np.int64)  # units
     assert counts.min() > 0, "a text without tokens has no place in a pass"
     starts = np.cumsum(counts) - counts
     features = np.concatenate([tokens.features for tokens in batch])  # (all tokens, FEATURES)
