@@ -13,6 +13,7 @@ from textstream_export.augment import augmented, spliced, variant
 from textstream_export.data import Row, read_train, read_unlabelled, split_held_out, text_hash
 from textstream_export.run import load
 from textstream_export.soft import label_all
+from textstream_export.transformer_onnx import int8
 
 TEACHER_TOKENS = 128
 """A teacher reads no further: attention costs the square of the length, and its own training stopped before."""
@@ -56,9 +57,10 @@ CHOICES = {
 def distil(data: Path, teacher: Path, out: Path) -> None:
     """Label the chosen texts of the teacher's languages into `out`; an interrupted run goes on."""
     trained = load(teacher)
+    infer = int8(trained.network) if trained.recipe.is_pretrained else trained.infer
     for language in trained.recipe.languages:
         rows = chosen(data, language, CHOICES[language], trained.recipe.seed)
-        label_all(rows, trained.tokenise(TEACHER_TOKENS), trained.infer, out / language)
+        label_all(rows, trained.tokenise(TEACHER_TOKENS), infer, out / language)
 
 
 def chosen(data: Path, language: str, choice: Choice, seed: int) -> list[Row]:

@@ -43,9 +43,7 @@ def label(rows: Sequence[Row], tokenise: Tokenise, infer: Infer) -> list[Soft | 
         group = order[start : start + CHUNK]
         scored = score([tokens[i] for i in group], infer)
         for at, i in enumerate(group):
-            heads = tokens[i].heads
-            units = np.arange(tokens[i].count) if heads is None else heads
-            said = scored.tokens[scored.starts[at] + units]
+            said = scored.tokens[scored.starts[at] : scored.starts[at] + tokens[i].count]
             out[i] = Soft(scored.sentiment[at].astype(np.float16), said.astype(np.float16))
     return out
 

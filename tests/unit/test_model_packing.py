@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from textstream.model.packing import GROUP_TOKENS, OVERLAP, WINDOW, score
+from textstream.model.packing import OVERLAP, SWIFT, WINDOW, score
 from textstream.model.tokens import Tokens
 
 Ids = NDArray[np.int32]
@@ -19,6 +19,14 @@ def tokens(ids: Sequence[int]) -> Tokens:
     features = np.repeat(np.array(ids, np.int32)[:, None], 4, axis=1)
     place = np.arange(len(ids), dtype=np.int32)
     return Tokens("x" * len(ids), features, place, place + 1, np.zeros(1, np.float32), False)
+
+
+def pieces(*sizes: int, first: int = 1) -> Tokens:
+    """A text whose tokens have these numbers of pieces; unit ids count up from `first`."""
+    ids = np.arange(first, first + sum(sizes), dtype=np.int32)[:, None]
+    place = np.arange(len(sizes), dtype=np.int32)
+    heads = (np.cumsum(sizes) - sizes).astype(np.int32)
+    return Tokens("x" * len(sizes), ids, place, place + 1, np.zeros(1, np.float32), False, heads)
 
 
 def echo(ids: Ids) -> tuple[Logits, Logits]:
@@ -67,4 +75,16 @@ def test_no_pass_is_larger_than_the_limit() -> None:
         return echo(ids)
 
     score([tokens([1] * n) for n in [3] * 5000 + [200] * 100], watch)
-    assert max(sizes) <= GROUP_TOKENS
+    assert max(sizes) <= SWIFT.most_units
+
+
+def test_a_token_of_several_pieces_is_answered_by_its_first() -> None:
+    scored = score([pieces(2, 1, 3), pieces(1, first=50), pieces(4, 2, first=100)], echo)
+    assert scored.starts.tolist() == [0, 3, 4]
+    assert scored.tokens[:, 0].tolist() == [1, 3, 4, 50, 100, 104]
+
+
+def test_windows_are_cut_by_pieces_and_every_token_is_answered_once() -> None:
+    sizes = [1 + at % 5 for at in range(400)]
+    scored = score([pieces(*sizes)], echo)
+    assert scored.tokens[:, 0].tolist() == (1 + np.cumsum(sizes) - sizes).tolist()

@@ -9,13 +9,25 @@ from numpy.typing import NDArray
 from textstream.model.tokens import Tokens
 
 WINDOW = 256
-"""Tokens a pass sees of one text at most."""
+"""Units a pass sees of one text at most."""
 OVERLAP = 32
-"""Tokens two windows of a text share. Each takes the token outputs of its half; the network sees 5 to each side."""
-GROUP_TOKENS = 2048
-"""Padded tokens a pass: an activation of 96 floats each is 0.8 MB, so that a core's second-level cache holds it."""
-PASS_COSTS_TOKENS = 48
-"""What starting a pass costs, in tokens: about 50 µs at 1.2 µs a token. More padding than that is not worth saving one."""
+"""Units two windows of a text share. Each answers for its half of them; swift sees 5 to each side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """How large the passes of a network are on one core."""
+
+    most_units: int
+    """Padded units of a pass: its widest activation stays in a core's second-level cache."""
+    costs_units: int
+    """What starting a pass costs, in units. More padding than that is not worth saving one."""
+
+
+SWIFT = Passes(most_units=2048, costs_units=48)
+"""An activation of 96 floats is 0.8 MB for all; a pass costs 50 µs at 1.2 µs a token."""
+DEEP = Passes(most_units=320, costs_units=4)
+"""One of 1536 floats is 2 MB; a pass costs 1 ms at 200 µs a unit. 80 messages of 25 units are a quarter slower than 8."""
 
 Infer = Callable[[NDArray[np.int32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
@@ -34,7 +46,7 @@ class Scored:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Windows:
-    """Slices of the run of all tokens; window w reads [begin, end) and answers for [keep, keep_end)."""
+    """Slices of the run of all units; window w reads [begin, end) and answers for [keep, keep_end)."""
 
     text: NDArray[np.int64]
     begin: NDArray[np.int64]
@@ -49,13 +61,14 @@ def score(batch: Sequence[Tokens], infer: Infer) -> Scored:
     counts = np.array([len(tokens.features) for tokens in batch], np.int64)  # units
     assert counts.min() > 0, "a text without tokens has no place in a pass"
     starts = np.cumsum(counts) - counts
-    features = np.concatenate([tokens.features for tokens in batch])  # (all tokens, FEATURES)
+    features = np.concatenate([tokens.features for tokens in batch])  # (all units, features)
     windows = _windows(starts, counts)
     lengths = windows.end - windows.begin
+    passes = SWIFT if batch[0].heads is None else DEEP
     logits: list[NDArray[np.float32]] = []
     outputs: NDArray[np.float32] | None = None
     order = np.argsort(lengths, kind="stable")
-    for group in _groups(order, lengths):
+    for group in _groups(order, lengths, passes):
         at, inside = _places(windows.begin[group], lengths[group])
         ids = np.where(inside[..., None], features[at], np.int32(0))
         sentiment, tokens = infer(ids)
@@ -66,7 +79,11 @@ def score(batch: Sequence[Tokens], infer: Infer) -> Scored:
         outputs[at[kept]] = tokens[kept]
     assert outputs is not None
     merged = _merge(np.concatenate(logits), windows.text[order], lengths[order].astype(np.float32), len(batch))
-    return Scored(merged, outputs, starts)
+    if batch[0].heads is None:
+        return Scored(merged, outputs, starts)
+    heads = [tokens.heads + start for tokens, start in zip(batch, starts, strict=True) if tokens.heads is not None]
+    of_each = np.array([tokens.count for tokens in batch], np.int64)
+    return Scored(merged, outputs[np.concatenate(heads)], np.cumsum(of_each) - of_each)
 
 
 def _windows(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> _Windows:
@@ -84,21 +101,21 @@ def _windows(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> _Windows:
     return _Windows(text, begin, end, keep, keep_end)
 
 
-def _groups(order: NDArray[np.int64], lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+def _groups(order: NDArray[np.int64], lengths: NDArray[np.int64], passes: Passes) -> Iterator[NDArray[np.int64]]:
     """Windows in order of length, cut where padding or size would cost more than a pass of its own."""
     start = padding = 0
     ordered = lengths[order].tolist()
     for at in range(1, len(ordered)):
         size = at - start
         padding += size * (ordered[at] - ordered[at - 1])
-        if padding > PASS_COSTS_TOKENS or (size + 1) * ordered[at] > GROUP_TOKENS:
+        if padding > passes.costs_units or (size + 1) * ordered[at] > passes.most_units:
             yield order[start:at]
             start, padding = at, 0
     yield order[start:]
 
 
 def _places(begin: NDArray[np.int64], lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """(windows, tokens): the place of each token in the run of all, 0 where there is none; and where there is one."""
+    """(windows, units): the place of each unit in the run of all, 0 where there is none; and where there is one."""
     ahead = np.arange(int(lengths.max()))
     inside = ahead < lengths[:, None]
     return np.where(inside, begin[:, None] + ahead, 0), inside
