@@ -16,6 +16,7 @@ from tqdm import tqdm
 from textstream.errors import Misconfigured
 from textstream.event import KINDS, LABELS
 from textstream.model import text as prepare
+from textstream.model.neutral import NAME, SHARED, TITLE
 from textstream.model.tokens import Lexicon, Tokens
 from textstream_export.data import Row
 from textstream_export.recipe import Recipe
@@ -23,6 +24,9 @@ from textstream_export.soft import Soft, Tokenise
 from textstream_export.sources import BINARY, CHANNELS, OUTSIDE_WEIGHT
 
 UNKNOWN = -1
+LOWER = 1
+NAME_SHARE = 0.75
+"""Of a word's occurrences inside cased texts that are capitalised, from which on it is a name: "will" is 0.1, "emily" 0.95."""
 CHUNK = 4096
 TAGS = 3
 """Outside, begin, inside."""
@@ -53,16 +57,37 @@ class Encoded:
 
 
 def build_lexicon(rows: Iterable[Row], recipe: Recipe) -> Lexicon:
-    """The words of the train rows, most frequent first; ties in order of spelling, so that the result is one."""
-    counts: Counter[str] = Counter()
+    """The words of the rows, most frequent first; ties in order of spelling, so that the result is one.
+
+    Words that are mostly capitalised where case tells something are left to the row of names (see `neutral`).
+    """
     surfaces: Counter[str] = Counter()
-    for row in tqdm(rows, desc="lexicon", unit="row", mininterval=5):
-        surfaces.update(prepare.cut(row.text[: recipe.max_train_tokens * 8]))
+    cased: Counter[str] = Counter()
+    for row in tqdm(rows, desc="lexicon", unit="row", mininterval=10):
+        pieces = prepare.cut(row.text[: recipe.max_train_tokens * 8])
+        surfaces.update(pieces)
+        if not row.text.islower() and not row.text.isupper():
+            cased.update(pieces[1:])  # the first word of a text is capitalised whatever it is
+    counts: Counter[str] = Counter()
     for surface, count in surfaces.items():
-        counts[prepare.normal(surface)] += count
+        token = prepare.normal(surface)
+        counts[SHARED.get(token, token)] += count
+    names = _names(cased)
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    words = tuple(w for w, n in ranked[: recipe.max_words] if n >= recipe.min_word_count and w)
-    return Lexicon(words, recipe.affix_rows, recipe.bigram_rows)
+    words = [w for w, n in ranked if n >= recipe.min_word_count and w and w not in names and w != NAME]
+    return Lexicon((NAME, *words[: recipe.max_words - 1]), recipe.affix_rows, recipe.bigram_rows)
+
+
+def _names(cased: Counter[str]) -> set[str]:
+    """Folded forms of Latin words that are mostly capitalised: names of people, places, brands."""
+    titled: Counter[str] = Counter()
+    lower: Counter[str] = Counter()
+    for surface, count in cased.items():
+        case = prepare.shape(surface)
+        if case in (LOWER, TITLE) and surface.isascii():
+            (titled if case == TITLE else lower)[prepare.normal(surface)] += count
+    often = {token for token, n in titled.items() if n >= NAME_SHARE * (n + lower[token])}
+    return {token for token in often if len(token) > 1 and token.isalpha() and token not in SHARED.values()}
 
 
 def encode(rows: Iterable[tuple[Row, Soft | None]], tokenise: Tokenise, recipe: Recipe) -> Encoded:

@@ -64,7 +64,7 @@ class Recipe:
     """Every choice that shapes the weights."""
 
     name: str = "swift"
-    version: str = "0.1.0"
+    version: str = "0.2.0"
     seed: int = 20261123
     # The network
     width: int = 96
@@ -81,7 +81,7 @@ class Recipe:
     frozen_layers: int = 0
     """Lowest layers of a pretrained encoder that stay as they are."""
     # Training
-    epochs: int = 2
+    epochs: int = 4
     batch_rows: int = 256
     """Few enough that a step of short messages moves as much as one of long reviews: batches of 16 k tokens alone, 800 tweets
     or 100 reviews, gave tweets too few steps (run C of LOG.md)."""
@@ -92,13 +92,13 @@ class Recipe:
     pretrained_rate: float = 1e-4
     weight_decay: float = 0.01
     feature_dropout: float = 0.1
-    dropout: float = 0.3
+    dropout: float = 0.2
     average_decay: float = 0.998
     bf16: bool = False
     tag_weight: float = 1.0
     term_sentiment_weight: float = 0.3
-    soft_share: float = 0.0
-    """Part of the loss that a teacher's logits have; the rest is for gold labels."""
+    soft_share: float = 0.7
+    """Part of the loss that a teacher's logits have where there are some; the rest is for gold labels."""
     binary_neutral: float = 0.1
     """What the neutral class gets in a source that has none. Masked altogether (run A of LOG.md), it was free
     to win on any review."""

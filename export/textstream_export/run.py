@@ -5,7 +5,7 @@ load(folder)               what a finished run left
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,15 +58,15 @@ def train(data: Path, recipe: Recipe, out: Path, *, packages: Path | None = None
     `packages` is the folder of the package a pretrained encoder comes in.
     """
     gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
-    rows: Iterable[tuple[Row, Soft | None]] = read_shards(soft) if soft else ((row, None) for row in gold)
+    rows: list[tuple[Row, Soft | None]] = list(read_shards(soft)) if soft else [(row, None) for row in gold]
     torch.manual_seed(recipe.seed)
-    encoder, vocabulary = start(data, gold, recipe, packages)
+    encoder, vocabulary = start(data, [row for row, _ in rows], recipe, packages)
     encoded = encode(rows, tokeniser(vocabulary, recipe, recipe.max_train_tokens), recipe)
     network = Network(encoder, _width(recipe, encoder), len(encoded.sources), recipe.dropout)
     save(out, network, vocabulary, recipe, fit(network, encoded, recipe, out))
 
 
-def start(data: Path, gold: list[Row], recipe: Recipe, packages: Path | None) -> tuple[nn.Module, Vocabulary]:
+def start(data: Path, rows: list[Row], recipe: Recipe, packages: Path | None) -> tuple[nn.Module, Vocabulary]:
     """The encoder before training, and its vocabulary."""
     if recipe.is_pretrained:
         if packages is None:
@@ -74,10 +74,10 @@ def start(data: Path, gold: list[Row], recipe: Recipe, packages: Path | None) ->
         found = read(recipe.start, packages)
         freeze(found.encoder, recipe.frozen_layers)
         return found.encoder, {"pieces": list(found.vocabulary), "shape": found.encoder.shape.as_json()}
-    lexicon = build_lexicon(gold, recipe)
+    lexicon = build_lexicon(rows, recipe)
     encoder = Windows(recipe, lexicon.rows)
     if recipe.start == "vectors":
-        vectors = start_vectors(data, gold, lexicon, recipe.width, recipe.seed)
+        vectors = start_vectors(data, rows, lexicon, recipe.width, recipe.seed)
         with torch.no_grad():
             encoder.table.weight[1 : 1 + len(vectors)] = torch.from_numpy(vectors)
     return encoder, {"words": list(lexicon.words)}

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from textstream.model import text as prepare
 from textstream.model.language import COLUMNS, evidence
+from textstream.model.neutral import neutral
 
 FEATURES = 4
 """Feature ids a token: word or prefix, bigram, shape, suffix; 0 is padding."""
@@ -91,7 +92,8 @@ class _Surfaces(dict[str, int]):
         super().__init__()
         self.lexicon = lexicon
         self.chars = 0
-        self.tokens: dict[str, tuple[int, int, int, int]] = {}  # folded form → word, suffix, hash, slot of its evidence
+        self.tokens: dict[tuple[str, str], tuple[int, int, int, int]] = {}
+        """Folded form, and as it is looked up → word, suffix, hash, slot of its evidence."""
         self.ids = {word: row for row, word in enumerate(lexicon.words, start=1)}
         self.table = np.zeros((4096, _SAID_AT + 1), dtype=np.int64)
         self.evidence = np.zeros((4096, COLUMNS), dtype=np.float32)  # of each surface whose form was new
@@ -104,9 +106,10 @@ class _Surfaces(dict[str, int]):
             self.table = np.concatenate([self.table, np.zeros_like(self.table)])
             self.evidence = np.concatenate([self.evidence, np.zeros_like(self.evidence)])
         token = prepare.normal(surface)
-        known = self.tokens.get(token)
+        form = neutral(token, surface, self.ids)
+        known = self.tokens.get((token, form))
         if known is None:
-            known = self.tokens[token] = (*self._rows(token), prepare.hashed(token), slot)
+            known = self.tokens[token, form] = (*self._rows(form), prepare.hashed(form), slot)
             self.new.append((slot, token))
         word, suffix, key, said_at = known
         shape = self.lexicon.first_shape + prepare.shape(surface)
