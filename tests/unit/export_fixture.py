@@ -56,6 +56,12 @@ def _terms(row: Raw, number: int) -> Raw:
     return {"text": row["text"], "terms": [row["thing"]], "lang": row["lang"], "source": names[number % 2]}
 
 
+def append(path: Path, **row: str) -> None:
+    """One more row at the end of a file."""
+    with gzip.open(path, "at", encoding="utf-8") as file:
+        file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
 def _file(path: Path, rows: list[Raw]) -> None:
     with gzip.open(path, "wt", encoding="utf-8") as file:
         file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

@@ -238,7 +238,7 @@ def test_a_recipe_is_written_and_read_back_as_it_was(run: Path) -> None:
 
 def test_the_commands_evaluate_and_verify(bundle: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["evaluate", "--bundle", str(bundle), "--data", str(data), "--json"])
-    assert json.loads(capsys.readouterr().out)["absa_mams/rows"] > 0
+    assert json.loads(capsys.readouterr().out)["scores"]["textstream-swift"]["absa_mams/rows"] > 0
     cli.main(["verify", "--bundle", str(bundle)])
     assert "golden outputs match" in capsys.readouterr().out
 
