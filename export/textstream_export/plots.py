@@ -97,7 +97,7 @@ def quality_against_rate(panels: Mapping[str, Sequence[Point]], path: Path) -> N
             axes.set_xscale("log")
             axes.margins(x=0.25, y=0.12)
             axes.grid(color=PALE, linewidth=0.4)
-            axes.set(title=title, xlabel="messages a second, one thread")
+            axes.set(title=title, xlabel="messages a second, one core")
     save(figure, path)
 
 
