@@ -56,7 +56,7 @@ def _export(arguments: argparse.Namespace) -> None:
 def _evaluate(arguments: argparse.Namespace) -> None:
     from textstream.model.scorer import Scorer
     from textstream_export.evaluate import group, judge, rows_that_score, scores_of
-    from textstream_export.report import headlines, tables
+    from textstream_export.report import headlines, read_report, rows_digest, tables
 
     scorer = Scorer.load(arguments.bundle, device=arguments.device)
     rows = rows_that_score(arguments.data)
@@ -65,12 +65,14 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     columns = {scorer.info["name"]: scores_of(verdicts, groups)}
     if arguments.baselines:
         columns |= _baselines(arguments.data, rows, groups)
+    if arguments.beside:
+        columns |= {who: scores for who, scores in read_report(arguments.beside, rows).items() if who not in columns}
     if arguments.plots:
         from textstream_export.plots import plot_verdicts
 
         plot_verdicts(verdicts, groups, arguments.plots)
     said = f"{headlines(columns)}\n{tables(columns)}"
-    report = json.dumps({"model": scorer.info, "scores": columns}, indent=1)
+    report = json.dumps({"model": scorer.info, "rows": rows_digest(rows), "scores": columns}, indent=1)
     if arguments.out:
         _write({arguments.out.with_suffix(".json"): report, arguments.out.with_suffix(".md"): said})
     print(report if arguments.json else said)
@@ -141,6 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate = commands.add_parser("evaluate", help="score a bundle on the rows that train nothing: every measure, by source")
     evaluate.add_argument("--bundle", default="swift", help="packaged name or folder")
     evaluate.add_argument("--baselines", action="store_true", help="beside it linear models and the majority answer (minutes)")
+    evaluate.add_argument("--beside", type=Path, metavar="FILE", help="show who was scored in an earlier --out FILE too")
     evaluate.add_argument("--plots", type=Path, metavar="DIR", help="draw confusion and reliability of each source there")
     _judging(evaluate)
     evaluate.set_defaults(command=_evaluate)

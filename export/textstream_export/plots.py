@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from textstream.errors import Misconfigured
@@ -25,6 +26,7 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": INK,
+    "axes.axisbelow": True,
 }
 
 
@@ -95,7 +97,11 @@ def quality_against_rate(panels: Mapping[str, Sequence[Point]], path: Path) -> N
                     color=colour, fontweight=weight, fontsize=8,
                 )  # fmt: skip
             axes.set_xscale("log")
-            axes.margins(x=0.25, y=0.12)
+            decades = np.log10([point.rate for point in points])
+            axes.set_xlim(10 ** np.floor(decades.min()), 10 ** (np.ceil(decades.max() + 0.3)))  # with room for a name
+            axes.xaxis.set_major_formatter("{x:,.0f}")
+            axes.xaxis.set_minor_formatter(NullFormatter())
+            axes.margins(y=0.12)
             axes.grid(color=PALE, linewidth=0.4)
             axes.set(title=title, xlabel="messages a second, one core")
     save(figure, path)

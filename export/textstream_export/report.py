@@ -1,8 +1,13 @@
 """Scores as tables to read, in Markdown: the published rows first, then every measure of every source."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
 
+from textstream.errors import Misconfigured
 from textstream.event import LABELS
+from textstream_export.data import Row
 from textstream_export.measures import Scores
 
 Columns = Mapping[str, Scores]
@@ -48,6 +53,26 @@ SECTIONS = (
     ("Sentiment towards given terms, those found", "towards/", _FOUND),
 )
 """Title, what the names of its measures begin with, the measures."""
+
+
+def rows_digest(rows: Iterable[Row]) -> str:
+    """What tells the rows of one report from those of another: their texts and their gold, in order."""
+    found = sha256()
+    for row in rows:
+        found.update(repr(row).encode("utf-8", "surrogatepass"))
+    return f"sha256:{found.hexdigest()}"
+
+
+def read_report(path: Path, rows: Iterable[Row]) -> dict[str, Scores]:
+    """Who was scored in an earlier report. Raises Misconfigured where it is none, or on other rows than these."""
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        of, columns = report["rows"], report["scores"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Misconfigured(f"{path} is no report ({type(error).__name__}: {error}): write one with evaluate --out") from None
+    if of != rows_digest(rows):
+        raise Misconfigured(f"{path} is of other rows than --data holds now: evaluate again on these")
+    return dict(columns)
 
 
 def headlines(columns: Columns) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.unit import export_fixture
+from textstream.errors import Misconfigured
 from textstream.event import EnrichedEvent, KeyTerm, Label, Sentiment
 from textstream.model.scorer import Scorer
 from textstream_export import cli
@@ -15,7 +16,7 @@ from textstream_export.data import Aspect, Row, read_train, split_held_out
 from textstream_export.evaluate import UNSEEN, Verdict, group, group_scores, rows_that_score
 from textstream_export.gold import gold_spans, message_labels, term_labels
 from textstream_export.measures import UNSAID, calibration_error, label_scores, offset_scores, present, term_scores
-from textstream_export.report import headlines, tables
+from textstream_export.report import headlines, read_report, rows_digest, tables
 
 
 def mood(negative: float, neutral: float, positive: float) -> Sentiment:
@@ -201,6 +202,20 @@ def test_a_report_that_cannot_be_written_says_where(tmp_path: Path, capsys: pyte
         cli.main(["evaluate", "--data", str(file), "--out", str(file / "scores.json")])
     assert caught.value.code == 78
     assert "cannot write" in capsys.readouterr().err
+
+
+def test_a_report_is_shown_beside_another_of_the_same_rows_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was scored before need not be scored again, but never on other rows; a file that is no report says so."""
+    folder = export_fixture.write(tmp_path)
+    rows, others = (list(rows_that_score(folder / f"aspects.{lang}.dev.jsonl.gz")) for lang in ("en", "zh"))
+    report = tmp_path / "earlier.json"
+    report.write_text(json.dumps({"rows": rows_digest(rows), "scores": {"earlier": {"absa_mams/own/f1": 0.123}}}))
+    cli.main(["evaluate", "--data", str(folder / "aspects.en.dev.jsonl.gz"), "--beside", str(report)])
+    assert "| measure | textstream-swift | earlier |" in capsys.readouterr().out
+    with pytest.raises(Misconfigured, match="other rows"):
+        read_report(report, others)
+    with pytest.raises(Misconfigured, match="is no report"):
+        read_report(folder / "aspects.en.dev.jsonl.gz", rows)
 
 
 def test_tables_hold_a_row_for_each_who_was_scored_and_no_empty_column() -> None:
