@@ -25,8 +25,8 @@ from textstream_export.run import lexicon_of, load
 from textstream_export.sources import CHANNELS, LICENCES
 from textstream_export.to_onnx import build, parity, write
 
-MAX_PARITY_GAP = 1e-3
-"""Largest difference of a logit between PyTorch and onnxruntime that is still rounding."""
+MAX_PARITY_GAP = 5e-3
+"""Largest difference of a logit between PyTorch and onnxruntime that is still rounding, to 16 bits: 0.1 % of a probability."""
 GOLDEN_TOLERANCE = 0.01
 MAX_TOKENS = 2048
 WEIGHTS_LICENCE = (
@@ -82,8 +82,8 @@ def _fill(
 
 def write_graph(path: Path, network: Network, lexicon: Lexicon) -> None:
     """The ONNX graph, once it says what PyTorch says on the golden texts."""
-    model = build(network)
-    gap = parity(network, model, [tokens.features[None] for tokens in Tokeniser(lexicon, 512)(texts()) if tokens.count])
+    model = build(network, lexicon.first_shape)
+    gap = parity(network, model, [tokens.features for tokens in Tokeniser(lexicon, 512)(texts()) if tokens.count])
     if not gap <= MAX_PARITY_GAP:
         raise Misconfigured(f"PyTorch and onnxruntime differ by {gap:.2g} in a logit, at most {MAX_PARITY_GAP:g} is rounding")
     write(model, path)
@@ -92,7 +92,7 @@ def write_graph(path: Path, network: Network, lexicon: Lexicon) -> None:
 def calibrate_on(kept: list[Row], lexicon: Lexicon, session: Session) -> files.Calibration:
     """Calibration of each language on the held-out rows; the threshold of salience is chosen later."""
     tokeniser = Tokeniser(lexicon, MAX_TOKENS)
-    outputs = {lang: calibrate.run(rows, tokeniser, session.run) for lang, rows in calibrate.by_language(kept).items()}
+    outputs = {lang: calibrate.run(rows, tokeniser, session.infer) for lang, rows in calibrate.by_language(kept).items()}
     return files.Calibration(
         sentiment={lang: calibrate.fit_sentiment(o.sentiment, o.label, True) for lang, o in outputs.items()},
         towards={lang: calibrate.fit_sentiment(o.towards, o.towards_label, False) for lang, o in outputs.items()},

@@ -110,7 +110,7 @@ class Scorer:
             return analyses
         texts = [batch[i] for i in spoken]
         number = np.array([self._language[languages[i]["code"]] for i in spoken])
-        scored = score(texts, self._session.run)
+        scored = score(texts, self._session.infer)
         moods = sentiments(probabilities(scored.sentiment, number, self._sentiment))
         terms = self._key_terms(texts, number, scored, moods)
         for i, mood, found in zip(spoken, moods, terms, strict=True):
@@ -143,7 +143,7 @@ class Scorer:
         spoken = [i for i, language in enumerate(languages) if language["supported"] and batch[i].count]
         if not spoken:
             return said
-        scored = score([batch[i] for i in spoken], self._session.run)
+        scored = score([batch[i] for i in spoken], self._session.infer)
         where = [(i, k, at, *_covering(batch[i], *span)) for at, i in enumerate(spoken) for k, span in enumerate(spans[i])]
         where = [place for place in where if place[3] < place[4]]
         text, first, last = (np.array([place[column] for place in where], np.int64) for column in (2, 3, 4))

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 
 from textstream.errors import Misconfigured
+from textstream.model.flat import Feed, Offsets, flat
+from textstream.model.packing import Ids, Infer, Logits, padded
 
 Device = Literal["auto", "cpu", "cuda"]
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -15,7 +15,7 @@ _FATAL = 4  # onnxruntime's most quiet level
 
 
 class Session:
-    """One loaded graph: ids (batch, tokens, features) → sentiment (batch, 3), tokens (batch, tokens, outputs)."""
+    """One loaded graph; `infer` is the network in it, whatever the layout of its passes."""
 
     def __init__(self, path: Path, device: Device = "auto", threads: int = 1) -> None:
         ort.disable_telemetry_events()
@@ -37,8 +37,23 @@ class Session:
                 "device = cuda, but onnxruntime found no usable CUDA: pip install 'textstream[gpu]' on a machine with an "
                 "NVIDIA driver, or set model.device to auto or cpu"
             )
+        self.infer: Infer = padded(self._padded) if self._reads_padded() else flat(self._flat, self._offsets(path))
 
-    def run(self, ids: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """One pass over a padded batch."""
+    def _reads_padded(self) -> bool:
+        return [i.name for i in self._session.get_inputs()] == ["ids"]
+
+    def _offsets(self, path: Path) -> Offsets:
+        try:
+            return Offsets.of(self._session.get_modelmeta().custom_metadata_map)
+        except (KeyError, ValueError):
+            raise Misconfigured(
+                f"{path} is a graph of another textstream: export the bundle again, or install it again"
+            ) from None
+
+    def _padded(self, ids: Ids) -> tuple[Logits, Logits]:
         sentiment, tokens = self._session.run(None, {"ids": ids})
+        return sentiment, tokens
+
+    def _flat(self, feed: Feed) -> tuple[Logits, Logits]:
+        sentiment, tokens = self._session.run(None, feed)
         return sentiment, tokens

@@ -16,8 +16,9 @@ from textstream.model import text as prepare
 from textstream.model.language import COLUMNS, evidence
 from textstream.model.neutral import neutral
 
-FEATURES = 4
-"""Feature ids a token: word or prefix, bigram, shape, suffix; 0 is padding."""
+FEATURES = ("word", "bigram", "tail")
+"""A token's ids: a word, or the prefix of one that has no row; the pair with the token before; the shape of a word, or the
+suffix and shape of one that has no row. 0 is padding."""
 
 SHAPES = 5
 MAX_SURFACES = 200_000
@@ -28,7 +29,7 @@ CHARS_PER_TOKEN = 16
 """A text is cut at this many code points for each token of the limit: 10 MB of text costs no more than the limit."""
 
 _START = np.uint32(prepare.hashed("<start>"))
-_KEY, _CHARS, _LEAD, _SAID_AT = 4, 5, 6, 7  # columns of the surface table, after word, (bigram), shape and suffix
+_KEY, _CHARS, _LEAD, _SAID_AT = 3, 4, 5, 6  # columns of the surface table, after word, (bigram) and tail
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +93,8 @@ class _Surfaces(dict[str, int]):
         super().__init__()
         self.lexicon = lexicon
         self.chars = 0
-        self.tokens: dict[tuple[str, str], tuple[int, int, int, int]] = {}
-        """Folded form, and as it is looked up → word, suffix, hash, slot of its evidence."""
+        self.tokens: dict[tuple[str, str], tuple[int, int, int]] = {}
+        """Folded form, and as it is looked up → word, hash, slot of its evidence."""
         self.ids = {word: row for row, word in enumerate(lexicon.words, start=1)}
         self.table = np.zeros((4096, _SAID_AT + 1), dtype=np.int64)
         self.evidence = np.zeros((4096, COLUMNS), dtype=np.float32)  # of each surface whose form was new
@@ -109,12 +110,12 @@ class _Surfaces(dict[str, int]):
         form = neutral(token, surface, self.ids)
         known = self.tokens.get((token, form))
         if known is None:
-            known = self.tokens[token, form] = (*self._rows(form), prepare.hashed(form), slot)
+            known = self.tokens[token, form] = self._word(form), prepare.hashed(form), slot
             self.new.append((slot, token))
-        word, suffix, key, said_at = known
-        shape = self.lexicon.first_shape + prepare.shape(surface)
+        word, key, said_at = known
+        tail = self._tail(word, form, prepare.shape(surface))
         # The bigram, the second feature, is known only beside the token before it.
-        self.table[slot] = (word, 0, shape, suffix, key, len(surface), len(surface) - len(surface.lstrip()), said_at)
+        self.table[slot] = (word, 0, tail, key, len(surface), len(surface) - len(surface.lstrip()), said_at)
         self[surface] = slot
         return slot
 
@@ -126,13 +127,17 @@ class _Surfaces(dict[str, int]):
             self.new.clear()
         return self.evidence[rows[:, _SAID_AT]]
 
-    def _rows(self, token: str) -> tuple[int, int]:
-        """The row of a word, or of the prefix and the suffix of one that has none."""
+    def _word(self, token: str) -> int:
+        """The row of a word, or of the prefix of one that has none."""
         lexicon = self.lexicon
-        if word := self.ids.get(token, 0):
-            return word, 0
-        prefix = lexicon.first_affix + prepare.hashed("^" + token[:4]) % lexicon.affix_rows
-        return prefix, lexicon.first_affix + prepare.hashed(token[-3:] + "$") % lexicon.affix_rows
+        return self.ids.get(token, 0) or lexicon.first_affix + prepare.hashed("^" + token[:4]) % lexicon.affix_rows
+
+    def _tail(self, word: int, token: str, shape: int) -> int:
+        """The row of a word's shape, or of the suffix and the shape of one that has no row."""
+        lexicon = self.lexicon
+        if word < lexicon.first_affix:
+            return lexicon.first_shape + shape
+        return lexicon.first_affix + prepare.hashed(f"{token[-3:]}${shape}") % lexicon.affix_rows
 
 
 class Tokeniser:
@@ -188,7 +193,7 @@ class Tokeniser:
         before[starts] = _START
         mixed = (before * np.uint32(0x9E3779B1)) ^ (keys * np.uint32(0x85EBCA77))
         mixed ^= mixed >> np.uint32(15)
-        features = rows[:, :FEATURES].astype(np.int32)
+        features = rows[:, : len(FEATURES)].astype(np.int32)
         features[:, 1] = self.lexicon.first_bigram + mixed % np.uint32(self.lexicon.bigram_rows)
         return features
 
