@@ -26,7 +26,6 @@ from textstream.event import (
 from textstream.model import bundle as files
 from textstream.model.calibrate import DIGITS, probabilities, salience, sentiments
 from textstream.model.golden import verify
-from textstream.model.language import decide
 from textstream.model.packing import Scored, score
 from textstream.model.session import Device, Session
 from textstream.model.spans import candidates, span_means, splits_grapheme
@@ -103,7 +102,7 @@ class Scorer:
         """The analysis of each text, in the order given."""
         if not batch:
             return []
-        languages = decide(np.stack([tokens.evidence for tokens in batch]))
+        languages = [tokens.language for tokens in batch]
         spoken = [i for i, language in enumerate(languages) if language["supported"] and batch[i].count]
         analyses = [_unscored(tokens, language) for tokens, language in zip(batch, languages, strict=True)]
         if not spoken:
@@ -139,7 +138,7 @@ class Scorer:
         """
         said: list[list[Sentiment | None]] = [[None] * len(own) for own in spans]
         batch = self.tokenise(texts)
-        languages = decide(np.stack([tokens.evidence for tokens in batch])) if batch else []
+        languages = [tokens.language for tokens in batch]
         spoken = [i for i, language in enumerate(languages) if language["supported"] and batch[i].count]
         if not spoken:
             return said
