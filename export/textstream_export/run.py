@@ -54,11 +54,13 @@ class Run:
 def train(data: Path, recipe: Recipe, out: Path, *, packages: Path | None = None, soft: Path | None = None) -> None:
     """Train by `recipe` and leave recipe, vocabulary and weights in `out`.
 
-    Rows are the train rows of `data` that are not held out, or with `soft` the rows a teacher has labelled there.
-    `packages` is the folder of the package a pretrained encoder comes in.
+    Rows are the train rows of `data` that are not held out; with `soft` also what a teacher has labelled there, in place of
+    the gold row of the same text. `packages` is the folder of the package a pretrained encoder comes in.
     """
     gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
-    rows: list[tuple[Row, Soft | None]] = list(read_shards(soft)) if soft else [(row, None) for row in gold]
+    rows: list[tuple[Row, Soft | None]] = list(read_shards(soft)) if soft else []
+    labelled = {row.text for row, _ in rows}
+    rows += [(row, None) for row in gold if row.text not in labelled]
     torch.manual_seed(recipe.seed)
     encoder, vocabulary = start(data, [row for row, _ in rows], recipe, packages)
     encoded = encode(rows, tokeniser(vocabulary, recipe, recipe.max_train_tokens), recipe)

@@ -37,6 +37,8 @@ RETRY_FIRST_S, RETRY_MOST_S = 0.5, 5.0
 """Pause between attempts to reach the broker at start; doubles from the first to the most."""
 MIN_COMMIT_S = 1.0
 """For the last commit, also when the work before it has used up the drain limit."""
+COMMIT_PAUSE_S = 0.05
+"""Between two attempts at the last commit: about the time in which a rebalance goes on to its next step."""
 OBSERVE_INTERVAL_S = 1.0
 """Between two updates of lag and in-flight gauges: well below any scrape interval."""
 
@@ -243,27 +245,35 @@ class Worker:
         if now - self._committed_at < self._settings.delivery.commit_interval_ms / 1000:
             return
         self._committed_at = now
-        if offsets := self._take_commits(self._ledger.assigned):
-            self._source.commit(offsets)
+        self._hear_of_commits()
+        if offsets := self._ledger.take_commits():
+            self._request(offsets)
 
     def _commit_now(self, partitions: Sequence[TopicPartition], deadline: float) -> bool:
-        """Commit what may be committed of these partitions, and wait for it; False when that failed."""
-        offsets = self._take_commits(partitions)
-        if not offsets or self._source.commit_now(offsets, max(MIN_COMMIT_S, deadline - self._clock())):
-            return True
-        self._commit_failed(list(offsets))
-        return False
+        """Commit what may be committed of these partitions, until the group holds it; False when the time is up before.
 
-    def _take_commits(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """What moved since it was last asked for, and what was asked for in vain."""
-        self._commit_failed(self._source.take_failed_commits())
-        offsets = self._ledger.take_commits(partitions)
+        Whoever reads them next begins there. While members join, the group refuses commits for a moment.
+        """
+        deadline = max(deadline, self._clock() + MIN_COMMIT_S)
+        self._hear_of_commits()
+        while offsets := self._ledger.unconfirmed(partitions):
+            self._request(offsets)
+            self._ledger.confirm(self._source.committed(offsets, max(0, deadline - self._clock())))
+            if self._ledger.unconfirmed(partitions):
+                if self._clock() + COMMIT_PAUSE_S > deadline:
+                    return False
+                time.sleep(COMMIT_PAUSE_S)
+        return True
+
+    def _request(self, offsets: Mapping[TopicPartition, int]) -> None:
+        self._source.commit(offsets)
         self._metrics.commits.labels("requested").inc(len(offsets))
-        return offsets
 
-    def _commit_failed(self, partitions: Sequence[TopicPartition]) -> None:
-        self._ledger.commit_failed(partitions)
-        self._metrics.commits.labels("failed").inc(len(partitions))
+    def _hear_of_commits(self) -> None:
+        answers = self._source.take_commit_answers()
+        self._ledger.confirm(answers.confirmed)
+        self._ledger.refuse(answers.refused)
+        self._metrics.commits.labels("failed").inc(len(answers.refused))
 
     def _observe_when_due(self) -> None:
         now = self._clock()
@@ -293,7 +303,8 @@ class Worker:
         if not self._failed:
             deadline = self._drain_deadline()
             self._work_off(partitions, deadline)
-            self._commit_now(partitions, deadline)
+            if not self._commit_now(partitions, deadline):
+                log.warning("not committed: the messages since will be read again", partitions=_ids(partitions))
         self._release("revoked", partitions)
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
@@ -314,7 +325,7 @@ class Worker:
     def _moved(self, event: str, partitions: Sequence[TopicPartition]) -> None:
         self._metrics.rebalances.labels(event).inc()
         self._metrics.assigned_partitions.set(len(self._ledger.assigned))
-        log.info(event, partitions=[f"{topic}-{partition}" for topic, partition in partitions])
+        log.info(event, partitions=_ids(partitions))
 
     # ---- drain -----------------------------------------------------------------------------------------------------
 
@@ -344,3 +355,7 @@ class Worker:
 
     def _wall_ms(self) -> int:
         return int(self._wall() * 1000)
+
+
+def _ids(partitions: Sequence[TopicPartition]) -> list[str]:
+    return [f"{topic}-{partition}" for topic, partition in partitions]

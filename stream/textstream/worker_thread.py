@@ -31,10 +31,14 @@ class WorkerThread:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._worker.stop()
+        self.stop()
         self._thread.join(self._join_within_s)
         if self._thread.is_alive():
             raise Fatal(f"the worker did not end within {self._join_within_s:g} s of being asked to")
+
+    def stop(self) -> None:
+        """Ask the worker to drain; the end of the block waits for it."""
+        self._worker.stop()
 
     def value(self, metric: str, **labels: str) -> float:
         """A metric's value, 0 while it has none."""

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import platform
+import re
 import sys
 import tempfile
 import time
@@ -30,7 +31,7 @@ from tqdm import tqdm
 from textstream.errors import TextstreamError
 from textstream.event import LABELS
 from textstream.model.scorer import Scorer
-from textstream_export.baselines import LinearSentiment, LinearTagger, most_common, words
+from textstream_export.baselines import LinearSentiment, LinearTagger, words
 from textstream_export.data import Row, read_train, split_held_out
 from textstream_export.evaluate import UNSEEN, group, rows_that_score, said_labels, signs
 from textstream_export.gold import NEUTRAL, gold_sets, message_labels
@@ -51,6 +52,8 @@ WARM_UP = 32
 """Texts before the clock starts: lexicons load on first use."""
 
 Answer = TypeVar("Answer")
+WORD = re.compile(r"\w[\w'’-]*")
+NO_WORDS = re.compile(r"https?://\S+|www\.\S+|@\w+")
 Sentiments = Callable[[Sequence[str]], Labels]
 Terms = Callable[[Sequence[str]], list[list[str]]]
 Extract = Callable[[str], list[str]]
@@ -233,16 +236,18 @@ def text_rank_variants() -> dict[str, Extract]:
 
 
 def content_words() -> dict[str, Extract]:
-    """Every English word that is not a stop word; or nouns alone; or runs of either."""
+    """Every English word that is no stop word and no part of a URL or mention, or the longer of them; or nouns alone."""
     from textblob.en import tag
 
-    def all_words(text: str) -> list[str]:
-        return [word for word, _ in tag(text) if any(map(str.isalnum, word)) and word.casefold() not in stop_words()]
+    def longer(least: int) -> Extract:
+        return lambda text: [
+            w for w in WORD.findall(NO_WORDS.sub(" ", text)) if len(w) >= least and w.casefold() not in stop_words()
+        ]
 
     def nouns(text: str) -> list[str]:
         return [word for word, pos in tag(text) if pos.startswith("NN") and word.casefold() not in stop_words()]
 
-    return {"all": all_words, "nouns": nouns}
+    return {"all": longer(1), "3 letters or more": longer(3), "nouns": nouns}
 
 
 def jieba_tf_idf() -> dict[str, Extract]:
@@ -329,7 +334,6 @@ def sentiment_results(task: Task, rows: Sequence[Row], train: Sequence[Row], hel
     makers |= {
         "fastText": lambda: fast_text(train, held, task.measure),
         "linear n-grams": lambda: (LinearSentiment(train), ""),
-        "majority": lambda: (partial(_always, most_common(message_labels(train))), ""),
     }
     found: dict[str, Result] = {}
     for name, settings, answer in _installed(makers):
@@ -375,18 +379,14 @@ def _tagger(tagger: LinearTagger) -> Terms:
     return lambda texts: [[t[a:b] for a, b in spans] for t, spans in zip(texts, tagger(texts), strict=True)]
 
 
-def _always(label: int, texts: Sequence[str]) -> Labels:
-    return np.full(len(texts), label, np.int64)
-
-
-def measure(data: Path, bundles: Sequence[str]) -> dict[str, dict[str, Result]]:
+def measure(data: Path, bundles: Sequence[str], tasks: Sequence[Task]) -> dict[str, dict[str, Result]]:
     """Task → system → what it reached, the bundles first."""
     scorers = [Scorer.load(name, device="cpu") for name in bundles]
     rows = rows_that_score(data)
     groups = group(rows, data)
     train, held = split_held_out(read_train(data))
     found: dict[str, dict[str, Result]] = {}
-    for task in tqdm(TASKS, desc="peers", unit="task"):
+    for task in tqdm(tasks, desc="peers", unit="task"):
         own = [rows[at] for at in groups[task.name]]
         fitted, kept = ([row for row in side if row.source == task.source] for side in (train, held))
         theirs = term_results(task, own, fitted) if task.measure == "f1" else sentiment_results(task, own, fitted, kept)
@@ -395,9 +395,9 @@ def measure(data: Path, bundles: Sequence[str]) -> dict[str, dict[str, Result]]:
 
 
 def panels(found: Mapping[str, Mapping[str, Result]]) -> dict[str, list[Point]]:
-    """The shown tasks as points. The majority answer has no rate worth the name."""
+    """The shown tasks as points."""
     return {
-        task.title: [Point(name, r.rate, r.quality, r.ours) for name, r in found[task.name].items() if name != "majority"]
+        task.title: [Point(name, r.rate, r.quality, r.ours) for name, r in found[task.name].items()]
         for task in TASKS
         if task.shown and task.name in found
     }
@@ -419,20 +419,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
     parser.add_argument("--bundle", action="append", help="packaged name or folder; may be repeated (default: swift)")
+    parser.add_argument("--task", action="append", choices=[task.name for task in TASKS], help="may be repeated (default: all)")
     parser.add_argument("--out", type=Path, help="write FILE.json, and FILE.svg with the plot")
     arguments = parser.parse_args()
     logging.getLogger("jieba").setLevel(logging.WARNING)
     started = time.monotonic()
     try:
         with threadpool_limits(1):
-            found = measure(arguments.data, arguments.bundle or ["swift"])
+            chosen = [task for task in TASKS if task.name in (arguments.task or [task.name])]
+            found = measure(arguments.data, arguments.bundle or ["swift"], chosen)
         print(as_markdown(found))
         if arguments.out:
             tasks = {name: {who: asdict(r) for who, r in results.items()} for name, results in found.items()}
             machine = {"cpu": cpu(), "cores": os.cpu_count(), "load": os.getloadavg()[2]}
             report = {"machine": machine, "minutes": round((time.monotonic() - started) / 60, 1), "tasks": tasks}
             arguments.out.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-            quality_against_rate(panels(found), arguments.out.with_suffix(".svg"))
+            if shown := panels(found):
+                quality_against_rate(shown, arguments.out.with_suffix(".svg"))
     except TextstreamError as error:
         sys.exit(f"peers: {error}")
 

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.bench import peers
@@ -58,19 +57,16 @@ def test_peers_are_measured_and_written_with_a_plot(
     monkeypatch.setattr(
         peers, "EXTRACTORS", {"en": {"YAKE": peers.yake_variants}, "zh": {"third": lambda: {"word": lambda text: [text[2:4]]}}}
     )
-    monkeypatch.setattr(
-        peers, "TASKS", [task for task in peers.TASKS if task.name in ("tweeteval_sentiment", "tnews_kw", "absa_mams")]
-    )
-    monkeypatch.setattr("sys.argv", ["peers", "--data", str(data), "--out", str(tmp_path / "peers.json")])
+    tasks = [part for name in ("tweeteval_sentiment", "tnews_kw", "absa_mams") for part in ("--task", name)]
+    monkeypatch.setattr("sys.argv", ["peers", "--data", str(data), "--out", str(tmp_path / "peers.json"), *tasks])
     peers.main()
     said = capsys.readouterr()
     assert "missing is left out" in said.err
-    tasks = json.loads((tmp_path / "peers.json").read_text())["tasks"]
-    assert set(tasks["absa_mams"]) == {"textstream-swift", "YAKE", "linear n-grams"}
-    assert set(tasks["tweeteval_sentiment"]) == {"textstream-swift", "linear n-grams", "majority"}
-    assert tasks["absa_mams"]["YAKE"]["settings"].startswith("n = ")
-    assert all(r["rate"] > 0 and 0 <= r["quality"] <= 1 for task in tasks.values() for r in task.values())
-    assert np.isclose(tasks["tweeteval_sentiment"]["majority"]["quality"], 1 / 3)
+    found = json.loads((tmp_path / "peers.json").read_text())["tasks"]
+    assert set(found["absa_mams"]) == {"textstream-swift", "YAKE", "linear n-grams"}
+    assert set(found["tweeteval_sentiment"]) == {"textstream-swift", "linear n-grams"}
+    assert found["absa_mams"]["YAKE"]["settings"].startswith("n = ")
+    assert all(r["rate"] > 0 and 0 <= r["quality"] <= 1 for task in found.values() for r in task.values())
     assert "YAKE" in (tmp_path / "peers.svg").read_text()
     assert "### absa_mams" in said.out
 

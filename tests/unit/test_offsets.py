@@ -66,11 +66,63 @@ def test_an_offset_is_asked_for_once_unless_its_commit_failed() -> None:
     assert ledger.pending() == ledger.pending([("t", 1)]) == 1
     assert ledger.take_commits() == {}
     ledger.settle(position)
-    assert ledger.take_commits([("t", 0)]) == {}
     assert ledger.take_commits() == {("t", 1): 42}
     assert ledger.take_commits() == {}
-    ledger.commit_failed([("t", 1)])
+    ledger.refuse([("t", 1)])
     assert ledger.take_commits() == {("t", 1): 42}
+
+
+def test_a_commit_counts_once_it_is_confirmed() -> None:
+    """What was asked for is unconfirmed until the group holds it, and only of the partitions that are asked about."""
+    ledger = Ledger()
+    ledger.assign({("t", 0): 7, ("t", 1): 7})
+    for partition in (0, 1):
+        position = Position("t", partition, 7, 1)
+        ledger.deliver(position)
+        ledger.settle(position)
+    ledger.take_commits()
+    assert ledger.unconfirmed([("t", 1), ("t", 2)]) == {("t", 1): 8}
+    ledger.confirm({("t", 0): 8, ("t", 1): 7, ("t", 2): 8})
+    assert ledger.unconfirmed([("t", 0), ("t", 1)]) == {("t", 1): 8}
+    ledger.release([("t", 1)])
+    assert ledger.unconfirmed([("t", 0), ("t", 1)]) == {}
+
+
+@given(st.none() | st.just(0), st.lists(st.sampled_from(["settle", "ask", "accept", "refuse", "hear"]), max_size=40))
+def test_nothing_is_unconfirmed_only_when_the_group_holds_it(committed: int | None, steps: list[str]) -> None:
+    """However commits are asked for, accepted, refused and answered: when nothing is unconfirmed, the group holds all that may
+    be committed; and once all answers are heard, what is asked for next is exactly what is unconfirmed."""
+    partition, ledger = ("t", 0), Ledger()
+    ledger.assign({partition: committed})
+    group = committed  # what the coordinator holds
+    on_the_way: list[int] = []
+    answers: list[tuple[int, bool]] = []  # the offset, whether it was accepted
+
+    def hear() -> None:
+        for offset, accepted in answers:
+            if accepted:
+                ledger.confirm({partition: offset})
+            else:
+                ledger.refuse([partition])
+        answers.clear()
+
+    for offset, step in enumerate(steps):
+        if step == "settle":
+            ledger.deliver(Position(*partition, offset, 1))
+            ledger.settle(Position(*partition, offset, 1))
+        elif step == "ask":
+            on_the_way += ledger.take_commits().values()
+        elif step == "hear":
+            hear()
+        elif on_the_way:
+            asked = on_the_way.pop(0)
+            answers.append((asked, step == "accept"))
+            group = asked if step == "accept" else group
+        if not ledger.unconfirmed([partition]):
+            assert group == ledger.next_offset(partition)
+    answers += [(offset, False) for offset in on_the_way]  # the group has moved on to a new generation
+    hear()
+    assert ledger.unconfirmed([partition]) == ledger.take_commits()
 
 
 def test_lag_is_known_from_the_committed_offset() -> None:

@@ -7,6 +7,8 @@ The rules:
    Where the partition's end was reached, what may be committed moves there: behind the last record there may be markers.
 2. What was delivered under an older assignment (`Position.epoch`) is never counted.
 3. A committed offset is the next one to read, so it is one more than the last settled.
+4. A commit goes from *requested* to *confirmed*: the group is known to hold it. One that is on its way may still be refused,
+   when the group has moved on to a new generation, so before a partition is let go only what is confirmed counts.
 """
 
 from collections import deque
@@ -24,6 +26,8 @@ class PartitionOffsets:
     def __init__(self, epoch: int, committed: int | None = None) -> None:
         self.epoch = epoch
         self.next_offset = committed  # what may be committed; None until that is known or something is settled
+        self.requested: int | None = None  # the last commit asked for, unless one was refused since
+        self.confirmed = committed  # what the group is known to hold
         self._last_delivered = -1
         self._end = -1  # where the partition ended when its end was last reached
         self._pending: deque[int] = deque()
@@ -66,7 +70,6 @@ class Ledger:
 
     def __init__(self) -> None:
         self._partitions: dict[TopicPartition, PartitionOffsets] = {}
-        self._requested: dict[TopicPartition, int] = {}  # commits already asked for
         self._epoch = 0
 
     def assign(self, committed: Mapping[TopicPartition, int | None]) -> None:
@@ -74,15 +77,11 @@ class Ledger:
         self._epoch += 1
         for partition, offset in committed.items():
             self._partitions[partition] = PartitionOffsets(self._epoch, offset)
-            self._requested.pop(partition, None)
-            if offset is not None:
-                self._requested[partition] = offset
 
     def release(self, partitions: Iterable[TopicPartition]) -> None:
         """These partitions are ours no more; what is in flight from them is stale."""
         for partition in partitions:
             self._partitions.pop(partition, None)
-            self._requested.pop(partition, None)
 
     @property
     def assigned(self) -> list[TopicPartition]:
@@ -124,17 +123,31 @@ class Ledger:
         owned = self._partitions.get(partition)
         return owned.next_offset if owned is not None else None
 
-    def take_commits(self, partitions: Iterable[TopicPartition] | None = None) -> dict[TopicPartition, int]:
-        """The offsets that moved since they were last taken, to be committed now."""
-        moved = {
-            partition: next_offset
-            for partition in (self._partitions if partitions is None else partitions)
-            if (next_offset := self.next_offset(partition)) is not None and next_offset != self._requested.get(partition)
-        }
-        self._requested.update(moved)
+    def take_commits(self) -> dict[TopicPartition, int]:
+        """The offsets that are neither asked for nor confirmed; with this call they are asked for."""
+        moved: dict[TopicPartition, int] = {}
+        for partition, owned in self._partitions.items():
+            if owned.next_offset is not None and owned.next_offset not in (owned.requested, owned.confirmed):
+                moved[partition] = owned.requested = owned.next_offset
         return moved
 
-    def commit_failed(self, partitions: Iterable[TopicPartition]) -> None:
-        """A commit was refused: it is asked for again next time."""
+    def unconfirmed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """What may be committed of these partitions and is not known to be, whether it was asked for or not."""
+        unconfirmed: dict[TopicPartition, int] = {}
         for partition in partitions:
-            self._requested.pop(partition, None)
+            owned = self._partitions.get(partition)
+            if owned is not None and owned.next_offset is not None and owned.next_offset != owned.confirmed:
+                unconfirmed[partition] = owned.next_offset
+        return unconfirmed
+
+    def confirm(self, committed: Mapping[TopicPartition, int]) -> None:
+        """The group holds these offsets. Those of partitions that are not ours any more change nothing."""
+        for partition, offset in committed.items():
+            if partition in self._partitions:
+                self._partitions[partition].confirmed = offset
+
+    def refuse(self, partitions: Iterable[TopicPartition]) -> None:
+        """A commit was refused: what is not confirmed is asked for again next time."""
+        for partition in partitions:
+            if partition in self._partitions:
+                self._partitions[partition].requested = None

@@ -1,7 +1,6 @@
 """Reading: one consumer-group member. Messages become records; rebalances are handed to the worker."""
 
-import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import methodcaller
 from typing import NamedTuple, Protocol, cast
 
@@ -61,6 +60,13 @@ class Polled(NamedTuple):
     ends: list[Position]
 
 
+class CommitAnswers(NamedTuple):
+    """What the group's coordinator said to commits: the next offsets that stand, the partitions whose commit was refused."""
+
+    confirmed: dict[Partition, int]
+    refused: list[Partition]
+
+
 class Source:
     """A member of the consumer group."""
 
@@ -68,7 +74,7 @@ class Source:
         own = {**OURS, "group.id": kafka.group_id, "auto.offset.reset": reading.start, "on_commit": self._on_commit}
         self._consumer = opened(Consumer, properties(kafka, own, kafka.consumer))
         self._assignment = assignment
-        self._failed_commits: list[Partition] = []
+        self._commit_answers = CommitAnswers({}, [])
         self._consumer.subscribe(
             list(reading.topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
@@ -108,35 +114,29 @@ class Source:
         self._consumer.resume([TopicPartition(*partition) for partition in partitions])
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """Ask for a commit of these next offsets; `take_failed_commits` tells which were refused."""
-        self._consumer.commit(offsets=_with_offsets(offsets), asynchronous=True)
+        """Ask for a commit of these next offsets; a later `take_commit_answers` tells what became of it."""
+        asked = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+        self._consumer.commit(offsets=asked, asynchronous=True)
 
-    def commit_now(self, offsets: Mapping[Partition, int], within_s: float) -> bool:
-        """Commit and wait for the answer. False: not committed, so somebody will read on from before (at least once).
+    def take_commit_answers(self) -> CommitAnswers:
+        """The answers to commits that came in, inside `poll`, since the last call."""
+        answers, self._commit_answers = self._commit_answers, CommitAnswers({}, [])
+        return answers
 
-        While the coordinator is away librdkafka waits for as long as a session, beyond any drain limit: so it waits in a
-        thread of its own, which is left behind when the time is up.
+    def committed(self, partitions: Iterable[Partition], within_s: float) -> dict[Partition, int]:
+        """The next offsets that the group holds for these; nothing for those that it has none for, or does not tell in time.
+
+        May be asked inside a rebalance too. The question follows all commits on the one connection to the coordinator, which
+        answers in order: so it tells what became of them. (A commit that waits for its own answer knows no limit, and without
+        a coordinator takes as long as a session. Another thread cannot wait for it: while a rebalance runs on the polling
+        thread, confluent-kafka 2.16 lets no other one into the client.)
         """
-        committed = threading.Event()
-
-        def commit() -> None:
-            try:
-                done = self._consumer.commit(offsets=_with_offsets(offsets), asynchronous=False)
-            except KafkaException as error:
-                logger.warning("commit refused: %s", error.args[0].str())
-                return
-            if all(partition.error is None for partition in done):
-                committed.set()
-
-        thread = threading.Thread(target=commit, name="commit", daemon=True)
-        thread.start()
-        thread.join(within_s)
-        return committed.is_set()
-
-    def take_failed_commits(self) -> list[Partition]:
-        """Partitions whose last commit without waiting was refused."""
-        failed, self._failed_commits = self._failed_commits, []
-        return failed
+        try:
+            known = self._consumer.committed([TopicPartition(*partition) for partition in partitions], timeout=within_s)
+        except KafkaException as error:
+            logger.warning("committed offsets unknown: %s", error.args[0].str())
+            return {}
+        return {(p.topic, p.partition): p.offset for p in known if p.offset >= 0}
 
     def end_offset(self, partition: Partition) -> int | None:
         """The partition's end as of the last fetch, or None while nothing was fetched."""
@@ -147,30 +147,27 @@ class Source:
         """Leave the group."""
         self._consumer.close()
 
-    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._assignment.assigned(self._committed(consumer, partitions))
+    def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        ours = _named(partitions)
+        known = self.committed(ours, COMMITTED_TIMEOUT_S)
+        self._assignment.assigned({partition: known.get(partition) for partition in ours})
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        self._assignment.revoked([(p.topic, p.partition) for p in partitions])
+        self._assignment.revoked(_named(partitions))
 
     def _on_lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        self._assignment.lost([(p.topic, p.partition) for p in partitions])
+        self._assignment.lost(_named(partitions))
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
-        self._failed_commits += [(p.topic, p.partition) for p in partitions if error is not None or p.error is not None]
-
-    def _committed(self, consumer: Consumer, partitions: list[TopicPartition]) -> dict[Partition, int | None]:
-        unknown: dict[Partition, int | None] = {(p.topic, p.partition): None for p in partitions}
-        try:
-            known = consumer.committed(partitions, timeout=COMMITTED_TIMEOUT_S)
-        except KafkaException as error:
-            logger.warning("committed offsets unknown: %s", error.args[0].str())
-            return unknown
-        return unknown | {(p.topic, p.partition): p.offset for p in known if p.offset >= 0}
+        for p in partitions:
+            if error is None and p.error is None:
+                self._commit_answers.confirmed[p.topic, p.partition] = p.offset
+            else:
+                self._commit_answers.refused.append((p.topic, p.partition))
 
 
-def _with_offsets(offsets: Mapping[Partition, int]) -> list[TopicPartition]:
-    return [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+def _named(partitions: Iterable[TopicPartition]) -> list[Partition]:
+    return [(p.topic, p.partition) for p in partitions]
 
 
 def _record(message: Message, position: Position) -> Record:
