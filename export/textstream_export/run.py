@@ -18,6 +18,7 @@ from torch import nn
 from textstream.errors import Misconfigured
 from textstream.model.pieces import PieceTokeniser
 from textstream.model.tokens import Lexicon, Tokeniser
+from textstream_export import twins
 from textstream_export.data import Row, read_train, split_held_out
 from textstream_export.encode import build_lexicon, encode
 from textstream_export.network import Network, Windows
@@ -25,6 +26,7 @@ from textstream_export.pretrain import start_vectors
 from textstream_export.pretrained import read
 from textstream_export.recipe import Recipe
 from textstream_export.soft import Soft, Tokenise, read_shards
+from textstream_export.spelling import Spelling
 from textstream_export.train import RUN, WEIGHTS, fit, save
 from textstream_export.transformer import Shape, Transformer
 
@@ -63,9 +65,14 @@ def train(data: Path, recipe: Recipe, out: Path, *, packages: Path | None = None
     rows += [(row, None) for row in gold if row.text not in labelled]
     torch.manual_seed(recipe.seed)
     encoder, vocabulary = start(data, [row for row, _ in rows], recipe, packages)
-    encoded = encode(rows, tokeniser(vocabulary, recipe, recipe.max_train_tokens), recipe)
+    tokenise = tokeniser(vocabulary, recipe, recipe.max_train_tokens)
+    encoded = encode(rows, tokenise, recipe)
     network = Network(encoder, _width(recipe, encoder), len(encoded.sources), recipe.dropout)
-    save(out, network, vocabulary, recipe, fit(network, encoded, recipe, out))
+    pairs = twins.chosen([row for row, _ in rows], tokenise, recipe) if recipe.twins else None
+    log = fit(network, encoded, recipe, out, pairs)
+    if isinstance(encoder, Windows):
+        encoder.fold()
+    save(out, network, vocabulary, recipe, log)
 
 
 def start(data: Path, rows: list[Row], recipe: Recipe, packages: Path | None) -> tuple[nn.Module, Vocabulary]:
@@ -77,7 +84,8 @@ def start(data: Path, rows: list[Row], recipe: Recipe, packages: Path | None) ->
         freeze(found.encoder, recipe.frozen_layers)
         return found.encoder, {"pieces": list(found.vocabulary), "shape": found.encoder.shape.as_json()}
     lexicon = build_lexicon(rows, recipe)
-    encoder = Windows(recipe, lexicon.rows)
+    spelling = Spelling(lexicon.words, recipe.gram_rows, recipe.width) if recipe.gram_rows else None
+    encoder = Windows(recipe, lexicon.rows, spelling)
     if recipe.start == "vectors":
         vectors = start_vectors(data, rows, lexicon, recipe.width, recipe.seed)
         with torch.no_grad():
