@@ -173,9 +173,8 @@ class Scorer:
         begins = np.concatenate([tokens.begins for tokens in texts])[found.begin[kept]]
         ends = np.concatenate([tokens.ends for tokens in texts])[found.end[kept] - 1]
         out: list[list[KeyTerm]] = [[] for _ in texts]
-        for at, kind, value, begin, end in zip(
-            *map(np.ndarray.tolist, (where, channel, sure[kept], begins, ends)), strict=True
-        ):
+        each = zip(where.tolist(), channel.tolist(), sure[kept].tolist(), begins.tolist(), ends.tolist(), strict=True)
+        for at, kind, value, begin, end in each:
             mood = next(towards) if kind == _ASPECT else moods[at]
             _add(out[at], texts[at].text, (begin, end), KINDS[kind], value, mood, self.max_terms)
         return out
