@@ -13,6 +13,7 @@ LEAST = 200
 
 class _Scores(Protocol):
     manifest: files.Manifest
+    device: files.Kernel
     min_salience: float
 
     def tokenise(self, texts: list[str]) -> list[Tokens]: ...
@@ -38,7 +39,7 @@ def verify(scorer: _Scores, folder: Path) -> None:
 
 def differs(expected: Analysis, found: Analysis, scorer: _Scores) -> bool:
     """Whether two analyses of one text differ by more than rounding on another machine explains."""
-    tolerance = scorer.manifest.golden_tolerance
+    tolerance = scorer.manifest.golden_tolerance[scorer.device]
     if expected["language"]["code"] != found["language"]["code"] or expected["truncated"] != found["truncated"]:
         return True
     if _far(expected["sentiment"], found["sentiment"], tolerance):

@@ -16,7 +16,7 @@ OVERLAP = 32
 
 @dataclass(frozen=True, slots=True)
 class Passes:
-    """How large the passes of a network are on one core."""
+    """How large the passes of a network are."""
 
     most_units: int
     """Padded units of a pass: its widest activation stays in a core's second-level cache."""
@@ -28,6 +28,8 @@ SWIFT = Passes(most_units=2048, costs_units=48)
 """An activation of 96 floats is 0.8 MB for all; a pass costs 50 µs at 1.2 µs a token."""
 DEEP = Passes(most_units=320, costs_units=4)
 """One of 1536 floats is 2 MB; a pass costs 1 ms at 200 µs a unit. 80 messages of 25 units are a quarter slower than 8."""
+GPU = Passes(most_units=32_768, costs_units=2048)
+"""Either network: enough to fill a GPU, whose passes cost mostly their launches. Not measured."""
 
 Infer = Callable[[NDArray[np.int32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
 
@@ -55,8 +57,11 @@ class _Windows:
     keep_end: NDArray[np.int64]
 
 
-def score(batch: Sequence[Tokens], infer: Infer) -> Scored:
-    """Run `infer` over the batch, texts of like length together; every text has at least one token."""
+def score(batch: Sequence[Tokens], infer: Infer, passes: Passes | None = None) -> Scored:
+    """Run `infer` over the batch, texts of like length together; every text has at least one token.
+
+    Passes are those of one core unless given: a transformer's where tokens have word pieces, swift's where they have none.
+    """
     assert batch, "nothing to score"
     counts = np.array([len(tokens.features) for tokens in batch], np.int64)  # units
     assert counts.min() > 0, "a text without tokens has no place in a pass"
@@ -64,7 +69,7 @@ def score(batch: Sequence[Tokens], infer: Infer) -> Scored:
     features = np.concatenate([tokens.features for tokens in batch])  # (all units, features)
     windows = _windows(starts, counts)
     lengths = windows.end - windows.begin
-    passes = SWIFT if batch[0].heads is None else DEEP
+    passes = passes or (SWIFT if batch[0].heads is None else DEEP)
     logits: list[NDArray[np.float32]] = []
     outputs: NDArray[np.float32] | None = None
     order = np.argsort(lengths, kind="stable")

@@ -1,7 +1,7 @@
 """Scorer: a verified bundle that turns texts into analyses. The model's whole path on one screen is `Scorer.analyse`."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -27,11 +27,12 @@ from textstream.model import bundle as files
 from textstream.model.calibrate import DIGITS, probabilities, salience, sentiments
 from textstream.model.golden import verify
 from textstream.model.language import decide
-from textstream.model.packing import Scored, score
+from textstream.model.packing import GPU, Scored, score
+from textstream.model.pieces import LanguageTokeniser
 from textstream.model.session import Device, Session
 from textstream.model.spans import candidates, span_means, splits_grapheme
 from textstream.model.text import fold
-from textstream.model.tokens import Tokeniser, Tokens
+from textstream.model.tokens import Lexicon, Tokeniser, Tokens
 
 BATCH = 512
 """Texts a call of `analyse` when `score` cuts a stream of its own."""
@@ -55,15 +56,17 @@ def normalized(said: str) -> str:
 class Scorer:
     """Sentiment, key terms and language of texts. `tokenise` and `analyse` may run in different threads."""
 
-    def __init__(self, bundle: files.Bundle, session: Session, max_terms: int, min_salience: float, max_tokens: int) -> None:
+    def __init__(
+        self, bundle: files.Bundle, sessions: Sequence[Session], max_terms: int, min_salience: float, max_tokens: int
+    ) -> None:
         self.info: ModelInfo = bundle.info
         self.manifest = bundle.manifest
         self.max_terms = max_terms
         self.min_salience = min_salience
         self.max_tokens = max_tokens
-        self.device = session.device
-        self._session = session
-        self._tokeniser = Tokeniser(bundle.lexicon, max_tokens)
+        self.device = sessions[0].device
+        self._sessions = tuple(sessions)
+        self._tokeniser = _tokeniser(bundle, max_tokens)
         languages, calibration = bundle.manifest.languages, bundle.manifest.calibration
         self._language = {code: i for i, code in enumerate(languages)}
         self._sentiment = [calibration.sentiment[code] for code in languages]
@@ -91,9 +94,9 @@ class Scorer:
         limit = manifest.max_tokens if max_tokens is None else max_tokens
         if max_terms < 0 or not 0 <= least <= 1 or limit < 1 or threads < 0:
             raise Misconfigured("max_terms and threads must be 0 or more, min_salience 0 to 1, max_tokens 1 or more")
-        session = Session(found.folder / files.NETWORK, device, threads)
-        verify(cls(found, session, MAX_TERMS, manifest.calibration.min_salience, manifest.max_tokens), found.folder)
-        return cls(found, session, max_terms, least, limit)
+        sessions = open_sessions(found.folder, manifest.networks, device, threads)
+        verify(cls(found, sessions, MAX_TERMS, manifest.calibration.min_salience, manifest.max_tokens), found.folder)
+        return cls(found, sessions, max_terms, least, limit)
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         """Each text made ready for `analyse`; `count` is the number of tokens that will be scored."""
@@ -104,17 +107,12 @@ class Scorer:
         if not batch:
             return []
         languages = decide(np.stack([tokens.evidence for tokens in batch]))
-        spoken = [i for i, language in enumerate(languages) if language["supported"] and batch[i].count]
         analyses = [_unscored(tokens, language) for tokens, language in zip(batch, languages, strict=True)]
-        if not spoken:
-            return analyses
-        texts = [batch[i] for i in spoken]
-        number = np.array([self._language[languages[i]["code"]] for i in spoken])
-        scored = score(texts, self._session.run)
-        moods = sentiments(probabilities(scored.sentiment, number, self._sentiment))
-        terms = self._key_terms(texts, number, scored, moods)
-        for i, mood, found in zip(spoken, moods, terms, strict=True):
-            analyses[i]["sentiment"], analyses[i]["key_terms"] = mood, found
+        for spoken, number, scored in self._scored(batch, languages):
+            moods = sentiments(probabilities(scored.sentiment, number, self._sentiment))
+            terms = self._key_terms([batch[i] for i in spoken], number, scored, moods)
+            for i, mood, found in zip(spoken, moods, terms, strict=True):
+                analyses[i]["sentiment"], analyses[i]["key_terms"] = mood, found
         return analyses
 
     def score(self, texts: Iterable[str]) -> list[EnrichedEvent]:
@@ -140,19 +138,26 @@ class Scorer:
         said: list[list[Sentiment | None]] = [[None] * len(own) for own in spans]
         batch = self.tokenise(texts)
         languages = decide(np.stack([tokens.evidence for tokens in batch])) if batch else []
-        spoken = [i for i, language in enumerate(languages) if language["supported"] and batch[i].count]
-        if not spoken:
-            return said
-        scored = score([batch[i] for i in spoken], self._session.run)
-        where = [(i, k, at, *_covering(batch[i], *span)) for at, i in enumerate(spoken) for k, span in enumerate(spans[i])]
-        where = [place for place in where if place[3] < place[4]]
-        text, first, last = (np.array([place[column] for place in where], np.int64) for column in (2, 3, 4))
-        number = np.array([self._language[languages[i]["code"]] for i in spoken])[text]
-        begin = scored.starts[text]
-        logits = span_means(scored.tokens[:, _TAGS:], begin + first, begin + last)
-        for (i, k, *_), mood in zip(where, sentiments(probabilities(logits, number, self._towards)), strict=True):
-            said[i][k] = mood
+        for spoken, number, scored in self._scored(batch, languages):
+            where = [(i, k, at, *_covering(batch[i], *span)) for at, i in enumerate(spoken) for k, span in enumerate(spans[i])]
+            where = [place for place in where if place[3] < place[4]]
+            text, first, last = (np.array([place[column] for place in where], np.int64) for column in (2, 3, 4))
+            begin = scored.starts[text]
+            logits = span_means(scored.tokens[:, _TAGS:], begin + first, begin + last)
+            for (i, k, *_), mood in zip(where, sentiments(probabilities(logits, number[text], self._towards)), strict=True):
+                said[i][k] = mood
         return said
+
+    def _scored(
+        self, batch: Sequence[Tokens], languages: Sequence[Language]
+    ) -> Iterator[tuple[list[int], NDArray[np.int64], Scored]]:
+        """For each network the texts in its languages, by their place in `batch`, the numbers of those, and what it said."""
+        for part, session in zip(self.manifest.networks, self._sessions, strict=True):
+            spoken = [i for i, said in enumerate(languages) if said["code"] in part.languages and batch[i].count]
+            if spoken:
+                number = np.array([self._language[languages[i]["code"]] for i in spoken])
+                passes = GPU if session.device == "cuda" else None
+                yield spoken, number, score([batch[i] for i in spoken], session.run, passes)
 
     def _key_terms(
         self, texts: Sequence[Tokens], number: NDArray[np.int64], scored: Scored, moods: Sequence[Sentiment]
@@ -181,6 +186,25 @@ class Scorer:
             mood = next(towards) if kind == _ASPECT else moods[at]
             _add(out[at], tokens.text, span, KINDS[kind], value, mood, self.max_terms)
         return out
+
+
+def open_sessions(
+    folder: Path, networks: Sequence[files.NetworkFiles], device: Device = "auto", threads: int = 1
+) -> list[Session]:
+    """A session for each network, all on the same device."""
+    return [
+        Session({kernel: folder / name for kernel, name in network.graphs.items()}, device, threads) for network in networks
+    ]
+
+
+def _tokeniser(bundle: files.Bundle, max_tokens: int) -> Callable[[Sequence[str]], list[Tokens]]:
+    """Words of one lexicon for all languages, or the word pieces of each language's own network."""
+    pieces: dict[str, tuple[str, ...]] = {}
+    for network, vocabulary in zip(bundle.manifest.networks, bundle.vocabularies, strict=True):
+        if isinstance(vocabulary, Lexicon):
+            return Tokeniser(vocabulary, max_tokens)
+        pieces |= dict.fromkeys(network.languages, vocabulary)
+    return LanguageTokeniser(pieces, max_tokens)
 
 
 def _covering(tokens: Tokens, begin: int, end: int) -> tuple[int, int]:
