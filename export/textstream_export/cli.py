@@ -136,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     distil.add_argument("--out", type=Path, required=True, help="folder for the shards; more teachers may share it")
     distil.set_defaults(command=_distil)
     export = commands.add_parser("export", help="calibrate a run and write its bundle")
-    export.add_argument("--run", type=Path, required=True, help="folder that train wrote")
+    export.add_argument("--run", type=Path, nargs="+", required=True, help="folder that train wrote; deep has one a language")
     export.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
     export.add_argument("--out", type=Path, required=True, help="folder for the bundle")
     export.set_defaults(command=_export)

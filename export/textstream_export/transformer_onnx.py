@@ -12,12 +12,14 @@ can overflow. So every CPU gives the same sums. The eighth bit would take a seve
 activations' (LOG.md).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import onnx
 import onnxruntime as ort
+import torch
 from numpy.typing import NDArray
 from onnx import StringStringEntryProto, TensorProto, helper
 from torch import nn
@@ -59,6 +61,18 @@ def int8(network: Network) -> Infer:
         return sentiment, tokens
 
     return infer
+
+
+def parity(network: Network, passes: Sequence[NDArray[np.int32]]) -> float:
+    """The largest difference of any logit between onnxruntime, in PyTorch's own numbers, and PyTorch."""
+    graph = build(network, "float32").SerializeToString()
+    session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    gap = 0.0
+    with torch.inference_mode():
+        for ids in passes:
+            found, expected = session.run(None, {"ids": ids}), network(torch.from_numpy(ids.astype(np.int64)))
+            gap = max(gap, *(float(np.abs(a - b.numpy()).max()) for a, b in zip(found, expected, strict=True)))
+    return gap
 
 
 def write(network: Network, folder: Path, name: str) -> dict[Kernel, str]:

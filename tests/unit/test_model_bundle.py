@@ -14,7 +14,6 @@ from textstream.errors import Misconfigured
 from textstream.model import bundle as files
 from textstream.model.scorer import Scorer
 
-
 NETWORK, TOKENIZER = "model.onnx", "tokenizer.json"
 FILES = (NETWORK, TOKENIZER, files.GOLDEN, files.CARD)
 

@@ -187,10 +187,9 @@ def _named(network: NetworkFiles) -> list[str]:
 
 
 def _check(folder: Path, name: str, expected: str | None) -> None:
-    found = digest(_read(folder, name))
     if expected is None:
         raise damaged(folder, MANIFEST, f"has no digest for {name}")
-    if found != expected:
+    if digest(_read(folder, name)) != expected:
         raise damaged(folder, name, "does not match its digest in the manifest")
 
 

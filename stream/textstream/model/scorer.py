@@ -26,7 +26,7 @@ from textstream.event import (
 from textstream.model import bundle as files
 from textstream.model.calibrate import DIGITS, probabilities, salience, sentiments
 from textstream.model.golden import verify
-from textstream.model.language import decide
+from textstream.model.language import SUPPORTED, decide
 from textstream.model.packing import GPU, Scored, score
 from textstream.model.pieces import LanguageTokeniser
 from textstream.model.session import Device, Session
@@ -106,7 +106,7 @@ class Scorer:
         """The analysis of each text, in the order given."""
         if not batch:
             return []
-        languages = decide(np.stack([tokens.evidence for tokens in batch]))
+        languages = self._languages(batch)
         analyses = [_unscored(tokens, language) for tokens, language in zip(batch, languages, strict=True)]
         for spoken, number, scored in self._scored(batch, languages):
             moods = sentiments(probabilities(scored.sentiment, number, self._sentiment))
@@ -137,7 +137,7 @@ class Scorer:
         """
         said: list[list[Sentiment | None]] = [[None] * len(own) for own in spans]
         batch = self.tokenise(texts)
-        languages = decide(np.stack([tokens.evidence for tokens in batch])) if batch else []
+        languages = self._languages(batch)
         for spoken, number, scored in self._scored(batch, languages):
             where = [(i, k, at, *_covering(batch[i], *span)) for at, i in enumerate(spoken) for k, span in enumerate(spans[i])]
             where = [place for place in where if place[3] < place[4]]
@@ -147,6 +147,13 @@ class Scorer:
             for (i, k, *_), mood in zip(where, sentiments(probabilities(logits, number[text], self._towards)), strict=True):
                 said[i][k] = mood
         return said
+
+    def _languages(self, batch: Sequence[Tokens]) -> list[Language]:
+        languages = decide(np.stack([tokens.evidence for tokens in batch])) if batch else []
+        if len(self._language) < len(SUPPORTED):  # a bundle of one language
+            for language in languages:
+                language["supported"] = language["code"] in self._language
+        return languages
 
     def _scored(
         self, batch: Sequence[Tokens], languages: Sequence[Language]
