@@ -30,6 +30,7 @@ from textstream.errors import Misconfigured, TextstreamError
 from textstream.kafka.client import try_properties
 from textstream.kafka.topics import TopicAdmin, named
 from textstream.layers import DEFAULT_CONFIG, Layers, config_path, load_settings, validate
+from textstream.model.cascade import Cascade, load
 from textstream.model.scorer import Scorer
 from textstream.observe import logs
 from textstream.observe.health import Health
@@ -82,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     score = _command(commands, "score", _score, "enriched events for lines of text or JSON, without Kafka")
     score.add_argument("file", nargs="?", default="-", metavar="FILE", help="- (default) is standard input")
     score.add_argument("--model", default="swift", metavar="PATH", help="bundle (default: swift)")
+    score.add_argument("--cascade", metavar="PATH", help="better bundle, for what the first is unsure of")
     score.add_argument(
         "--format", choices=["auto", "json", "text"], default="auto", help="of the lines (default: by the first)"
     )
@@ -147,13 +149,13 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     return validate(_layers(arguments))
 
 
-def _load_scorer(bundle: str, **options: Any) -> Scorer:
+def _load_scorer(bundle: str, **options: Any) -> Scorer | Cascade:
     """A scorer that stays, in a process that makes a million short-lived records a minute, none of them in cycles.
 
     So what lives now is never looked at again, and the collector runs a hundred times less often than every 700 objects:
     together that was a fifth of the time of a message (`textstream bench`, with and without).
     """
-    scorer = Scorer.load(bundle, **options)
+    scorer = load(bundle, **options)
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
@@ -213,8 +215,8 @@ def _stop_on_signals(worker: Worker) -> None:
 
 def _score(arguments: argparse.Namespace) -> int:
     flags = {} if arguments.pointer is None else {"input.pointer": arguments.pointer}
-    pointer = load_settings(environ={}, flags=flags).input.pointer
-    scorer = _load_scorer(arguments.model)
+    settings = load_settings(environ={}, flags=flags)
+    scorer = _load_scorer(arguments.model, cascade=arguments.cascade, cascade_margin=settings.model.cascade_margin)
     with _opened(arguments.file) as stream:
         batches = lines(stream)
         first = next(batches, [])
@@ -222,7 +224,7 @@ def _score(arguments: argparse.Namespace) -> int:
         if line_format == "auto":
             line_format = "json" if arguments.pointer is not None else guess_format(line.value for line in first)
         topic = "stdin" if arguments.file == "-" else os.fsencode(Path(arguments.file).name).decode(errors="replace")
-        codec = line_codec(scorer, topic, line_format, pointer)
+        codec = line_codec(scorer, topic, line_format, settings.input.pointer)
         outcomes = score_lines(_chain(first, batches), scorer, codec, topic, lambda: int(time.time() * 1000))
         return _print_outcomes(outcomes, _writer(arguments.json))
 
