@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from textstream.errors import Misconfigured
 from textstream.event import Analysis, ModelInfo, Sentiment
+from textstream.model.calibrate import DIGITS
 from textstream.model.scorer import Scorer
 from textstream.model.tokens import Tokens
 
@@ -48,6 +49,10 @@ class Cascade:
             digest=digest,
         )
 
+    def named(self, name: str) -> Model:
+        """The one of the two that has this name: an event's `model` says which scored it."""
+        return self._first if name == self._first.info["name"] else self._second
+
     def tokenise(self, texts: Sequence[str]) -> Sequence[Tokens]:
         """As `first` reads them."""
         return self._first.tokenise(texts)
@@ -71,7 +76,7 @@ def margin(sentiment: Sentiment | None) -> float:
         return 1.0
     chances = sentiment["probabilities"]
     _, second, first = sorted((chances["negative"], chances["neutral"], chances["positive"]))
-    return first - second
+    return round(first - second, DIGITS)
 
 
 def load(bundle: str | Path, *, cascade: str | Path | None, cascade_margin: float, **options: Any) -> Scorer | Cascade:
