@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from textstream.model.packing import padded
 from textstream_export.augment import augmented, spliced, variant
 from textstream_export.data import Row, read_train, read_unlabelled, split_held_out, text_hash
 from textstream_export.run import load
@@ -57,7 +58,7 @@ CHOICES = {
 def distil(data: Path, teacher: Path, out: Path) -> None:
     """Label the chosen texts of the teacher's languages into `out`; an interrupted run goes on."""
     trained = load(teacher)
-    infer = int8(trained.network) if trained.recipe.is_pretrained else trained.infer
+    infer = padded(int8(trained.network) if trained.recipe.is_pretrained else trained.infer)
     for language in trained.recipe.languages:
         rows = chosen(data, language, CHOICES[language], trained.recipe.seed)
         label_all(rows, trained.tokenise(TEACHER_TOKENS), infer, out / language)

@@ -31,8 +31,8 @@ from textstream_export.sources import CHANNELS, LICENCES
 
 NETWORK = "model.onnx"
 """The graph of a network that reads words."""
-MAX_PARITY_GAP = 1e-3
-"""Largest difference of a logit between PyTorch and onnxruntime that is still rounding."""
+MAX_PARITY_GAP = 5e-3
+"""Largest difference of a logit between PyTorch and onnxruntime that is still rounding, to 16 bits: 0.1 % of a probability."""
 GOLDEN_TOLERANCE = 0.01
 INT8_TOLERANCE = 0.03
 """Activations on the edge of two integers fall to either side, by what the sums before them were rounded to."""
@@ -134,21 +134,22 @@ class _Draft:
 
 def write_network(folder: Path, run: Run) -> files.NetworkFiles:
     """The graphs and the tokenizer of one run, once the graph says what PyTorch says on the golden texts."""
-    passes = [tokens.features[None, :WINDOW] for tokens in run.tokenise(WINDOW)(texts()) if tokens.count]
+    units = [tokens.features[:WINDOW] for tokens in run.tokenise(WINDOW)(texts()) if tokens.count]
     if run.recipe.is_pretrained:
         name = "-".join(run.recipe.languages)
-        _check_parity(transformer_onnx.parity(run.network, passes))
+        _check_parity(transformer_onnx.parity(run.network, units))
         return files.NetworkFiles(
             languages=run.recipe.languages,
             tokenizer=_tokenizer(folder / f"tokenizer.{name}.json", {"pieces": run.vocabulary["pieces"]}),
             graphs=transformer_onnx.write(run.network, folder, name),
         )
-    model = to_onnx.build(run.network)
-    _check_parity(to_onnx.parity(run.network, model, passes))
+    lexicon = lexicon_of(run.vocabulary, run.recipe)
+    model = to_onnx.build(run.network, lexicon.first_shape)
+    _check_parity(to_onnx.parity(run.network, model, units))
     to_onnx.write(model, folder / NETWORK)
     return files.NetworkFiles(
         languages=run.recipe.languages,
-        tokenizer=_tokenizer(folder / "tokenizer.json", asdict(lexicon_of(run.vocabulary, run.recipe))),
+        tokenizer=_tokenizer(folder / "tokenizer.json", asdict(lexicon)),
         graphs={"cpu": NETWORK, "cuda": NETWORK},
     )
 
@@ -171,7 +172,7 @@ def calibrate_on(kept: Sequence[Row], draft: _Draft) -> files.Calibration:
         tokenise = run.tokenise(draft.manifest.max_tokens)
         for language in network.languages:
             rows = [row for row in kept if row.lang == language]
-            outputs[language] = calibrate.run(rows, tokenise, session.run)
+            outputs[language] = calibrate.run(rows, tokenise, session.infer)
     return files.Calibration(
         sentiment={lang: calibrate.fit_sentiment(o.sentiment, o.label, True) for lang, o in outputs.items()},
         towards={lang: calibrate.fit_sentiment(o.towards, o.towards_label, False) for lang, o in outputs.items()},

@@ -11,6 +11,8 @@ Swift's encoder is here; `transformer` has the one that starts from pretrained w
 Padding is id 0 in the first feature. It is masked after every step, so a message's numbers do not depend on its batch.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
@@ -20,48 +22,48 @@ from textstream_export.encode import OUTPUTS
 from textstream_export.recipe import Recipe
 
 
-class Window(nn.Module):
-    """x + relu(W · taps(x)): each token sees `taps` neighbours, `dilation` apart."""
-
-    def __init__(self, width: int, taps: int, dilation: int) -> None:
-        super().__init__()
-        assert taps % 2 == 1, "a window is centred on its token"
-        self.dilation = dilation
-        self.taps = nn.Parameter(torch.randn(taps, width) / taps**0.5)
-        self.mix = nn.Linear(width, width)
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(batch, tokens, width) → the same."""
-        count, length = len(self.taps), x.shape[1]
-        reach = count // 2 * self.dilation
-        padded = F.pad(x, (0, 0, reach, reach))
-        seen = sum(padded[:, i * self.dilation : i * self.dilation + length] * self.taps[i] for i in range(count))
-        return (x + F.relu(self.mix(seen))) * mask
-
-
 class Windows(nn.Module):
-    """Sum of embedding rows → residual windows → mean and maximum over the tokens."""
+    """Sum of embedding rows and of the words near by → residual windows → mean and maximum over the tokens.
+
+    Neighbours are seen by shifting: each group of channels looks at the token so many places away. So a window costs one
+    product, of the token's own width, however far it reaches.
+    """
 
     def __init__(self, recipe: Recipe, rows: int) -> None:
         super().__init__()
-        self.width, self.feature_dropout = recipe.width, recipe.feature_dropout
+        self.width, self.near, self.reaches = recipe.width, recipe.near, recipe.windows
+        self.feature_dropout = recipe.feature_dropout
+        assert not any(recipe.width % len(one) for one in (self.near, *self.reaches)), "groups of channels are of one size"
         self.table = nn.Embedding(rows, recipe.width, padding_idx=0, sparse=True)
         nn.init.normal_(self.table.weight, std=0.1)
         nn.init.zeros_(self.table.weight[0])
-        self.windows = nn.ModuleList(Window(recipe.width, *window) for window in recipe.windows)
+        self.beside = nn.Linear(recipe.width, recipe.width, bias=False)
+        # No bias: every token has a row of its shape, or of its suffix and shape, which is bias enough.
+        self.windows = nn.ModuleList(nn.Linear(recipe.width, recipe.width, bias=False) for _ in self.reaches)
         self.drop = nn.Dropout(recipe.dropout)
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """ids (batch, tokens, 4) → x (batch, tokens, width), pooled (batch, 2 · width)."""
+        """ids (batch, tokens, FEATURES) → x (batch, tokens, width), pooled (batch, 2 · width)."""
         mask = (ids[:, :, :1] != 0).float()  # (batch, tokens, 1)
         if self.training and self.feature_dropout:
             ids = ids * (torch.rand(ids.shape) >= self.feature_dropout)
-        x = self.drop(self.table(ids).sum(2)) * mask
-        for window in self.windows:
-            x = window(x, mask)
+        rows = self.table(ids)  # (batch, tokens, FEATURES, width)
+        words = self.beside(self.drop(rows[:, :, 0]))  # of the word alone: a table at export, and no product
+        x = (self.drop(rows.sum(2)) + shifted(words, self.near)) * mask
+        for window, reach in zip(self.windows, self.reaches, strict=True):
+            x = (x + F.relu(window(shifted(x, reach)))) * mask
         mean = x.sum(1) / mask.sum(1).clamp(min=1)
-        top = (x - (1 - mask) * 1e4).amax(1)
+        top = F.relu(x.amax(1))  # at least 0, which is what padding has
         return x, torch.cat([mean, top], 1)
+
+
+def shifted(x: Tensor, offsets: Sequence[int]) -> Tensor:
+    """(batch, tokens, width): the channels in a group for each offset, each from the token so far away, 0 where none is."""
+    length = x.shape[1]
+    reach = max(map(abs, offsets))
+    padded = F.pad(x, (0, 0, reach, reach))
+    groups = zip(padded.chunk(len(offsets), 2), offsets, strict=True)
+    return torch.cat([group[:, reach + offset : reach + offset + length] for group, offset in groups], 2)
 
 
 class Network(nn.Module):

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
+from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from textstream.errors import Misconfigured
@@ -88,14 +89,6 @@ def quality_against_rate(panels: Mapping[str, Sequence[Point]], path: Path) -> N
         figure = Figure(figsize=(4.6 * columns, 3.3 * lines), layout="constrained")
         for at, (title, points) in enumerate(panels.items(), start=1):
             axes = figure.add_subplot(lines, columns, at)
-            for point in points:
-                colour = ACCENT if point.ours else INK
-                axes.scatter([point.rate], [point.quality], s=28 if point.ours else 16, color=colour)
-                weight = "bold" if point.ours else "normal"
-                axes.annotate(
-                    point.name, (point.rate, point.quality), xytext=(4, 4), textcoords="offset points",
-                    color=colour, fontweight=weight, fontsize=8,
-                )  # fmt: skip
             axes.set_xscale("log")
             decades = np.log10([point.rate for point in points])
             axes.set_xlim(10 ** np.floor(decades.min()), 10 ** (np.ceil(decades.max() + 0.3)))  # with room for a name
@@ -104,7 +97,31 @@ def quality_against_rate(panels: Mapping[str, Sequence[Point]], path: Path) -> N
             axes.margins(y=0.12)
             axes.grid(color=PALE, linewidth=0.4)
             axes.set(title=title, xlabel="messages a second, one core")
+            for point in points:
+                axes.scatter([point.rate], [point.quality], s=28 if point.ours else 16, color=ACCENT if point.ours else INK)
+        figure.draw_without_rendering()  # places are known only once the axes are laid out
+        for axes, points in zip(figure.axes, panels.values(), strict=True):
+            _name_points(axes, points)
     save(figure, path)
+
+
+def _name_points(axes: Axes, points: Sequence[Point]) -> None:
+    """The names beside their points, each at the first of four places where it covers no other name and no point."""
+    dots = [axes.transData.transform((point.rate, point.quality)) for point in points]
+    taken = [Bbox.from_extents(x - 5, y - 5, x + 5, y + 5) for x, y in dots]
+    for point, dot in sorted(zip(points, taken, strict=True), key=lambda pair: not pair[0].ours):
+        others = [box for box in taken if box is not dot]
+        for right, up in ((True, True), (True, False), (False, True), (False, False)):
+            name = axes.annotate(
+                point.name, (point.rate, point.quality), xytext=(5 if right else -5, 4 if up else -11),
+                textcoords="offset points", ha="left" if right else "right", fontsize=8,
+                color=ACCENT if point.ours else INK, fontweight="bold" if point.ours else "normal",
+            )  # fmt: skip
+            box = name.get_window_extent()
+            if not any(box.overlaps(other) for other in others) or not (right or up):
+                break
+            name.remove()
+        taken.append(box)
 
 
 def plot_verdicts(verdicts: Sequence[Verdict], groups: Mapping[str, Sequence[int]], folder: Path) -> list[Path]:

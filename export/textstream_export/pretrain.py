@@ -67,7 +67,7 @@ def word_ids(texts: list[str], lexicon: Lexicon) -> NDArray[np.int32]:
         pieces = prepare.cut(text[:MAX_CHARS])
         for piece in pieces:
             if piece not in memory:
-                memory[piece] = known.get(neutral(prepare.normal(piece), piece, known), 0)
+                memory[piece] = known.get(neutral(prepare.normal(piece), prepare.shape(piece), known), 0)
         parts.append(np.array([memory[piece] for piece in pieces] + gap, np.int32))
     return np.concatenate(parts)
 

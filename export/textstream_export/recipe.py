@@ -68,8 +68,10 @@ class Recipe:
     seed: int = 20261123
     # The network
     width: int = 96
-    windows: tuple[tuple[int, int], ...] = ((3, 1), (5, 2))
-    """(taps, dilation) of each residual window: together they see 5 tokens to each side."""
+    near: tuple[int, ...] = (-2, -1, 1, 2)
+    """How far away the words are that each group of channels reads beside a token's own rows."""
+    windows: tuple[tuple[int, ...], ...] = ((-4, -2, 0, 0, 2, 4),)
+    """The same of each residual window: together they see 6 tokens to each side."""
     max_words: int = 36_000
     min_word_count: int = 3
     affix_rows: int = 8_192
@@ -109,14 +111,16 @@ class Recipe:
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> "Recipe":
         """The recipe whose `asdict` was written as JSON. Raises TypeError for a field that is none of ours."""
-        tuples = {name: tuple(raw[name]) for name in ("languages",) if name in raw}
-        windows = {"windows": tuple(tuple(window) for window in raw["windows"])} if "windows" in raw else {}
-        return cls(**{**raw, **tuples, **windows})
+        return cls(**{name: _tuples(value) for name, value in raw.items()})
 
     @property
     def is_pretrained(self) -> bool:
         """Whether it starts from an encoder that others trained."""
         return self.start not in ("random", "vectors")
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 ENGLISH_DEEP: dict[str, float] = {

@@ -50,7 +50,7 @@ class Run:
         return tuple(self.vocabulary["pieces"]) if self.recipe.is_pretrained else lexicon_of(self.vocabulary, self.recipe)
 
     def infer(self, ids: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """One pass over a padded batch, as `Session.run` does it: sentiment (batch, 3), units (batch, units, OUTPUTS)."""
+        """One pass over a padded batch (see `packing.padded`): sentiment (batch, 3), units (batch, units, OUTPUTS)."""
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bf16):
             sentiment, units = self.network(torch.from_numpy(ids.astype(np.int64)))
         return sentiment.numpy(), units.numpy()

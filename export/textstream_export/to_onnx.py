@@ -1,96 +1,85 @@
-"""Writes the trained network as one ONNX graph, node by node: what the service runs is what stands on this page.
+"""Writes swift's network as one ONNX graph, node by node: what the service runs is what stands on this page.
 
-The embedding table is stored in 8 bits with one scale a row; onnxruntime unpacks it once, when it loads the graph.
-Pooling is a sum and a maximum over padded groups of like length: no ScatterElements, which took 31 of 50 µs a message.
+Texts lie one after the other, without padding (see `textstream.model.flat`): a neighbour, or the tokens of a text, are looked
+up by their place. Row 0 of all is nobody's, and zero. So no step needs a mask, and pooling is a sum and a maximum over rows
+that were gathered: no ScatterElements, which took 31 of 50 µs a message.
+
+The embedding table is stored in 8 bits with one scale a row. What is known of a word without its neighbours onnxruntime works
+out when it loads the graph, and keeps in 16 bits: half the memory that a token's rows are read from.
 """
 
 import copy
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from textstream.event import LABELS
+from textstream.model.flat import NEAR, WINDOW, Offsets, feeds
 from textstream.model.tokens import FEATURES
 from textstream_export.encode import OUTPUTS
-from textstream_export.network import Network, Window, Windows
+from textstream_export.graph import Graph, array, quantise
+from textstream_export.network import Network, Windows
 
 OPSET, IR_VERSION = 17, 8
-Array = NDArray[np.float32]
 
 
-class _Graph:
-    """Collects nodes and initialisers; every method returns the name of what it made."""
+def build(network: Network, words: int, kept_in: int = TensorProto.FLOAT16) -> onnx.ModelProto:
+    """The graph of `network`: a `flat` pass → sentiment (texts, 3), tokens (rows, OUTPUTS).
 
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def constant(self, name: str, value: NDArray[np.generic]) -> str:
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
-
-    def add(self, op: str, *inputs: str, name: str, **attributes: Any) -> str:
-        self.nodes.append(helper.make_node(op, list(inputs), [name], **attributes))
-        return name
-
-
-def quantise(table: Array) -> tuple[NDArray[np.int8], Array]:
-    """(rows, width) → 8-bit integers and (rows, 1) scales: table ≈ integers · scales."""
-    scales = np.maximum(np.abs(table).max(1, keepdims=True), 1e-8) / 127
-    return np.rint(table / scales).astype(np.int8), scales.astype(np.float32)
-
-
-def build(network: Network) -> onnx.ModelProto:
-    """The graph of `network`: ids (batch, tokens, FEATURES) int32 → sentiment, tokens."""
-    g, encoder = _Graph(), network.encoder
+    `words` is how many rows of the table, from the first, may stand as a word, and so beside another. `kept_in` is how rows
+    are kept in memory; in FLOAT the graph says what PyTorch says.
+    """
+    g, encoder = Graph(), network.encoder
     assert isinstance(encoder, Windows)
-    integers, scales = quantise(_array(encoder.table.weight))
-    unpacked = g.add("Cast", g.constant("table_int8", integers), name="table_float", to=TensorProto.FLOAT)
-    table = g.add("Mul", unpacked, g.constant("table_scale", scales), name="table")
-    last = g.constant("last_axis", np.array([2], np.int64))
-    tokens_axis = g.constant("tokens_axis", np.array([1], np.int64))
-    word = g.add("Slice", "ids", *_range(g, "word", 0, 1, 2), name="word")  # (batch, tokens, 1): 0 is padding
-    mask = g.add("Cast", g.add("Cast", word, name="real", to=TensorProto.BOOL), name="mask", to=TensorProto.FLOAT)
-    rows = g.add("Gather", table, "ids", name="rows", axis=0)  # (batch, tokens, FEATURES, width)
-    summed = g.add("ReduceSum", rows, last, name="summed", keepdims=0)
-    x = g.add("Mul", summed, mask, name="x0")
-    for i, window in enumerate(encoder.windows):
-        assert isinstance(window, Window)
-        x = _window(g, f"w{i}", window, x, mask)
-    total = g.add("ReduceSum", x, tokens_axis, name="total", keepdims=0)
-    count = g.add("ReduceSum", mask, tokens_axis, name="count", keepdims=0)
-    mean = g.add("Div", total, g.add("Max", count, g.constant("one", np.array([1], np.float32)), name="count1"), name="mean")
-    away = g.add("Mul", g.add("Sub", g.constant("one_", np.array([1], np.float32)), mask, name="padding"),
-                 g.constant("far", np.array([1e4], np.float32)), name="away")  # fmt: skip
-    top = g.add("ReduceMax", g.add("Sub", x, away, name="without_padding"), name="top", axes=[1], keepdims=0)
-    pooled = g.add("Concat", mean, top, name="pooled", axis=1)  # (batch, 2 · width)
-    _linear(g, "sentiment", network.sentiment.weight, network.sentiment.bias, pooled)
-    message = g.add("MatMul", pooled, g.constant("message_w", _array(network.message.weight).T), name="message")
-    each = _linear(g, "each", network.token.weight, network.token.bias, x)
-    g.add("Add", each, g.add("Unsqueeze", message, tokens_axis, name="message_"), name="tokens")
-    return _model(g)
+    table = _table(g, encoder)
+    kept = g.add("Cast", table, name="table_kept", to=kept_in)
+    beside = g.add("Cast", _beside(g, encoder, table, words), name="beside_kept", to=kept_in)
+    x = _gathered(g, kept, FEATURES[0])
+    for feature in FEATURES[1:]:
+        x = g.add("Add", x, _gathered(g, kept, feature), name=f"with_{feature}")
+    width = g.constant("width", np.array([-1, encoder.width], np.int64))
+    x = g.add("Add", x, g.add("Reshape", _gathered(g, beside, NEAR), width, name="near_x"), name="with_near")
+    for at, (window, reach) in enumerate(zip(encoder.windows, encoder.reaches, strict=True)):
+        name = f"{WINDOW}{at}"
+        groups = g.constant(f"{name}_groups", np.array([-1, encoder.width // len(reach)], np.int64))
+        rows = g.add("Gather", g.add("Reshape", x, groups, name=f"{name}_x"), name, name=f"{name}_rows")
+        mixed = _product(g, name, g.add("Reshape", rows, width, name=f"{name}_seen"), window.weight)
+        x = g.add("Add", x, g.add("Relu", mixed, name=f"{name}_relu"), name=f"{name}_out")  # (units, width)
+    pooled = _pooled(g, x)
+    _linear(g, "sentiment", pooled, network.sentiment.weight, network.sentiment.bias)
+    message = _linear(g, "message", pooled, network.message.weight, network.token.bias)
+    own = g.add("Gather", message, "text", name="message_of_each")
+    g.add("Add", _product(g, "token", x, network.token.weight), own, name="tokens")
+    return _model(g, encoder)
 
 
-def parity(network: Network, model: onnx.ModelProto, passes: Sequence[NDArray[np.int32]]) -> float:
-    """The largest difference of any logit between onnxruntime and PyTorch with the table as it is stored, in 8 bits."""
+def parity(network: Network, model: onnx.ModelProto, texts: Sequence[NDArray[np.int32]]) -> float:
+    """The largest difference of any logit between onnxruntime, all texts in one pass, and PyTorch, each text alone.
+
+    PyTorch gets the table as it is stored, in 8 bits. That it is kept in 16 bits later is part of the difference.
+    """
     import onnxruntime as ort
     import torch
 
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     stored = copy.deepcopy(network).eval()
     assert isinstance(stored.encoder, Windows)
-    integers, scales = quantise(_array(stored.encoder.table.weight))
+    integers, scales = quantise(array(stored.encoder.table.weight), 1)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    lengths = np.array([len(ids) for ids in texts], np.int64)
+    offsets = Offsets(stored.encoder.near, stored.encoder.reaches)
+    (feed,) = feeds(np.concatenate(texts), lengths, [0, len(texts)], offsets)
+    sentiment, tokens = session.run(None, feed)
+    each = np.split(tokens[1:], np.cumsum(lengths)[:-1])
     gap = 0.0
     with torch.no_grad():
         stored.encoder.table.weight.copy_(torch.from_numpy(integers * scales))
-        for ids in passes:
-            found, expected = session.run(None, {"ids": ids}), stored(torch.from_numpy(ids.astype(np.int64)))
-            gap = max(gap, *(float(np.abs(a - b.numpy()).max()) for a, b in zip(found, expected, strict=True)))
+        for ids, *found in zip(texts, sentiment, each, strict=True):
+            expected = stored(torch.from_numpy(ids.astype(np.int64))[None])
+            gap = max(gap, *(float(np.abs(a - b[0].numpy()).max()) for a, b in zip(found, expected, strict=True)))
     return gap
 
 
@@ -100,42 +89,54 @@ def write(model: onnx.ModelProto, path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-def _window(g: _Graph, name: str, window: Window, x: str, mask: str) -> str:
-    """x + relu(W · taps(x)), masked; the taps are shifted slices of the padded input."""
-    taps, dilation = _array(window.taps), window.dilation
-    reach = len(taps) // 2 * dilation
-    pads = g.constant(f"{name}_pads", np.array([0, reach, 0, 0, reach, 0], np.int64))
-    padded = g.add("Pad", x, pads, name=f"{name}_padded")
-    seen: list[str] = []
-    for i, tap in enumerate(taps):
-        behind = (len(taps) - 1 - i) * dilation
-        end = -behind if behind else np.iinfo(np.int64).max
-        at = g.add("Slice", padded, *_range(g, f"{name}_{i}", i * dilation, end, 1), name=f"{name}_at{i}")
-        seen.append(g.add("Mul", at, g.constant(f"{name}_tap{i}", tap), name=f"{name}_tapped{i}"))
-    mixed = _linear(g, f"{name}_mix", window.mix.weight, window.mix.bias, g.add("Sum", *seen, name=f"{name}_seen"))
-    added = g.add("Add", x, g.add("Relu", mixed, name=f"{name}_relu"), name=f"{name}_added")
-    return g.add("Mul", added, mask, name=f"{name}_out")
+def _table(g: Graph, encoder: Windows) -> str:
+    """(rows, width): the embedding table, unpacked."""
+    integers, scales = quantise(array(encoder.table.weight), 1)
+    unpacked = g.add("Cast", g.constant("table_int8", integers), name="table_float", to=TensorProto.FLOAT)
+    return g.add("Mul", unpacked, g.constant("table_scale", scales), name="table")
 
 
-def _linear(g: _Graph, name: str, weight: object, bias: object, x: str) -> str:
-    product = g.add("MatMul", x, g.constant(f"{name}_w", _array(weight).T), name=f"{name}_product")
-    return g.add("Add", product, g.constant(f"{name}_b", _array(bias)), name=name)
+def _beside(g: Graph, encoder: Windows, table: str, words: int) -> str:
+    """(words · groups, width / groups): what each word says to its neighbours, a row for each of their places."""
+    first, stop, axis = (g.constant(name, np.array([n], np.int64)) for name, n in (("zero", 0), ("words", words), ("axis0", 0)))
+    said = _product(g, "beside", g.add("Slice", table, first, stop, axis, name="words_alone"), encoder.beside.weight)
+    groups = g.constant("near_groups", np.array([-1, encoder.width // len(encoder.near)], np.int64))
+    return g.add("Reshape", said, groups, name="beside")
 
 
-def _range(g: _Graph, name: str, start: int, end: int, axis: int) -> tuple[str, str, str]:
-    values = (("start", start), ("end", end), ("axis", axis))
-    a, b, c = (g.constant(f"{name}_{what}", np.array([value], np.int64)) for what, value in values)
-    return a, b, c
+def _gathered(g: Graph, table: str, ids: str) -> str:
+    """The rows that `ids` names, in 32 bits."""
+    return g.add("Cast", g.add("Gather", table, ids, name=f"{ids}_kept"), name=f"{ids}_rows", to=TensorProto.FLOAT)
 
 
-def _model(g: _Graph) -> onnx.ModelProto:
-    ids = helper.make_tensor_value_info("ids", TensorProto.INT32, ["batch", "tokens", FEATURES])
-    sentiment = helper.make_tensor_value_info("sentiment", TensorProto.FLOAT, ["batch", len(LABELS)])
-    tokens = helper.make_tensor_value_info("tokens", TensorProto.FLOAT, ["batch", "tokens", OUTPUTS])
-    graph = helper.make_graph(g.nodes, "textstream-swift", [ids], [sentiment, tokens], g.constants)
+def _pooled(g: Graph, x: str) -> str:
+    """(texts, 2 · width): mean and maximum over the rows of each text. Row 0, which pads them, is 0: no maximum is less."""
+    own, axis = g.add("Gather", x, "rows", name="x_of_texts"), g.constant("axis1", np.array([1], np.int64))
+    mean = g.add("Div", g.add("ReduceSum", own, axis, name="total", keepdims=0), "count", name="mean")
+    top = g.add("Relu", g.add("ReduceMax", own, name="largest", axes=[1], keepdims=0), name="top")
+    return g.add("Concat", mean, top, name="pooled", axis=1)
+
+
+def _linear(g: Graph, name: str, x: str, weight: object, bias: object) -> str:
+    weights = g.constant(f"{name}_w", array(weight).T), g.constant(f"{name}_b", array(bias))
+    return g.add("Gemm", x, *weights, name=name)
+
+
+def _product(g: Graph, name: str, x: str, weight: object) -> str:
+    return g.add("MatMul", x, g.constant(f"{name}_w", array(weight).T), name=f"{name}_product")
+
+
+def _model(g: Graph, encoder: Windows) -> onnx.ModelProto:
+    offsets = Offsets(encoder.near, encoder.reaches)
+    shapes: dict[str, list[str | int]] = {name: ["units"] for name in (*FEATURES, "text")}
+    shapes |= {name: ["units", len(text.split())] for name, text in offsets.as_text().items()}
+    shapes["rows"] = ["texts", "longest"]
+    ids = [helper.make_tensor_value_info(name, TensorProto.INT32, shape) for name, shape in shapes.items()]
+    count = helper.make_tensor_value_info("count", TensorProto.FLOAT, ["texts", 1])
+    sentiment = helper.make_tensor_value_info("sentiment", TensorProto.FLOAT, ["texts", len(LABELS)])
+    tokens = helper.make_tensor_value_info("tokens", TensorProto.FLOAT, ["units", OUTPUTS])
+    graph = helper.make_graph(g.nodes, "textstream-swift", [*ids, count], [sentiment, tokens], list(g.constants.values()))
     opset = helper.make_opsetid("", OPSET)
-    return helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="textstream_export")
-
-
-def _array(parameter: object) -> Array:
-    return np.asarray(parameter.detach().cpu().numpy(), np.float32)  # type: ignore[attr-defined]
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION, producer_name="textstream_export")
+    helper.set_model_props(model, offsets.as_text())
+    return model

@@ -320,7 +320,7 @@ class JavaKafka(RealKafka):
         self._settings = self._folder / "server.properties"
         self._settings.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        self._run("kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", str(self._settings))
+        self._run("kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config", str(self._settings))
 
     @property
     def log_file(self) -> Path:

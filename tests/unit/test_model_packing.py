@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from textstream.model.packing import OVERLAP, SWIFT, WINDOW, score
+from textstream.model.packing import MOST_UNITS, OVERLAP, WINDOW, padded, score
 from textstream.model.tokens import Tokens
 
 Ids = NDArray[np.int32]
@@ -39,7 +39,7 @@ def echo(ids: Ids) -> tuple[Logits, Logits]:
 @pytest.mark.parametrize("length", [1, WINDOW - 1, WINDOW, WINDOW + 1, WINDOW + OVERLAP, 3 * WINDOW - 2 * OVERLAP, 2048])
 def test_each_token_of_a_long_text_gets_exactly_one_answer(length: int) -> None:
     ids = list(range(1, length + 1))
-    scored = score([tokens([7]), tokens(ids), tokens([8, 9])], echo)
+    scored = score([tokens([7]), tokens(ids), tokens([8, 9])], padded(echo))
     assert scored.starts.tolist() == [0, 1, 1 + length]
     assert scored.tokens[:, 0].tolist() == [7, *ids, 8, 9]
 
@@ -54,7 +54,7 @@ def test_every_token_is_answered_by_a_window_that_sees_its_neighbourhood() -> No
         return np.zeros((len(ids), 3), np.float32), np.repeat(nearest[..., None], 12, axis=2).astype(np.float32)
 
     length = 1000
-    nearest = score([tokens(range(1, length + 1))], window_ends).tokens[:, 0]
+    nearest = score([tokens(range(1, length + 1))], padded(window_ends)).tokens[:, 0]
     inner = nearest[reach : length - reach]
     assert inner.min() >= reach
 
@@ -62,7 +62,7 @@ def test_every_token_is_answered_by_a_window_that_sees_its_neighbourhood() -> No
 def test_texts_of_all_lengths_keep_their_order_and_their_own_mean() -> None:
     rng = np.random.default_rng(1)
     batch = [tokens(rng.integers(1, 100, size)) for size in rng.integers(1, 60, 300)]
-    scored = score(batch, echo)
+    scored = score(batch, padded(echo))
     expected = [t.features[:, 0].mean() for t in batch]
     assert np.allclose(scored.sentiment[:, 0], expected)
 
@@ -74,17 +74,17 @@ def test_no_pass_is_larger_than_the_limit() -> None:
         sizes.append(ids.shape[0] * ids.shape[1])
         return echo(ids)
 
-    score([tokens([1] * n) for n in [3] * 5000 + [200] * 100], watch)
-    assert max(sizes) <= SWIFT.most_units
+    score([tokens([1] * n) for n in [3] * 5000 + [200] * 100], padded(watch))
+    assert max(sizes) <= MOST_UNITS
 
 
 def test_a_token_of_several_pieces_is_answered_by_its_first() -> None:
-    scored = score([pieces(2, 1, 3), pieces(1, first=50), pieces(4, 2, first=100)], echo)
+    scored = score([pieces(2, 1, 3), pieces(1, first=50), pieces(4, 2, first=100)], padded(echo))
     assert scored.starts.tolist() == [0, 3, 4]
     assert scored.tokens[:, 0].tolist() == [1, 3, 4, 50, 100, 104]
 
 
 def test_windows_are_cut_by_pieces_and_every_token_is_answered_once() -> None:
     sizes = [1 + at % 5 for at in range(400)]
-    scored = score([pieces(*sizes)], echo)
+    scored = score([pieces(*sizes)], padded(echo))
     assert scored.tokens[:, 0].tolist() == (1 + np.cumsum(sizes) - sizes).tolist()

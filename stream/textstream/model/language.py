@@ -7,7 +7,7 @@ English message that is taken for another language gets no answer at all, a fore
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -38,16 +38,29 @@ _NAMES = {
     "CJK": 0, "HIRAGANA": 1, "KATAKANA": 1, "HANGUL": 2, "CYRILLIC": 3, "ARABIC": 4,
     "DEVANAGARI": 5, "THAI": 6, "HEBREW": 7, "GREEK": 8, "LATIN": 9,
 }  # fmt: skip
-_WORTH = {0: 0.6, 1: 1.0}
+_WORTH = np.ones(COLUMNS, np.float32)
+_WORTH[_HAN] = 0.6
 """What a token counts in words: a Chinese token is a character, about 1.7 of them to a word."""
+_NOTHING = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Letters:
-    """Group of 2 or 3 letters → log-likelihood ratios to English, in nats, for each of OTHERS."""
+    """Groups of 2 or 3 letters, by the numbers of their letters, and what each says."""
 
-    row: dict[str, int]
+    number: NDArray[np.int32]
+    """By code point; what is in no group has the greatest number. The last entry stands for all code points beyond."""
+    row: NDArray[np.int16]
+    """By `group_code`, the row of a group in `ratios`; the last row where it is none."""
     ratios: NDArray[np.float32]
+    """(groups + 1, OTHERS): log-likelihood ratios to English, in nats"""
+
+    def group_codes(
+        self, first: NDArray[np.int32], second: NDArray[np.int32], third: NDArray[np.int32] | int
+    ) -> NDArray[np.int32]:
+        """Where a group stands in `row`; the third letter of a pair is 0."""
+        letters = int(self.number[-1]) + 1
+        return (first * letters + second) * letters + third
 
 
 @cache
@@ -56,41 +69,55 @@ def _letters() -> _Letters:
         assert tuple(table["languages"].tolist()) == OTHERS, "letters.npz is of another version"
         groups = bytes(table["groups"]).decode().split("\n")
         ratios = table["ratios"].astype(np.float32) / np.float32(table["step"])
-    return _Letters({group: i for i, group in enumerate(groups)}, ratios)
+    alphabet = sorted(set("".join(groups)))
+    number = np.full(ord(alphabet[-1]) + 2, len(alphabet) + 1, np.int32)
+    number[list(map(ord, alphabet))] = np.arange(1, len(alphabet) + 1)
+    row = np.full((len(alphabet) + 2) ** 3, len(groups), np.int16)
+    letters = _Letters(number, row, np.concatenate([ratios, np.zeros_like(ratios[:1])]))
+    first, second, third = np.array([[*(number[ord(letter)] for letter in group), 0][:3] for group in groups]).T
+    row[letters.group_codes(first, second, third)] = np.arange(len(groups))
+    return letters
 
 
 def evidence(tokens: Sequence[str], known: Sequence[bool]) -> NDArray[np.float32]:
     """(tokens, COLUMNS): what each token, as `text.normal` gives it, says; `known` if the model has a row for it."""
     rows = np.zeros((len(tokens), COLUMNS), np.float32)
-    latin = []
-    for row, token in zip(rows, tokens, strict=True):
-        first = token[:1] if token[:1].isalpha() else next((c for c in token if c.isalpha()), "")
-        if not first or token[:1] == "<":
-            continue
-        name = unicodedata.name(first, "").split(" ")[0].split("-")[0]
-        script = _NAMES.get(name, -1)
-        row[script] = _WORTH.get(script, 1.0)
-        if script == _LATIN:
-            latin.append(token.replace("'", ""))
-    if latin:
-        words = np.flatnonzero(rows[:, _LATIN])
+    scripts = np.fromiter(map(_script_of_token, tokens), np.int64, len(tokens))
+    said = np.flatnonzero(scripts != _NOTHING)
+    rows[said, scripts[said]] = _WORTH[scripts[said]]
+    words = np.flatnonzero(scripts == _LATIN)
+    if len(words):
+        latin = [tokens[at].replace("'", "") for at in words.tolist()]
         rows[words, len(SCRIPTS) : -1] = _against_english(latin) - KNOWN * np.asarray(known)[words, None]
     return rows
 
 
+def _script_of_token(token: str) -> int:
+    """The column of the script of its first letter, or _NOTHING for one without letters and for a placeholder."""
+    first = token[:1]
+    if first == "<":
+        return _NOTHING
+    return _script(first) if first.isalpha() else next((_script(c) for c in token if c.isalpha()), _NOTHING)
+
+
+@lru_cache(maxsize=65_536)
+def _script(letter: str) -> int:
+    name = unicodedata.name(letter, "").split(" ")[0].split("-")[0]
+    return _NAMES.get(name, COLUMNS - 1)
+
+
 def _against_english(words: Sequence[str]) -> NDArray[np.float32]:
     """(words, OTHERS): log-likelihood ratios of each word, bounded."""
-    letters, rows, ends = _letters(), list[int](), list[int]()
-    for word in words:
-        padded = f" {word} "
-        groups = [padded[i : i + 2] for i in range(len(padded) - 1)]
-        groups += [padded[i : i + 3] for i in range(len(padded) - 2)]
-        rows += [row for row in map(letters.row.get, groups) if row is not None]
-        ends.append(len(rows))
-    running = np.zeros((len(rows) + 1, len(OTHERS)))
-    np.cumsum(letters.ratios.take(rows, axis=0), axis=0, out=running[1:])
-    ratios = np.diff(running[ends], axis=0, prepend=0)
-    return np.clip(ratios * TRUST, -_MOST, _MOST).astype(np.float32)
+    letters = _letters()
+    padded = " ".join([f" {word} " for word in words])  # two spaces between words are in no group
+    codes = np.frombuffer((padded + "  ").encode("utf-32-le", "surrogatepass"), np.uint32)
+    number = letters.number.take(codes, mode="clip")
+    first, second, third = number[:-2], number[1:-1], number[2:]
+    pairs, triples = letters.group_codes(first, second, 0), letters.group_codes(first, second, third)
+    ratios = letters.ratios[letters.row[pairs]] + letters.ratios[letters.row[triples]]  # (letters, OTHERS)
+    ends = np.cumsum([len(word) + 3 for word in words])
+    sums = np.add.reduceat(ratios, np.concatenate([np.zeros(1, np.int64), ends[:-1]]), axis=0)
+    return np.clip(sums * np.float32(TRUST), -_MOST, _MOST)
 
 
 def decide(sums: NDArray[np.float32]) -> list[Language]:

@@ -7,8 +7,6 @@ Chinese names are not found this way: their characters are words of their own.
 
 from collections.abc import Container
 
-from textstream.model.text import shape
-
 NAME = "<name>"
 """The row of every capitalised word that has none of its own. Where a lexicon has it, words that are mostly capitalised
 (names of people, places, brands) have no rows either."""
@@ -25,11 +23,11 @@ SHARED: dict[str, str] = {b: a for pair in _PAIRS.replace("\n", "|").strip("|").
 """A word → the word whose row it shares. 妈 is not 爸: it is part of curses."""
 
 
-def neutral(token: str, surface: str, words: Container[str]) -> str:
-    """The form under which a token is looked up; `token` is the folded form of `surface`, `words` those of the lexicon."""
+def neutral(token: str, shape: int, words: Container[str]) -> str:
+    """The form under which a token is looked up; `token` is a folded form, `shape` its case, `words` those of the lexicon."""
     if NAME not in words:
         return token  # a lexicon of before: every word stands for itself
     shared = SHARED.get(token, token)
-    if shared not in words and shape(surface) == TITLE and len(token) > 1 and token.isascii() and token.isalpha():
+    if shared not in words and shape == TITLE and len(token) > 1 and token.isascii() and token.isalpha():
         return NAME
     return shared

@@ -1,7 +1,11 @@
-"""Windows over long texts, padded groups of like length, and the way back to one array for all tokens of a batch."""
+"""Windows over long texts, in order of length, and the way back to one array for all tokens of a batch.
+
+How a network lays out a pass is its own business: `padded` here, `flat` for swift.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,27 +15,37 @@ from textstream.model.tokens import Tokens
 WINDOW = 256
 """Units a pass sees of one text at most."""
 OVERLAP = 32
-"""Units two windows of a text share. Each answers for its half of them; swift sees 5 to each side."""
+"""Units two windows of a text share. Each answers for its half of them; swift sees 6 to each side."""
+
+
+Ids = NDArray[np.int32]
+Lengths = NDArray[np.int64]
+Logits = NDArray[np.float32]
+
+Infer = Callable[[Ids, Lengths], tuple[Logits, Logits]]
+"""A network: ids (units, features) of texts one after the other, and the units of each, in order of length → sentiment
+(texts, 3), outputs (units, outputs)."""
+
+Padded = Callable[[Ids], tuple[Logits, Logits]]
+"""A network that reads texts of one length: ids (texts, units, features), 0 behind the last unit of a shorter one → sentiment
+(texts, 3), outputs (texts, units, outputs)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Passes:
-    """How large the passes of a network are."""
+    """How large the passes of a padded network are."""
 
     most_units: int
-    """Padded units of a pass: its widest activation stays in a core's second-level cache."""
+    """Padded units of a pass."""
     costs_units: int
     """What starting a pass costs, in units. More padding than that is not worth saving one."""
 
 
-SWIFT = Passes(most_units=2048, costs_units=48)
-"""An activation of 96 floats is 0.8 MB for all; a pass costs 50 µs at 1.2 µs a token."""
-DEEP = Passes(most_units=320, costs_units=4)
-"""One of 1536 floats is 2 MB; a pass costs 1 ms at 200 µs a unit. 80 messages of 25 units are a quarter slower than 8."""
+CORE = Passes(most_units=320, costs_units=4)
+"""An activation of 1536 floats is 2 MB; a pass costs 1 ms at 200 µs a unit. 80 messages of 25 units are a quarter slower than
+8."""
 GPU = Passes(most_units=32_768, costs_units=2048)
-"""Either network: enough to fill a GPU, whose passes cost mostly their launches. Not measured."""
-
-Infer = Callable[[NDArray[np.int32]], tuple[NDArray[np.float32], NDArray[np.float32]]]
+"""Enough to fill a GPU, whose passes cost mostly their launches. Not measured."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,11 +71,8 @@ class _Windows:
     keep_end: NDArray[np.int64]
 
 
-def score(batch: Sequence[Tokens], infer: Infer, passes: Passes | None = None) -> Scored:
-    """Run `infer` over the batch, texts of like length together; every text has at least one token.
-
-    Passes are those of one core unless given: a transformer's where tokens have word pieces, swift's where they have none.
-    """
+def score(batch: Sequence[Tokens], infer: Infer) -> Scored:
+    """Run `infer` over the batch, texts in order of length; every text has at least one token."""
     assert batch, "nothing to score"
     counts = np.array([len(tokens.features) for tokens in batch], np.int64)  # units
     assert counts.min() > 0, "a text without tokens has no place in a pass"
@@ -69,26 +80,35 @@ def score(batch: Sequence[Tokens], infer: Infer, passes: Passes | None = None) -
     features = np.concatenate([tokens.features for tokens in batch])  # (all units, features)
     windows = _windows(starts, counts)
     lengths = windows.end - windows.begin
-    passes = passes or (SWIFT if batch[0].heads is None else DEEP)
-    logits: list[NDArray[np.float32]] = []
-    outputs: NDArray[np.float32] | None = None
     order = np.argsort(lengths, kind="stable")
-    for group in _groups(order, lengths, passes):
-        at, inside = _places(windows.begin[group], lengths[group])
-        ids = np.where(inside[..., None], features[at], np.int32(0))
-        sentiment, tokens = infer(ids)
-        logits.append(sentiment)
-        if outputs is None:
-            outputs = np.empty((len(features), tokens.shape[2]), np.float32)
-        kept = (at >= windows.keep[group, None]) & (at < windows.keep_end[group, None]) & inside
-        outputs[at[kept]] = tokens[kept]
-    assert outputs is not None
-    merged = _merge(np.concatenate(logits), windows.text[order], lengths[order].astype(np.float32), len(batch))
+    lengths = lengths[order]
+    at = _runs(windows.begin[order], lengths)
+    sentiment, outputs = infer(features[at], lengths)
+    kept = (at >= np.repeat(windows.keep[order], lengths)) & (at < np.repeat(windows.keep_end[order], lengths))
+    units = np.empty((len(features), outputs.shape[1]), np.float32)
+    units[at[kept]] = outputs[kept]
+    merged = _merge(sentiment, windows.text[order], lengths.astype(np.float32), len(batch))
     if batch[0].heads is None:
-        return Scored(merged, outputs, starts)
+        return Scored(merged, units, starts)
     heads = [tokens.heads + start for tokens, start in zip(batch, starts, strict=True) if tokens.heads is not None]
     of_each = np.array([tokens.count for tokens in batch], np.int64)
-    return Scored(merged, outputs[np.concatenate(heads)], np.cumsum(of_each) - of_each)
+    return Scored(merged, units[np.concatenate(heads)], np.cumsum(of_each) - of_each)
+
+
+def padded(run: Padded, passes: Passes = CORE) -> Infer:
+    """The network that `run` is a pass of, for texts of like length."""
+
+    def infer(ids: Ids, lengths: Lengths) -> tuple[Logits, Logits]:
+        moods, units = list[Logits](), list[Logits]()
+        starts = np.cumsum(lengths) - lengths
+        for group in _groups(lengths, passes):
+            at, inside = _places(starts[group], lengths[group])
+            sentiment, outputs = run(np.where(inside[..., None], ids[at], np.int32(0)))
+            moods.append(sentiment)
+            units.append(outputs[inside])
+        return np.concatenate(moods), np.concatenate(units)
+
+    return infer
 
 
 def _windows(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> _Windows:
@@ -106,17 +126,20 @@ def _windows(starts: NDArray[np.int64], counts: NDArray[np.int64]) -> _Windows:
     return _Windows(text, begin, end, keep, keep_end)
 
 
-def _groups(order: NDArray[np.int64], lengths: NDArray[np.int64], passes: Passes) -> Iterator[NDArray[np.int64]]:
-    """Windows in order of length, cut where padding or size would cost more than a pass of its own."""
+def _runs(begin: NDArray[np.int64], lengths: Lengths) -> NDArray[np.int64]:
+    """The places begin, begin + 1, … of each window, one after the other."""
+    return np.arange(int(lengths.sum())) + np.repeat(begin - np.cumsum(lengths) + lengths, lengths)
+
+
+def _groups(lengths: Lengths, passes: Passes) -> Iterator[slice]:
+    """Texts in order of length, cut where padding or size would cost more than a pass of its own."""
     start = padding = 0
-    ordered = lengths[order].tolist()
-    for at in range(1, len(ordered)):
-        size = at - start
-        padding += size * (ordered[at] - ordered[at - 1])
-        if padding > passes.costs_units or (size + 1) * ordered[at] > passes.most_units:
-            yield order[start:at]
+    for at, (shorter, longer) in enumerate(pairwise(lengths.tolist()), start=1):
+        padding += (at - start) * (longer - shorter)
+        if padding > passes.costs_units or (at + 1 - start) * longer > passes.most_units:
+            yield slice(start, at)
             start, padding = at, 0
-    yield order[start:]
+    yield slice(start, len(lengths))
 
 
 def _places(begin: NDArray[np.int64], lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

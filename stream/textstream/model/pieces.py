@@ -13,7 +13,6 @@ from itertools import chain
 
 import numpy as np
 
-from textstream.model.language import decide
 from textstream.model.text import HAN, MENTION, URL, readable
 from textstream.model.tokens import Lexicon, Tokeniser, Tokens
 
@@ -100,17 +99,8 @@ class LanguageTokeniser:
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokens of each text, in the order given; one in a language without vocabulary has no units."""
-        batch = self._cut(texts)
-        if not batch:
-            return batch
-        languages = decide(np.stack([tokens.evidence for tokens in batch]))
         with self._lock:
-            return [
-                _with_pieces(tokens, self._pieces[language["code"]])
-                if language["code"] in self._pieces
-                else replace(tokens, features=np.zeros((0, 1), np.int32), heads=np.zeros(0, np.int32))
-                for tokens, language in zip(batch, languages, strict=True)
-            ]
+            return [_with_pieces(tokens, self._pieces.get(tokens.language["code"])) for tokens in self._cut(texts)]
 
 
 def _whole_words(vocabularies: Iterable[Pieces]) -> Lexicon:
@@ -119,7 +109,9 @@ def _whole_words(vocabularies: Iterable[Pieces]) -> Lexicon:
     return Lexicon(tuple(words), affix_rows=1, bigram_rows=1)
 
 
-def _with_pieces(tokens: Tokens, pieces: Pieces) -> Tokens:
+def _with_pieces(tokens: Tokens, pieces: Pieces | None) -> Tokens:
+    if pieces is None:
+        return replace(tokens, features=np.zeros((0, 1), np.int32), heads=np.zeros(0, np.int32))
     places = zip(tokens.begins.tolist(), tokens.ends.tolist(), strict=True)
     each = [pieces[tokens.text[begin:end]] for begin, end in places]
     counts = np.fromiter(map(len, each), np.int64, len(each))

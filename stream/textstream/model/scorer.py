@@ -16,7 +16,6 @@ from textstream.event import (
     EnrichedEvent,
     KeyTerm,
     Kind,
-    Language,
     ModelInfo,
     Sentiment,
     Source,
@@ -26,8 +25,7 @@ from textstream.event import (
 from textstream.model import bundle as files
 from textstream.model.calibrate import DIGITS, probabilities, salience, sentiments
 from textstream.model.golden import verify
-from textstream.model.language import SUPPORTED, decide
-from textstream.model.packing import GPU, Scored, score
+from textstream.model.packing import Scored, score
 from textstream.model.pieces import LanguageTokeniser
 from textstream.model.session import Device, Session
 from textstream.model.spans import candidates, span_means, splits_grapheme
@@ -68,7 +66,7 @@ class Scorer:
         self._sessions = tuple(sessions)
         self._tokeniser = _tokeniser(bundle, max_tokens)
         languages, calibration = bundle.manifest.languages, bundle.manifest.calibration
-        self._language = {code: i for i, code in enumerate(languages)}
+        self._number = {code: i for i, code in enumerate(languages)}
         self._sentiment = [calibration.sentiment[code] for code in languages]
         self._towards = [calibration.towards[code] for code in languages]
         self._terms = [calibration.terms[code][kind] for code in languages for kind in KINDS]
@@ -106,9 +104,8 @@ class Scorer:
         """The analysis of each text, in the order given."""
         if not batch:
             return []
-        languages = self._languages(batch)
-        analyses = [_unscored(tokens, language) for tokens, language in zip(batch, languages, strict=True)]
-        for spoken, number, scored in self._scored(batch, languages):
+        analyses = [_unscored(tokens, tokens.language["code"] in self._number) for tokens in batch]
+        for spoken, number, scored in self._scored(batch):
             moods = sentiments(probabilities(scored.sentiment, number, self._sentiment))
             terms = self._key_terms([batch[i] for i in spoken], number, scored, moods)
             for i, mood, found in zip(spoken, moods, terms, strict=True):
@@ -137,8 +134,7 @@ class Scorer:
         """
         said: list[list[Sentiment | None]] = [[None] * len(own) for own in spans]
         batch = self.tokenise(texts)
-        languages = self._languages(batch)
-        for spoken, number, scored in self._scored(batch, languages):
+        for spoken, number, scored in self._scored(batch):
             where = [(i, k, at, *_covering(batch[i], *span)) for at, i in enumerate(spoken) for k, span in enumerate(spans[i])]
             where = [place for place in where if place[3] < place[4]]
             text, first, last = (np.array([place[column] for place in where], np.int64) for column in (2, 3, 4))
@@ -148,23 +144,13 @@ class Scorer:
                 said[i][k] = mood
         return said
 
-    def _languages(self, batch: Sequence[Tokens]) -> list[Language]:
-        languages = decide(np.stack([tokens.evidence for tokens in batch])) if batch else []
-        if len(self._language) < len(SUPPORTED):  # a bundle of one language
-            for language in languages:
-                language["supported"] = language["code"] in self._language
-        return languages
-
-    def _scored(
-        self, batch: Sequence[Tokens], languages: Sequence[Language]
-    ) -> Iterator[tuple[list[int], NDArray[np.int64], Scored]]:
+    def _scored(self, batch: Sequence[Tokens]) -> Iterator[tuple[list[int], NDArray[np.int64], Scored]]:
         """For each network the texts in its languages, by their place in `batch`, the numbers of those, and what it said."""
-        for part, session in zip(self.manifest.networks, self._sessions, strict=True):
-            spoken = [i for i, said in enumerate(languages) if said["code"] in part.languages and batch[i].count]
+        for network, session in zip(self.manifest.networks, self._sessions, strict=True):
+            spoken = [i for i, tokens in enumerate(batch) if tokens.language["code"] in network.languages and tokens.count]
             if spoken:
-                number = np.array([self._language[languages[i]["code"]] for i in spoken])
-                passes = GPU if session.device == "cuda" else None
-                yield spoken, number, score([batch[i] for i in spoken], session.run, passes)
+                number = np.array([self._number[batch[i].language["code"]] for i in spoken])
+                yield spoken, number, score([batch[i] for i in spoken], session.infer)
 
     def _key_terms(
         self, texts: Sequence[Tokens], number: NDArray[np.int64], scored: Scored, moods: Sequence[Sentiment]
@@ -220,7 +206,10 @@ def _covering(tokens: Tokens, begin: int, end: int) -> tuple[int, int]:
     return first, max(first, int(np.searchsorted(tokens.begins, end, side="left")))
 
 
-def _unscored(tokens: Tokens, language: Language) -> Analysis:
+def _unscored(tokens: Tokens, supported: bool) -> Analysis:
+    language = tokens.language
+    if language["supported"] != supported:  # a bundle of fewer languages
+        language = {**language, "supported": supported}
     analysis: Analysis = {"language": language, "sentiment": None, "key_terms": [], "truncated": tokens.truncated}
     if tokens.truncated:
         analysis["scored_until"] = int(tokens.ends[-1]) if tokens.count else 0

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 
 from textstream.errors import Misconfigured
 from textstream.model.bundle import Kernel
+from textstream.model.flat import Feed, Offsets, flat
+from textstream.model.packing import CORE, GPU, Ids, Infer, Logits, padded
 
 Device = Literal["auto", "cpu", "cuda"]
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -20,28 +20,46 @@ _FATAL = 4  # onnxruntime's most quiet level
 
 
 class Session:
-    """One loaded graph: ids (batch, units, features) → sentiment (batch, 3), tokens (batch, units, outputs)."""
+    """One loaded graph; `infer` is the network in it, whatever the layout of its passes."""
 
     def __init__(self, graphs: Mapping[Kernel, Path], device: Device = "auto", threads: int = 1) -> None:
         ort.disable_telemetry_events()
         ort.set_default_logger_severity(_FATAL)  # a missing CUDA library is reported below, in one line
-        self.device: Kernel = "cpu"
-        if device != "cpu" and _CUDA in ort.get_available_providers() and _driver():
-            self._session = _open(graphs["cuda"], [_CUDA, _CPU], threads)
-            if _CUDA in self._session.get_providers():
-                self.device = "cuda"
-                return
-        if device == "cuda":  # onnxruntime falls back to the CPU without a word
+        session = None if device == "cpu" else _on_cuda(graphs["cuda"], threads)
+        if session is None and device == "cuda":  # onnxruntime falls back to the CPU without a word
             raise Misconfigured(
                 "device = cuda, but onnxruntime found no usable CUDA: pip install 'textstream[gpu]' on a machine with an "
                 "NVIDIA driver, or set model.device to auto or cpu"
             )
-        self._session = _open(graphs["cpu"], [_CPU], threads)
+        self.device: Kernel = "cpu" if session is None else "cuda"
+        self._session = _open(graphs["cpu"], [_CPU], threads) if session is None else session
+        self.infer: Infer = self._network(graphs[self.device])
 
-    def run(self, ids: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """One pass over a padded batch."""
+    def _network(self, path: Path) -> Infer:
+        if [i.name for i in self._session.get_inputs()] == ["ids"]:
+            return padded(self._padded, GPU if self.device == "cuda" else CORE)
+        try:
+            return flat(self._flat, Offsets.of(self._session.get_modelmeta().custom_metadata_map))
+        except (KeyError, ValueError):
+            raise Misconfigured(
+                f"{path} is a graph of another textstream: export the bundle again, or install it again"
+            ) from None
+
+    def _padded(self, ids: Ids) -> tuple[Logits, Logits]:
         sentiment, tokens = self._session.run(None, {"ids": ids})
         return sentiment, tokens
+
+    def _flat(self, feed: Feed) -> tuple[Logits, Logits]:
+        sentiment, tokens = self._session.run(None, feed)
+        return sentiment, tokens
+
+
+def _on_cuda(path: Path, threads: int) -> ort.InferenceSession | None:
+    """None where there is no usable CUDA. Without a driver nothing is loaded, which would be for the CPU and in vain."""
+    if _CUDA not in ort.get_available_providers() or not _driver():
+        return None
+    session = _open(path, [_CUDA, _CPU], threads)
+    return session if _CUDA in session.get_providers() else None
 
 
 def _open(path: Path, providers: list[str], threads: int) -> ort.InferenceSession:
@@ -57,7 +75,6 @@ def _open(path: Path, providers: list[str], threads: int) -> ort.InferenceSessio
 
 
 def _driver() -> bool:
-    """Whether there is an NVIDIA driver: without one, onnxruntime would load the GPU's graph for the CPU, in vain."""
     try:
         ctypes.CDLL(_DRIVER)
     except OSError:

@@ -1,34 +1,46 @@
 """From texts to what the network reads: for each token a row of feature ids, and where it stands in the text.
 
-Everything that depends on a token alone is computed once for each surface and kept in a bounded table; a batch is then
-one dictionary look-up a token and a few numpy operations for all its texts together.
+What depends on a token alone is worked out once for each surface and kept in a bounded table; new surfaces of a batch are
+worked out together. A batch is then a look-up a token (Chinese characters by their code point, all at once, the rest in a
+dictionary) and a few numpy operations for all its texts.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, compress, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
+from textstream.event import Language
 from textstream.model import text as prepare
-from textstream.model.language import COLUMNS, evidence
+from textstream.model.language import COLUMNS, decide, evidence
 from textstream.model.neutral import neutral
 
-FEATURES = 4
-"""Feature ids a token: word or prefix, bigram, shape, suffix; 0 is padding."""
+FEATURES = ("word", "bigram", "tail")
+"""A token's ids: a word, or the prefix of one that has no row; the pair with the token before; the shape of a word, or the
+suffix and shape of one that has no row. 0 is padding."""
 
 SHAPES = 5
 MAX_SURFACES = 200_000
 MAX_SURFACE_CHARS = 5_000_000
-"""Surfaces remembered, and their code points together, before the table starts anew: about 40 MB."""
+"""Surfaces remembered, and their code points together, before the table starts anew: about 60 MB."""
 
 CHARS_PER_TOKEN = 16
 """A text is cut at this many code points for each token of the limit: 10 MB of text costs no more than the limit."""
 
 _START = np.uint32(prepare.hashed("<start>"))
-_KEY, _CHARS, _LEAD, _SAID_AT = 4, 5, 6, 7  # columns of the surface table, after word, (bigram), shape and suffix
+_WORD, _TAIL, _KEY, _CHARS, _LEAD = range(5)  # columns of the surface table; a key is a hash, for the pairs
+_SURFACE_COLUMNS = 5
+
+_HAN = np.zeros(prepare.HAN_RANGES[-1][1] + 2, np.bool_)  # by code point; the last entry stands for all beyond
+for _first, _last in prepare.HAN_RANGES:
+    _HAN[_first : _last + 1] = True
+
+Numbers = NDArray[np.int64]
+Codes = NDArray[np.uint32]
+"""Code points."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +72,9 @@ class Lexicon:
         return self.first_shape + SHAPES
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen, which would cost a microsecond each
 class Tokens:
-    """A text made ready for the network. Immutable: made in one thread, scored in another."""
+    """A text made ready for the network. Not to be changed: made in one thread, scored in another."""
 
     text: str
     features: NDArray[np.int32]
@@ -70,8 +82,7 @@ class Tokens:
     begins: NDArray[np.int32]
     ends: NDArray[np.int32]
     """(count,), code points, without the white space before a token"""
-    evidence: NDArray[np.float32]
-    """(language.COLUMNS,): what the tokens say about the language, summed"""
+    language: Language
     truncated: bool
     heads: NDArray[np.int32] | None = None
     """(count,): the unit that answers for each token; None where every token is one unit"""
@@ -83,56 +94,61 @@ class Tokens:
 
 
 class _Surfaces(dict[str, int]):
-    """Surface → its row in `table`; a surface not seen before is worked out on first look-up.
-
-    Most of the work is on its folded form, which many surfaces share: "Hotel" and " hotel", every URL, every @mention.
-    """
+    """Surface → its slot, a row of `table` and of `evidence`. A look-up takes note of a new one; `settle` fills its rows."""
 
     def __init__(self, lexicon: Lexicon) -> None:
         super().__init__()
         self.lexicon = lexicon
-        self.chars = 0
-        self.tokens: dict[tuple[str, str], tuple[int, int, int, int]] = {}
-        """Folded form, and as it is looked up → word, suffix, hash, slot of its evidence."""
         self.ids = {word: row for row, word in enumerate(lexicon.words, start=1)}
-        self.table = np.zeros((4096, _SAID_AT + 1), dtype=np.int64)
-        self.evidence = np.zeros((4096, COLUMNS), dtype=np.float32)  # of each surface whose form was new
-        self.new: list[tuple[int, str]] = []  # forms that `evidence` has still to hear about, and their slots
+        self.table = np.zeros((4096, _SURFACE_COLUMNS), np.int64)
+        self.evidence = np.zeros((4096, COLUMNS), np.float32)
+        self.of_code = np.full(len(_HAN), -1, np.int32)  # slots of the Chinese characters that have one
+        self.chars = 0
+        self.new: list[str] = []
 
     def __missing__(self, surface: str) -> int:
-        slot = len(self)
-        self.chars += len(surface)
-        if slot == len(self.table):
-            self.table = np.concatenate([self.table, np.zeros_like(self.table)])
-            self.evidence = np.concatenate([self.evidence, np.zeros_like(self.evidence)])
-        token = prepare.normal(surface)
-        form = neutral(token, surface, self.ids)
-        known = self.tokens.get((token, form))
-        if known is None:
-            known = self.tokens[token, form] = (*self._rows(form), prepare.hashed(form), slot)
-            self.new.append((slot, token))
-        word, suffix, key, said_at = known
-        shape = self.lexicon.first_shape + prepare.shape(surface)
-        # The bigram, the second feature, is known only beside the token before it.
-        self.table[slot] = (word, 0, shape, suffix, key, len(surface), len(surface) - len(surface.lstrip()), said_at)
-        self[surface] = slot
+        slot = self[surface] = len(self)
+        self.new.append(surface)
         return slot
 
-    def said(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(tokens, COLUMNS): the evidence of these rows of the table; that of new forms is worked out all at once."""
-        if self.new:
-            slots, tokens = zip(*self.new, strict=True)
-            self.evidence[list(slots)] = evidence(tokens, [token in self.ids for token in tokens])
-            self.new.clear()
-        return self.evidence[rows[:, _SAID_AT]]
+    def look_up(self, surfaces: Iterable[str], total: int) -> Numbers:
+        """(total,) slots."""
+        return np.fromiter(map(self.__getitem__, surfaces), np.int64, total)
 
-    def _rows(self, token: str) -> tuple[int, int]:
-        """The row of a word, or of the prefix and the suffix of one that has none."""
-        lexicon = self.lexicon
-        if word := self.ids.get(token, 0):
-            return word, 0
-        prefix = lexicon.first_affix + prepare.hashed("^" + token[:4]) % lexicon.affix_rows
-        return prefix, lexicon.first_affix + prepare.hashed(token[-3:] + "$") % lexicon.affix_rows
+    def look_up_codes(self, codes: Codes) -> Numbers:
+        """(codes,) slots of Chinese characters."""
+        slots = self.of_code[codes]
+        new = np.unique(codes[slots < 0])
+        if len(new):
+            self.of_code[new] = self.look_up(map(chr, new.tolist()), len(new))
+            slots = self.of_code[codes]
+        return slots.astype(np.int64)
+
+    def settle(self) -> None:
+        """Work out the rows of all surfaces that are new."""
+        new, first = self.new, len(self) - len(self.new)
+        if not new:
+            return
+        while len(self) > len(self.table):
+            self.table = np.concatenate([self.table, np.zeros_like(self.table)])
+            self.evidence = np.concatenate([self.evidence, np.zeros_like(self.evidence)])
+        tokens = list(map(prepare.normal, new))
+        rows = chain.from_iterable(map(self._row, new, tokens))
+        self.table[first : len(self)] = np.fromiter(rows, np.int64).reshape(-1, _SURFACE_COLUMNS)
+        self.evidence[first : len(self)] = evidence(tokens, [token in self.ids for token in tokens])
+        self.chars += sum(map(len, new))
+        new.clear()
+
+    def _row(self, surface: str, token: str) -> tuple[int, int, int, int, int]:
+        lexicon, shape = self.lexicon, prepare.shape(surface)
+        form = neutral(token, shape, self.ids)
+        word = self.ids.get(form, 0)
+        if word:
+            tail = lexicon.first_shape + shape
+        else:
+            word = lexicon.first_affix + prepare.hashed("^" + form[:4]) % lexicon.affix_rows
+            tail = lexicon.first_affix + prepare.hashed(f"{form[-3:]}${shape}") % lexicon.affix_rows
+        return word, tail, prepare.hashed(form), len(surface), len(surface) - len(surface.lstrip())
 
 
 class Tokeniser:
@@ -149,38 +165,52 @@ class Tokeniser:
         """Tokens of each text, in the order given; never raises on any `str`."""
         if not texts:
             return []
-        cut = [self._cut(text) for text in texts]
-        counts = np.fromiter((len(pieces) for pieces, _ in cut), np.int64, len(cut))
+        pieces = [self._cut(text) for text in texts]
         with self._lock:
-            rows, said = self._look_up([pieces for pieces, _ in cut], int(counts.sum()))
+            rows, said, counts = self._look_up(pieces)
         stops = np.cumsum(counts)
         starts = stops - counts
         features = self._features(rows, starts[counts > 0])
         begins, ends = _offsets(rows, starts, counts)
-        sums = _sums(said, starts, counts)
-        bounds = zip(texts, starts.tolist(), stops.tolist(), sums, cut, strict=True)
-        return [Tokens(text, features[a:b], begins[a:b], ends[a:b], row, tail) for text, a, b, row, (_, tail) in bounds]
+        scored = np.minimum(counts, self.max_tokens)
+        languages = decide(_sums(said, starts, scored))
+        bounds = zip(texts, starts.tolist(), (starts + scored).tolist(), languages, strict=True)
+        made = [Tokens(text, features[a:b], begins[a:b], ends[a:b], language, False) for text, a, b, language in bounds]
+        for at in self._maybe_truncated(texts, counts):
+            tokens = made[at]
+            tokens.truncated = bool(tokens.text[int(tokens.ends[-1]) if tokens.count else 0 :].strip())
+        return made
 
-    def _cut(self, text: str) -> tuple[list[str], bool]:
-        """The surfaces to score, and whether any were left out."""
+    def _cut(self, text: str) -> list[str]:
+        """Enough pieces for the tokens that will be scored, and hardly more."""
         limit = self.max_tokens * CHARS_PER_TOKEN
         if len(text) <= limit:
-            pieces = prepare.cut(text.rstrip())
-            return (pieces, False) if len(pieces) <= self.max_tokens else (pieces[: self.max_tokens], True)
-        pieces = list(islice((m.group() for m in prepare.PIECE.finditer(text, 0, limit)), self.max_tokens))
-        left_out = bool(text[sum(map(len, pieces)) :].strip())
-        return pieces, left_out
+            return prepare.RUN.findall(text.rstrip())
+        return list(islice((match.group() for match in prepare.RUN.finditer(text, 0, limit)), self.max_tokens))
 
-    def _look_up(self, pieces: list[list[str]], total: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """(total, columns) of the surface table, (total, COLUMNS) of evidence. Under the lock."""
+    def _maybe_truncated(self, texts: Sequence[str], counts: Numbers) -> list[int]:
+        limit = self.max_tokens * CHARS_PER_TOKEN
+        return [at for at, count in enumerate(counts.tolist()) if count > self.max_tokens or len(texts[at]) > limit]
+
+    def _look_up(self, pieces: list[list[str]]) -> tuple[Numbers, NDArray[np.float32], Numbers]:
+        """(tokens, columns) of the surface table, (tokens, COLUMNS) of evidence, (texts,) tokens of each. Under the lock."""
         surfaces = self._surfaces
         if len(surfaces) > MAX_SURFACES or surfaces.chars > MAX_SURFACE_CHARS:
             surfaces = self._surfaces = _Surfaces(self.lexicon)
-        slots = np.fromiter(map(surfaces.__getitem__, chain.from_iterable(pieces)), np.int64, total)
-        rows = surfaces.table[slots]
-        return rows, surfaces.said(rows)
+        flat = list(chain.from_iterable(pieces))
+        lengths = np.fromiter(map(len, flat), np.int64, len(flat))
+        codes = np.frombuffer("".join(flat).encode("utf-32-le", "surrogatepass"), np.uint32)
+        run = _are_runs(codes, lengths)
+        each = np.where(run, lengths, 1)  # tokens of each piece
+        of_run = np.repeat(run, each)
+        slots = np.empty(len(of_run), np.int64)
+        slots[of_run] = surfaces.look_up_codes(codes[np.repeat(run, lengths)])
+        slots[~of_run] = surfaces.look_up(compress(flat, (~run).tolist()), len(flat) - int(run.sum()))
+        surfaces.settle()
+        stops = np.concatenate([np.zeros(1, np.int64), np.cumsum(each)])[np.cumsum(list(map(len, pieces)))]
+        return surfaces.table[slots], surfaces.evidence[slots], np.diff(stops, prepend=0)
 
-    def _features(self, rows: NDArray[np.int64], starts: NDArray[np.int64]) -> NDArray[np.int32]:
+    def _features(self, rows: Numbers, starts: Numbers) -> NDArray[np.int32]:
         """(total, FEATURES): the surface's own ids, and the bigram with the token before it in the same text."""
         keys = rows[:, _KEY].astype(np.uint32)
         before = np.empty_like(keys)
@@ -188,14 +218,19 @@ class Tokeniser:
         before[starts] = _START
         mixed = (before * np.uint32(0x9E3779B1)) ^ (keys * np.uint32(0x85EBCA77))
         mixed ^= mixed >> np.uint32(15)
-        features = rows[:, :FEATURES].astype(np.int32)
-        features[:, 1] = self.lexicon.first_bigram + mixed % np.uint32(self.lexicon.bigram_rows)
-        return features
+        bigrams = self.lexicon.first_bigram + mixed % np.uint32(self.lexicon.bigram_rows)
+        return np.stack([rows[:, _WORD], bigrams, rows[:, _TAIL]], 1).astype(np.int32)
 
 
-def _offsets(
-    rows: NDArray[np.int64], starts: NDArray[np.int64], counts: NDArray[np.int64]
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _are_runs(codes: Codes, lengths: Numbers) -> NDArray[np.bool_]:
+    """(pieces,): whether a piece is Chinese characters, each a token of its own."""
+    run = lengths >= 2
+    first = (np.cumsum(lengths) - lengths)[run]
+    run[run] = _HAN.take(codes[first], mode="clip") & _HAN.take(codes[first + 1], mode="clip")
+    return run
+
+
+def _offsets(rows: Numbers, starts: Numbers, counts: Numbers) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """Begin and end of each token in its own text, in code points; the running sum of the lengths."""
     running = np.concatenate([np.zeros(1, np.int64), np.cumsum(rows[:, _CHARS])])
     base = np.repeat(running[starts], counts)
@@ -203,10 +238,12 @@ def _offsets(
     return begins.astype(np.int32), (running[1:] - base).astype(np.int32)
 
 
-def _sums(said: NDArray[np.float32], starts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(texts, COLUMNS): evidence summed over the tokens of each text; zeros for an empty one."""
+def _sums(said: NDArray[np.float32], starts: Numbers, counts: Numbers) -> NDArray[np.float32]:
+    """(texts, COLUMNS): evidence summed over the first `counts` tokens of each text; zeros for an empty one."""
     sums = np.zeros((len(counts), said.shape[1]), np.float32)
     some = counts > 0
     if some.any():
-        sums[some] = np.add.reduceat(said, starts[some], axis=0)
+        bounds = np.stack([starts[some], (starts + counts)[some]], 1).ravel()
+        padded = np.concatenate([said, np.zeros((1, said.shape[1]), np.float32)])  # the last text may end at the end
+        sums[some] = np.add.reduceat(padded, bounds, axis=0)[::2]
     return sums

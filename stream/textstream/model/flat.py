@@ -1,0 +1,113 @@
+"""Texts one after the other, without padding: how swift's graph is fed.
+
+A pass has the units of its texts in a row, behind a row 0 that is nobody's and all zeros. Whatever a unit needs of others is
+looked up by place: its neighbours, or row 0 where its own text has none so far away. So a unit costs the same whatever
+stands in the pass with it, and nothing is masked. All index arrays of a batch are made together, for all its passes.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from textstream.model.packing import Ids, Infer, Lengths, Logits
+from textstream.model.tokens import FEATURES
+
+NEAR, WINDOW = "near", "window"
+
+MOST_CELLS = 1536
+"""Texts of a pass, times units of its longest: an activation of 96 floats is 0.6 MB, two stay in a second-level cache."""
+
+Feed = dict[str, NDArray[np.generic]]
+Run = Callable[[Feed], tuple[Logits, Logits]]
+"""One pass: the sentiment of each text, the outputs of each row, row 0 included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offsets:
+    """How far away each group of channels looks, in tokens: at words, then at what each window has made of them."""
+
+    near: tuple[int, ...]
+    windows: tuple[tuple[int, ...], ...]
+
+    def as_text(self) -> dict[str, str]:
+        """As they stand in the graph's own metadata, by the name of the input they make."""
+        named = {NEAR: self.near} | {f"{WINDOW}{at}": window for at, window in enumerate(self.windows)}
+        return {name: " ".join(map(str, offsets)) for name, offsets in named.items()}
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, str]) -> "Offsets":
+        """Those of a graph. Raises KeyError or ValueError where it is none of ours."""
+        names = [NEAR, *sorted(name for name in metadata if name.startswith(WINDOW))]
+        near, *windows = (tuple(map(int, metadata[name].split())) for name in names)
+        return cls(near, tuple(windows))
+
+
+def flat(run: Run, offsets: Offsets) -> Infer:
+    """The network that `run` is a pass of."""
+
+    def infer(ids: Ids, lengths: Lengths) -> tuple[Logits, Logits]:
+        moods, units = list[Logits](), list[Logits]()
+        for feed in feeds(ids, lengths, cuts(lengths), offsets):
+            sentiment, outputs = run(feed)
+            moods.append(sentiment)
+            units.append(outputs[1:])
+        return np.concatenate(moods), np.concatenate(units)
+
+    return infer
+
+
+def cuts(lengths: Lengths) -> list[int]:
+    """Where each pass begins among the texts, and where the last ends; `lengths` ascend."""
+    found = [0]
+    for at, length in enumerate(lengths.tolist()):
+        if (at + 1 - found[-1]) * length > MOST_CELLS and at > found[-1]:
+            found.append(at)
+    return [*found, len(lengths)]
+
+
+def feeds(ids: Ids, lengths: Lengths, bounds: Sequence[int], offsets: Offsets) -> Iterator[Feed]:
+    """What each pass reads; pass p has the texts from `bounds[p]` to `bounds[p + 1]`, each of at least one unit."""
+    passes = len(bounds) - 1
+    stops = np.cumsum(lengths)
+    starts = stops - lengths
+    firsts = starts[np.asarray(bounds[:-1])]  # (passes,): the first unit of each
+    units = np.arange(len(ids))
+    text = np.repeat(np.arange(len(lengths)), lengths)  # (units,)
+    of_pass = np.repeat(np.arange(passes), np.diff(bounds))  # (texts,)
+    number = of_pass[text]
+    row = units + number + 1  # among the rows of all passes, each with its own row 0
+    place = units - firsts[number] + 1  # among the rows of its pass
+    before = units - starts[text]
+    after = lengths[text] - 1 - before
+
+    def column(values: NDArray[np.generic]) -> NDArray[np.int32]:
+        rows = np.zeros(len(ids) + passes, np.int32)
+        rows[row] = values
+        return rows
+
+    def shifted(values: NDArray[np.generic], away: Sequence[int]) -> NDArray[np.int32]:
+        """(rows, groups): which row of groups each group of channels is read from; row 0 outside its own text."""
+        groups = np.empty((len(ids) + passes, len(away)), np.int32)
+        groups[:] = np.arange(len(away))
+        for group, offset in enumerate(away):
+            inside = np.flatnonzero(before >= -offset if offset < 0 else after >= offset)
+            groups[row[inside], group] += values[inside + offset] * len(away)
+        return groups
+
+    columns: Feed = {name: column(ids[:, at]) for at, name in enumerate(FEATURES)}
+    columns |= {"text": column(text - np.asarray(bounds)[number]), NEAR: shifted(ids[:, 0], offsets.near)}
+    columns |= {f"{WINDOW}{at}": shifted(place, window) for at, window in enumerate(offsets.windows)}
+    for at, (first, last) in enumerate(pairwise(bounds)):
+        begin, end = starts[first] + at, stops[last - 1] + at + 1
+        yield {name: values[begin:end] for name, values in columns.items()} | _pooling(lengths[first:last])
+
+
+def _pooling(lengths: Lengths) -> Feed:
+    """The rows of each text of a pass (texts, longest), row 0 behind the last; and how many there are (texts, 1)."""
+    begins = np.cumsum(lengths) - lengths + 1
+    ahead = np.arange(int(lengths.max()))
+    rows = np.where(ahead < lengths[:, None], begins[:, None] + ahead, 0)
+    return {"rows": rows.astype(np.int32), "count": lengths[:, None].astype(np.float32)}
