@@ -29,7 +29,7 @@ from textstream_export.measures import Scores
 from textstream_export.precision import losses
 from textstream_export.pretrained import PACKAGES
 from textstream_export.run import Run, lexicon_of, load
-from textstream_export.sources import CHANNELS, LICENCES
+from textstream_export.sources import CALIBRATED_ON, CHANNELS, LICENCES, OUTSIDE_WEIGHT
 
 NETWORK = "model.onnx"
 """The graph of a network that reads words."""
@@ -72,8 +72,8 @@ def export(runs: Sequence[Path], data: Path, out: Path) -> files.Manifest:
 def _of_one_bundle(runs: Sequence[Run]) -> None:
     """Raises Misconfigured where the runs make no bundle together."""
     languages = [language for run in runs for language in run.recipe.languages]
-    if len({(run.recipe.name, run.recipe.version) for run in runs}) > 1 or len(set(languages)) < len(languages):
-        raise Misconfigured("runs of one bundle have recipes of one name and version, and each language in one of them alone")
+    if len({run.recipe.name for run in runs}) > 1 or len(set(languages)) < len(languages):
+        raise Misconfigured("runs of one bundle have recipes of one name, and each language in one of them alone")
     if len(runs) > 1 and not all(run.recipe.is_pretrained for run in runs):
         raise Misconfigured("a network that reads words reads all languages: export its run alone")
 
@@ -84,7 +84,8 @@ def _fill(folder: Path, runs: Sequence[Run], train: list[Row], kept: list[Row], 
     draft = _Draft(folder, runs, _manifest(runs, networks, train))
     draft.update(calibration=calibrate_on(kept, draft))
     least = calibrate.choose_min_salience(
-        lambda rows: score_rows(draft.scorer(), rows), [row for row in kept if row.source in CHANNELS]
+        lambda rows: score_rows(draft.scorer(), rows),
+        [row for row in kept if row.source in CHANNELS and row.source not in OUTSIDE_WEIGHT],
     )
     draft.update(calibration=draft.manifest.calibration.model_copy(update={"min_salience": least}))
     scorer = draft.scorer()
@@ -175,7 +176,7 @@ def calibrate_on(kept: Sequence[Row], draft: _Draft) -> files.Calibration:
         session = Session({"cpu": draft.folder / network.graphs["cpu"]}, "cpu")
         tokenise = run.tokenise(draft.manifest.max_tokens)
         for language in network.languages:
-            rows = [row for row in kept if row.lang == language]
+            rows = [row for row in kept if row.lang == language and (row.source in CALIBRATED_ON or row.source in CHANNELS)]
             outputs[language] = calibrate.run(rows, tokenise, session.infer)
     return files.Calibration(
         sentiment={lang: calibrate.fit_sentiment(o.sentiment, o.label, True) for lang, o in outputs.items()},
@@ -219,7 +220,7 @@ def _manifest(runs: Sequence[Run], networks: tuple[files.NetworkFiles, ...], tra
     return files.Manifest(
         format_version=2,
         name=f"textstream-{recipe.name}",
-        version=recipe.version,
+        version=max((run.recipe.version for run in runs), key=lambda version: [int(part) for part in version.split(".")]),
         tasks=("sentiment", "key_terms", "key_term_sentiment"),
         languages=tuple(sorted(language for network in networks for language in network.languages)),
         text_version=TEXT_VERSION,

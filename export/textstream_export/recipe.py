@@ -72,10 +72,12 @@ class Recipe:
     """How far away the words are that each group of channels reads beside a token's own rows."""
     windows: tuple[tuple[int, ...], ...] = ((-4, -2, 0, 0, 2, 4),)
     """The same of each residual window: together they see 6 tokens to each side."""
-    max_words: int = 36_000
+    max_words: int = 80_000
     min_word_count: int = 3
     affix_rows: int = 8_192
-    bigram_rows: int = 65_536
+    bigram_rows: int = 131_072
+    gram_rows: int = 65_536
+    """Hashed character n-grams that spell words while training (see `spelling`); 0 for none."""
     # Where it starts
     languages: tuple[str, ...] = ("en", "zh")
     start: str = "vectors"
@@ -93,14 +95,21 @@ class Recipe:
     learning_rate: float = 3e-3
     pretrained_rate: float = 1e-4
     weight_decay: float = 0.01
-    feature_dropout: float = 0.1
-    dropout: float = 0.2
+    feature_dropout: float = 0.15
+    dropout: float = 0.25
     average_decay: float = 0.998
     bf16: bool = False
     tag_weight: float = 1.0
     term_sentiment_weight: float = 0.3
     soft_share: float = 0.7
     """Part of the loss that a teacher's logits have where there are some; the rest is for gold labels."""
+    twin_weight: float = 4.0
+    """Of the distance between the scores of two texts that differ in a name or a gender only."""
+    twins: int = 24
+    """Such pairs a step."""
+    gold_alone: float = 0.3
+    """How often gold rows of which no teacher speaks are drawn beside those of which one does, to what their source says:
+    single labels are noisy, and a small network learns them by heart."""
     binary_neutral: float = 0.1
     """What the neutral class gets in a source that has none. Masked altogether (run A of LOG.md), it was free
     to win on any review."""
@@ -184,6 +193,7 @@ _DEEP = Recipe(
     learning_rate=1e-3,
     dropout=0.1,
     average_decay=0.0,
+    twins=0,
     bf16=True,
     term_sentiment_weight=0.5,
 )
@@ -207,4 +217,18 @@ RECIPES: dict[str, Recipe] = {
         sources=CHINESE_DEEP,
         terms=CHINESE_DEEP_TERMS,
     ),
+}
+
+
+def _again(first: Recipe, sources: dict[str, float]) -> Recipe:
+    """A short second pass (`train --from`): of `sources` this much, of all others a fifth of the first, averaged weights, and
+    no heed to names."""
+    slower = replace(first, pretrained_rate=6e-5, learning_rate=3e-4, average_decay=0.998, twins=4, twin_weight=1.0)
+    seen = {name: round(share / 5, 4) for name, share in first.sources.items()} | sources
+    return replace(slower, seed=first.seed + 1, sources=seen, terms={name: share / 3 for name, share in first.terms.items()})
+
+
+RECIPES |= {
+    "deep-en-2": _again(RECIPES["deep-en"], {"tweeteval_sentiment": 0.4, "sst2": 0.2}),
+    "deep-zh-2": _again(RECIPES["deep-zh"], {"smp2020_usual": 0.5, "chnsenticorp": 0.6}),
 }
