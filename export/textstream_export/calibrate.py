@@ -13,9 +13,9 @@ from textstream.model.bundle import SentimentCalibration, TermCalibration
 from textstream.model.packing import Infer, score
 from textstream.model.spans import candidates
 from textstream.model.text import fold
-from textstream.model.tokens import Tokeniser
 from textstream_export.data import LANGUAGES, Row
 from textstream_export.encode import UNKNOWN, token_targets
+from textstream_export.soft import Tokenise
 from textstream_export.sources import CALIBRATED_ON, CHANNELS, OUTSIDE_WEIGHT
 
 CHUNK = 512
@@ -38,7 +38,7 @@ class Outputs:
     spans: dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]  # kind → evidence (spans, 3), is gold (spans,)
 
 
-def run(rows: Sequence[Row], tokeniser: Tokeniser, infer: Infer) -> Outputs:
+def run(rows: Sequence[Row], tokeniser: Tokenise, infer: Infer) -> Outputs:
     """The network's word on held-out rows of one language."""
     moods: list[tuple[NDArray[np.float32], int]] = []
     terms: list[tuple[NDArray[np.float32], int]] = []
