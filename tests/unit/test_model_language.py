@@ -5,7 +5,6 @@
 import pytest
 
 from textstream.event import Language
-from textstream.model.language import decide
 from textstream.model.tokens import Lexicon, Tokeniser
 
 KNOWN = [
@@ -39,7 +38,7 @@ KNOWN = [
 
 def language(text: str) -> Language:
     (tokens,) = Tokeniser(Lexicon(tuple(KNOWN), 64, 64), 512)([text])
-    return decide(tokens.evidence[None])[0]
+    return tokens.language
 
 
 @pytest.mark.parametrize(
