@@ -16,7 +16,7 @@ from textstream.model.text import fold
 from textstream.model.tokens import Tokeniser
 from textstream_export.data import LANGUAGES, Row
 from textstream_export.encode import UNKNOWN, token_targets
-from textstream_export.sources import CALIBRATED_ON, CHANNELS
+from textstream_export.sources import CALIBRATED_ON, CHANNELS, OUTSIDE_WEIGHT
 
 CHUNK = 512
 BALANCE = 1.0
@@ -55,7 +55,8 @@ def run(rows: Sequence[Row], tokeniser: Tokeniser, infer: Infer) -> Outputs:
                 continue
             own = scored.tokens[scored.starts[i] : scored.starts[i] + tokens.count]
             kind = CHANNELS[row.source]
-            spans[kind].append(_judged(own, targets[0][:, KINDS.index(kind)], KINDS.index(kind)))
+            if row.source not in OUTSIDE_WEIGHT:  # else what is not gold may be a key term all the same
+                spans[kind].append(_judged(own, targets[0][:, KINDS.index(kind)], KINDS.index(kind)))
             for begin, end in gold_spans(targets[0][:, KINDS.index(kind)]):
                 if targets[1][begin] != UNKNOWN:
                     terms.append((own[begin:end, TAGS:].mean(0), int(targets[1][begin])))

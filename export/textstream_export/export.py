@@ -22,7 +22,7 @@ from textstream_export.golden import texts
 from textstream_export.network import Network
 from textstream_export.recipe import Recipe
 from textstream_export.run import lexicon_of, load
-from textstream_export.sources import CHANNELS, LICENCES
+from textstream_export.sources import CHANNELS, LICENCES, OUTSIDE_WEIGHT
 from textstream_export.to_onnx import build, parity, write
 
 MAX_PARITY_GAP = 5e-3
@@ -64,7 +64,8 @@ def _fill(
     calibration = calibrate_on(kept, lexicon, Session(folder / files.NETWORK, "cpu"))
     draft = _manifest(recipe, calibration, train)
     least = calibrate.choose_min_salience(
-        lambda rows: score_rows(_scorer(folder, lexicon, draft, 0.0), rows), [r for r in kept if r.source in CHANNELS]
+        lambda rows: score_rows(_scorer(folder, lexicon, draft, 0.0), rows),
+        [r for r in kept if r.source in CHANNELS and r.source not in OUTSIDE_WEIGHT],
     )
     calibration = calibration.model_copy(update={"min_salience": least})
     draft = draft.model_copy(update={"calibration": calibration})

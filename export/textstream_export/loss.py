@@ -73,20 +73,27 @@ def losses(network: Network, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
     if not batch.soft_units.shape[1]:
         return gold
     soft = soft_losses(sentiment, tags, towards, batch, recipe)
-    share = recipe.soft_share
-    return {name: part * (1 - share) for name, part in gold.items()} | {name: part * share for name, part in soft.items()}
+    return gold | {name: part * recipe.soft_share for name, part in soft.items()}
 
 
 def gold_losses(sentiment: Tensor, tags: Tensor, towards: Tensor, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
-    """Cross-entropy with the labels of the sources; what a source could not say is masked."""
+    """Cross-entropy with the labels of the sources; what a source could not say is masked.
+
+    A row of which a teacher speaks too counts for what the teacher leaves of it.
+    """
+    told = batch.soft_sentiment.isfinite().all(-1)
+    share = torch.where(told, 1 - recipe.soft_share, 1.0)  # (rows,)
+    of_unit = share[:, None].expand(batch.towards.shape)
     mood = F.cross_entropy(sentiment, sentiment_targets(batch, recipe.binary_neutral), reduction="none")
     weight = torch.where(batch.tags == 0, batch.outside[:, None, None], 1.0) * (batch.tags >= 0)
     per_tag = F.cross_entropy(tags.flatten(0, 2), batch.tags.clamp(min=0).flatten(), reduction="none")
     per_term = F.cross_entropy(towards.flatten(0, 1), batch.towards.clamp(min=0).flatten(), reduction="none")
     return {
-        "sentiment": masked_mean(mood, (batch.label >= 0).float()),
-        "tags": recipe.tag_weight * masked_mean(per_tag, weight.flatten()),
-        "towards": recipe.term_sentiment_weight * masked_mean(per_term, (batch.towards >= 0).float().flatten()),
+        "sentiment": masked_mean(mood * share, (batch.label >= 0).float()),
+        "tags": recipe.tag_weight
+        * masked_mean(per_tag * of_unit[..., None].expand(batch.tags.shape).flatten(), weight.flatten()),
+        "towards": recipe.term_sentiment_weight
+        * masked_mean(per_term * of_unit.flatten(), (batch.towards >= 0).float().flatten()),
     }
 
 

@@ -20,6 +20,7 @@ from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 from textstream.event import LABELS
 from textstream_export.encode import OUTPUTS
 from textstream_export.recipe import Recipe
+from textstream_export.spelling import Spelling
 
 
 class Windows(nn.Module):
@@ -29,8 +30,9 @@ class Windows(nn.Module):
     product, of the token's own width, however far it reaches.
     """
 
-    def __init__(self, recipe: Recipe, rows: int) -> None:
+    def __init__(self, recipe: Recipe, rows: int, spelling: Spelling | None = None) -> None:
         super().__init__()
+        self.spelling = spelling
         self.width, self.near, self.reaches = recipe.width, recipe.near, recipe.windows
         self.feature_dropout = recipe.feature_dropout
         assert not any(recipe.width % len(one) for one in (self.near, *self.reaches)), "groups of channels are of one size"
@@ -45,16 +47,30 @@ class Windows(nn.Module):
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """ids (batch, tokens, FEATURES) → x (batch, tokens, width), pooled (batch, 2 · width)."""
         mask = (ids[:, :, :1] != 0).float()  # (batch, tokens, 1)
-        if self.training and self.feature_dropout:
-            ids = ids * (torch.rand(ids.shape) >= self.feature_dropout)
-        rows = self.table(ids)  # (batch, tokens, FEATURES, width)
-        words = self.beside(self.drop(rows[:, :, 0]))  # of the word alone: a table at export, and no product
-        x = (self.drop(rows.sum(2)) + shifted(words, self.near)) * mask
+        rows = self.table(self._some(ids))  # (batch, tokens, FEATURES, width)
+        word, rest = rows[:, :, 0], rows[:, :, 1:].sum(2)
+        if self.spelling is not None:
+            word = word + self.spelling(self._some(ids[:, :, 0]))
+        beside = self.beside(self.drop(word))  # of the word alone: a table at export, and no product
+        x = (self.drop(word + rest) + shifted(beside, self.near)) * mask
         for window, reach in zip(self.windows, self.reaches, strict=True):
             x = (x + F.relu(window(shifted(x, reach)))) * mask
         mean = x.sum(1) / mask.sum(1).clamp(min=1)
         top = F.relu(x.amax(1))  # at least 0, which is what padding has
         return x, torch.cat([mean, top], 1)
+
+    def _some(self, ids: Tensor) -> Tensor:
+        """While training, some features are left out, so that none is relied on alone."""
+        dropped = self.training and self.feature_dropout > 0
+        return ids * (torch.rand(ids.shape) >= self.feature_dropout) if dropped else ids
+
+    @torch.no_grad()
+    def fold(self) -> None:
+        """Give each word's row what its spelling says, and forget how it is spelt. The numbers stay as they are."""
+        if self.spelling is not None:
+            words = torch.arange(1, 1 + self.spelling.words)
+            self.table.weight[words] += self.spelling(words)
+            self.spelling = None
 
 
 def shifted(x: Tensor, offsets: Sequence[int]) -> Tensor:

@@ -18,6 +18,7 @@ from torch import nn
 from textstream.errors import Misconfigured
 from textstream.model.pieces import PieceTokeniser
 from textstream.model.tokens import Lexicon, Tokeniser
+from textstream_export import twins
 from textstream_export.data import Row, read_train, split_held_out
 from textstream_export.encode import build_lexicon, encode
 from textstream_export.network import Network, Windows
@@ -25,6 +26,7 @@ from textstream_export.pretrain import start_vectors
 from textstream_export.pretrained import read
 from textstream_export.recipe import Recipe
 from textstream_export.soft import Soft, Tokenise, read_shards
+from textstream_export.spelling import Spelling
 from textstream_export.train import RUN, WEIGHTS, fit, save
 from textstream_export.transformer import Shape, Transformer
 
@@ -51,21 +53,44 @@ class Run:
         return sentiment.numpy(), units.numpy()
 
 
-def train(data: Path, recipe: Recipe, out: Path, *, packages: Path | None = None, soft: Path | None = None) -> None:
+def train(
+    data: Path,
+    recipe: Recipe,
+    out: Path,
+    *,
+    packages: Path | None = None,
+    soft: Path | None = None,
+    begin: Path | None = None,
+) -> None:
     """Train by `recipe` and leave recipe, vocabulary and weights in `out`.
 
     Rows are the train rows of `data` that are not held out; with `soft` also what a teacher has labelled there, in place of
-    the gold row of the same text. `packages` is the folder of the package a pretrained encoder comes in.
+    the gold row of the same text. `packages` is the folder of the package a pretrained encoder comes in, `begin` a finished run
+    to go on from: its vocabulary and weights, but for what it knows of single sources.
     """
     gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
     rows: list[tuple[Row, Soft | None]] = list(read_shards(soft)) if soft else []
     labelled = {row.text for row, _ in rows}
     rows += [(row, None) for row in gold if row.text not in labelled]
     torch.manual_seed(recipe.seed)
-    encoder, vocabulary = start(data, [row for row, _ in rows], recipe, packages)
-    encoded = encode(rows, tokeniser(vocabulary, recipe, recipe.max_train_tokens), recipe)
+    before = None if begin is None else load(begin)
+    if before is None:
+        encoder, vocabulary = start(data, [row for row, _ in rows], recipe, packages)
+    else:
+        encoder, vocabulary = before.network.encoder, before.vocabulary
+    if isinstance(encoder, Transformer):
+        freeze(encoder, recipe.frozen_layers)
+    tokenise = tokeniser(vocabulary, recipe, recipe.max_train_tokens)
+    encoded = encode(rows, tokenise, recipe)
     network = Network(encoder, _width(recipe, encoder), len(encoded.sources), recipe.dropout)
-    save(out, network, vocabulary, recipe, fit(network, encoded, recipe, out))
+    if before is not None:
+        old = before.network.state_dict()
+        network.load_state_dict({name: old[name] for name in old if not name.startswith("source_bias")}, strict=False)
+    pairs = twins.chosen([row for row, _ in rows], tokenise, recipe) if recipe.twins else None
+    log = fit(network, encoded, recipe, out, pairs)
+    if isinstance(encoder, Windows):
+        encoder.fold()
+    save(out, network, vocabulary, recipe, log)
 
 
 def start(data: Path, rows: list[Row], recipe: Recipe, packages: Path | None) -> tuple[nn.Module, Vocabulary]:
@@ -74,10 +99,10 @@ def start(data: Path, rows: list[Row], recipe: Recipe, packages: Path | None) ->
         if packages is None:
             raise Misconfigured(f"the recipe starts from {recipe.start}: name the folder of its package with --packages")
         found = read(recipe.start, packages)
-        freeze(found.encoder, recipe.frozen_layers)
         return found.encoder, {"pieces": list(found.vocabulary), "shape": found.encoder.shape.as_json()}
     lexicon = build_lexicon(rows, recipe)
-    encoder = Windows(recipe, lexicon.rows)
+    spelling = Spelling(lexicon.words, recipe.gram_rows, recipe.width) if recipe.gram_rows else None
+    encoder = Windows(recipe, lexicon.rows, spelling)
     if recipe.start == "vectors":
         vectors = start_vectors(data, rows, lexicon, recipe.width, recipe.seed)
         with torch.no_grad():

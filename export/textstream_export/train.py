@@ -25,6 +25,7 @@ from textstream_export.encode import Encoded
 from textstream_export.loss import Batch, losses, make_batch
 from textstream_export.network import Network
 from textstream_export.recipe import Recipe, Schedule
+from textstream_export.twins import Twins, distance
 
 CHECKPOINT, WEIGHTS, RUN, LOG = "checkpoint.pt", "weights.pt", "run.json", "log.jsonl"
 CHECKPOINT_S = 300.0
@@ -77,7 +78,7 @@ class State:
             raise Misconfigured(f"{path} is no checkpoint of this recipe ({why}): remove it or name another --out") from None
 
 
-def fit(network: Network, data: Encoded, recipe: Recipe, out: Path) -> dict[str, float]:
+def fit(network: Network, data: Encoded, recipe: Recipe, out: Path, twins: Twins | None = None) -> dict[str, float]:
     """Train `network` in place, to averaged weights; returns what the run took. Goes on from a checkpoint in `out`.
 
     Raises Fatal when the loss is no longer a number; the last checkpoint stays.
@@ -100,7 +101,8 @@ def fit(network: Network, data: Encoded, recipe: Recipe, out: Path) -> dict[str,
         started = saved = time.monotonic()
         before, running = state.minutes, math.nan
         for rows in plan[state.step :]:
-            parts = one_step(state, make_batch(data, rows), recipe, state.step / len(plan))
+            alike = None if twins is None else twins.ids(recipe.seed + state.step, recipe.twins)
+            parts = one_step(state, make_batch(data, rows), recipe, state.step / len(plan), alike)
             state.step += 1
             state.minutes = before + (time.monotonic() - started) / 60
             loss = sum(parts.values())
@@ -124,10 +126,12 @@ def fit(network: Network, data: Encoded, recipe: Recipe, out: Path) -> dict[str,
     return {"rows": len(data), "steps": len(plan), "units": units, "minutes": round(state.minutes, 2), "loss": running}
 
 
-def one_step(state: State, batch: Batch, recipe: Recipe, progress: float) -> dict[str, float]:
+def one_step(state: State, batch: Batch, recipe: Recipe, progress: float, twins: Tensor | None = None) -> dict[str, float]:
     """Forward, backward, one update of the weights and of their average; returns the parts of the loss."""
     with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
         parts = losses(state.network, batch, recipe)
+        if twins is not None:
+            parts["twins"] = recipe.twin_weight * distance(state.network(twins)[0])
     loss = torch.stack(list(parts.values())).sum()
     if not math.isfinite(loss.item()):
         told = {name: part.item() for name, part in parts.items()}
@@ -152,7 +156,7 @@ def optimisers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer
 
     What was pretrained moves at `pretrained_rate`, what is new at `learning_rate`.
     """
-    sparse = {f"{name}.weight" for name, part in network.named_modules() if isinstance(part, nn.Embedding) and part.sparse}
+    sparse = _sparse(network)
     old, new = list[nn.Parameter](), list[nn.Parameter]()
     for name, parameter in network.named_parameters():
         if parameter.requires_grad and name not in sparse:
@@ -186,9 +190,14 @@ SCHEDULES: Mapping[Schedule, Callable[[float], float]] = {
 
 def _dense(network: nn.Module) -> dict[str, Tensor]:
     """A copy of the trained weights whose gradients are dense: those that are averaged."""
-    sparse = {f"{name}.weight" for name, part in network.named_modules() if isinstance(part, nn.Embedding) and part.sparse}
-    named = network.named_parameters()
+    sparse, named = _sparse(network), network.named_parameters()
     return {name: p.detach().clone() for name, p in named if p.requires_grad and name not in sparse}
+
+
+def _sparse(network: nn.Module) -> set[str]:
+    """The names of embedding tables whose gradients are sparse."""
+    tables = nn.Embedding | nn.EmbeddingBag
+    return {f"{name}.weight" for name, part in network.named_modules() if isinstance(part, tables) and part.sparse}
 
 
 def batches(data: Encoded, recipe: Recipe, rng: np.random.Generator) -> list[NDArray[np.int64]]:

@@ -40,9 +40,13 @@ class Offsets:
     @classmethod
     def of(cls, metadata: Mapping[str, str]) -> "Offsets":
         """Those of a graph. Raises KeyError or ValueError where it is none of ours."""
-        names = [NEAR, *sorted(name for name in metadata if name.startswith(WINDOW))]
-        near, *windows = (tuple(map(int, metadata[name].split())) for name in names)
-        return cls(near, tuple(windows))
+        windows = sum(name.startswith(WINDOW) for name in metadata)
+        near, *rest = (metadata[name] for name in (NEAR, *(f"{WINDOW}{at}" for at in range(windows))))
+        return cls(_numbers(near), tuple(map(_numbers, rest)))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(map(int, text.split()))
 
 
 def flat(run: Run, offsets: Offsets) -> Infer:

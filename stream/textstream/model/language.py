@@ -109,7 +109,7 @@ def _script(letter: str) -> int:
 def _against_english(words: Sequence[str]) -> NDArray[np.float32]:
     """(words, OTHERS): log-likelihood ratios of each word, bounded."""
     letters = _letters()
-    padded = " ".join([f" {word} " for word in words])  # two spaces between words are in no group
+    padded = " ".join([f" {word} " for word in words])  # what spans two words is in no group
     codes = np.frombuffer((padded + "  ").encode("utf-32-le", "surrogatepass"), np.uint32)
     number = letters.number.take(codes, mode="clip")
     first, second, third = number[:-2], number[1:-1], number[2:]

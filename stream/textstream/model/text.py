@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from zlib import crc32
 
-TEXT_VERSION = 1
-"""Changes with anything that changes a token, a folded form or a hash."""
+TEXT_VERSION = 2
+"""Changes with anything that changes a token, a folded form, a hash or a feature."""
 
 MAX_TOKEN_CHARS = 40
 """A longer word is cut into pieces: no token costs more than this, whatever the input."""
