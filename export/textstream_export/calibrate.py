@@ -13,9 +13,9 @@ from textstream.model.bundle import SentimentCalibration, TermCalibration
 from textstream.model.packing import Infer, score
 from textstream.model.spans import candidates
 from textstream.model.text import fold
-from textstream.model.tokens import Tokeniser
 from textstream_export.data import LANGUAGES, Row
 from textstream_export.encode import UNKNOWN, token_targets
+from textstream_export.soft import Tokenise
 from textstream_export.sources import CALIBRATED_ON, CHANNELS, OUTSIDE_WEIGHT
 
 CHUNK = 512
@@ -38,7 +38,7 @@ class Outputs:
     spans: dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]  # kind → evidence (spans, 3), is gold (spans,)
 
 
-def run(rows: Sequence[Row], tokeniser: Tokeniser, infer: Infer) -> Outputs:
+def run(rows: Sequence[Row], tokeniser: Tokenise, infer: Infer) -> Outputs:
     """The network's word on held-out rows of one language."""
     moods: list[tuple[NDArray[np.float32], int]] = []
     terms: list[tuple[NDArray[np.float32], int]] = []
@@ -101,20 +101,24 @@ def fit_sentiment(logits: NDArray[np.float32], label: NDArray[np.int64], with_bi
     weight = torch.from_numpy((1 / np.bincount(label, minlength=3)) ** (BALANCE if with_bias else 0.0)).float()
     log_scale = torch.zeros((), requires_grad=True)
     bias = torch.zeros(3, requires_grad=with_bias)
-    optimiser = torch.optim.LBFGS(
-        [p for p in (log_scale, bias) if p.requires_grad], max_iter=200, line_search_fn="strong_wolfe"
-    )
-
-    def loss() -> torch.Tensor:
-        optimiser.zero_grad()
-        value = torch.nn.functional.cross_entropy(x * log_scale.exp() + bias, y, weight)
-        value.backward()  # type: ignore[no-untyped-call]
-        return value
-
-    optimiser.step(loss)  # type: ignore[no-untyped-call]
+    minimise(lambda: torch.nn.functional.cross_entropy(x * log_scale.exp() + bias, y, weight), log_scale, bias)
     centred = (bias - bias.mean()).detach()
     a, b, c = (round(float(v), 5) for v in centred)
     return SentimentCalibration(temperature=round(float((-log_scale.detach()).exp()), 5), bias=(a, b, c))
+
+
+def minimise(loss: Callable[[], torch.Tensor], *parameters: torch.Tensor) -> None:
+    """Move those parameters that ask for it to where a smooth loss is least."""
+    wanted = [parameter for parameter in parameters if parameter.requires_grad]
+    optimiser = torch.optim.LBFGS(wanted, max_iter=200, line_search_fn="strong_wolfe")
+
+    def evaluated() -> torch.Tensor:
+        optimiser.zero_grad()
+        value = loss()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimiser.step(evaluated)  # type: ignore[no-untyped-call]
 
 
 def fit_salience(evidence: NDArray[np.float32], gold: NDArray[np.bool_]) -> TermCalibration:

@@ -105,6 +105,18 @@ def _compare(arguments: argparse.Namespace) -> None:
     print(report if arguments.json else said)
 
 
+def _cascade(arguments: argparse.Namespace) -> None:
+    from textstream.model.scorer import Scorer
+    from textstream_export.cascade import measure, plot
+
+    swift, deep = (Scorer.load(bundle, device="cpu") for bundle in (arguments.swift, arguments.deep))
+    curve = measure(swift, deep, arguments.data)
+    report = {"swift": swift.info, "deep": deep.info, **curve.as_json()}
+    _write({arguments.out / "cascade.json": json.dumps(report, indent=1), arguments.out / "cascade.md": curve.as_markdown()})
+    plot(curve, arguments.out / "cascade.svg")
+    print(f"{curve.as_markdown()}\n\nmodel.cascade_margin = {curve.chosen.margin:g}")
+
+
 def _write(files: dict[Path, str]) -> None:
     for path, text in files.items():
         try:
@@ -138,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     distil.add_argument("--out", type=Path, required=True, help="folder for the shards; more teachers may share it")
     distil.set_defaults(command=_distil)
     export = commands.add_parser("export", help="calibrate a run and write its bundle")
-    export.add_argument("--run", type=Path, required=True, help="folder that train wrote")
+    export.add_argument("--run", type=Path, nargs="+", required=True, help="folder that train wrote; deep has one a language")
     export.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
     export.add_argument("--out", type=Path, required=True, help="folder for the bundle")
     export.set_defaults(command=_export)
@@ -156,6 +168,12 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--seed", type=int, default=20261123, help="of the randomisation and the bootstrap")
     _judging(compare)
     compare.set_defaults(command=_compare)
+    cascade = commands.add_parser("cascade", help="what sending on the messages that swift is unsure of gains and costs")
+    cascade.add_argument("--swift", default="swift", help="packaged name or folder of the fast bundle")
+    cascade.add_argument("--deep", required=True, help="folder of the better bundle")
+    cascade.add_argument("--data", type=Path, required=True, help="folder of the labelled rows, or one file of them")
+    cascade.add_argument("--out", type=Path, required=True, help="folder for cascade.json, cascade.md and cascade.svg")
+    cascade.set_defaults(command=_cascade)
     verify = commands.add_parser("verify", help="check a bundle's digests and golden outputs")
     verify.add_argument("--bundle", default="swift", help="packaged name or folder")
     verify.set_defaults(command=_verify)

@@ -46,6 +46,11 @@ class Run:
         """From texts to this network's units."""
         return tokeniser(self.vocabulary, self.recipe, max_tokens)
 
+    @property
+    def units(self) -> Lexicon | tuple[str, ...]:
+        """The vocabulary as a bundle holds it."""
+        return tuple(self.vocabulary["pieces"]) if self.recipe.is_pretrained else lexicon_of(self.vocabulary, self.recipe)
+
     def infer(self, ids: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """One pass over a padded batch (see `packing.padded`): sentiment (batch, 3), units (batch, units, OUTPUTS)."""
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bf16):

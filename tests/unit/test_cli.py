@@ -1,6 +1,7 @@
 """The commands, run as a user runs them, without a broker."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,18 @@ def test_plain_text_is_scored() -> None:
     for event in events:
         jsonschema.validate(event, json_schema())
         assert event["key_terms"]
+
+
+def test_explanations_go_to_standard_error_and_leave_the_events_as_they_are() -> None:
+    """The words that moved a score, by how much, beside each scored line; a line that was not scored has none."""
+    lines = "The room was lovely but the staff were rude\n\n房间很好\n".encode()
+    plain, done = score(lines), score(lines, "--explain")
+    events, same = ([json.loads(line) for line in each.stdout.splitlines()] for each in (plain, done))
+    assert [event["sentiment"] for event in events] == [event["sentiment"] for event in same]
+    told = done.stderr.decode()
+    assert re.search(r"-0\.\d\d rude", told) and re.search(r"\+0\.\d\d lovely", told)
+    assert "房间很好" in told
+    assert told.count("negative") + told.count("neutral") + told.count("positive") == 2
 
 
 def test_a_bad_line_gives_an_error_in_its_place(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bundle(run: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("bundles") / "tiny"
-    export(run, data, out)
+    export([run], data, out)
     return out
 
 
@@ -82,7 +82,7 @@ def test_what_was_trained_is_loaded_and_has_learnt_the_data(bundle: Path, data: 
 
 def test_the_manifest_holds_recipe_sources_scores_and_calibration(bundle: Path, data: Path) -> None:
     manifest = files.read(bundle).manifest
-    assert manifest.recipe["width"] == TINY.width
+    assert manifest.recipe["runs"][0]["width"] == TINY.width
     assert {source.name for source in manifest.sources} >= {"tweeteval_sentiment", "smp2020_usual", "absa_mams"}
     assert manifest.scores == evaluate(Scorer.load(bundle, device="cpu"), data)
     assert set(manifest.calibration.sentiment) == {"en", "zh"}
@@ -90,8 +90,9 @@ def test_the_manifest_holds_recipe_sources_scores_and_calibration(bundle: Path, 
 
 
 def test_nothing_is_left_beside_the_bundle(bundle: Path) -> None:
+    manifest = files.read(bundle).manifest
     assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
-    assert sorted(path.name for path in bundle.iterdir()) == sorted([files.MANIFEST, *files.FILES])
+    assert sorted(path.name for path in bundle.iterdir()) == sorted([files.MANIFEST, *manifest.files])
 
 
 def test_the_same_recipe_data_and_seed_give_the_same_weights(run: Path, data: Path, tmp_path: Path) -> None:
@@ -201,13 +202,13 @@ def test_a_student_learns_from_logits_alone(data: Path, tmp_path: Path) -> None:
 
 def test_a_folder_that_is_no_finished_run_is_refused(tmp_path: Path, data: Path) -> None:
     with pytest.raises(Misconfigured, match="not a finished run"):
-        export(tmp_path, data, tmp_path / "out")
+        export([tmp_path], data, tmp_path / "out")
 
 
 def test_the_last_good_bundle_stays_when_an_export_fails(bundle: Path, run: Path, tmp_path: Path) -> None:
     place = Path(shutil.copytree(bundle, tmp_path / "place"))
     with pytest.raises(Misconfigured, match="no data folder"):
-        export(run, tmp_path / "no data", place)
+        export([run], tmp_path / "no data", place)
     assert Scorer.load(place, device="cpu").info == Scorer.load(bundle, device="cpu").info
 
 
@@ -219,9 +220,9 @@ def test_a_disk_that_is_full_is_one_line_and_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "write_graph", full)
+    monkeypatch.setattr(module, "write_network", full)
     with pytest.raises(Misconfigured, match="No space left on device"):
-        export(run, data, tmp_path / "bundle")
+        export([run], data, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
 
 
