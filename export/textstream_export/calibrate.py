@@ -1,6 +1,6 @@
 """Calibration, for each language, on held-out train rows: sentiment, sentiment towards terms, salience and its threshold."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from textstream.event import KINDS, LABELS, EnrichedEvent
-from textstream.model.bundle import SentimentCalibration, TermCalibration
+from textstream.model.bundle import Calibration, SentimentCalibration, TermCalibration
 from textstream.model.packing import Infer, score
 from textstream.model.spans import candidates
 from textstream.model.text import fold
@@ -164,3 +164,58 @@ def _f1(said: list[tuple[float, bool]], gold: int, at: float) -> float:
 def by_language(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """Rows of each supported language."""
     return {lang: [row for row in rows if row.lang == lang] for lang in LANGUAGES}
+
+
+PULL = 10.0
+"""Labels that weigh as much as what was known before them, where calibration is moved to a user's own."""
+
+
+def refit(known: Calibration, outputs: Mapping[str, Outputs]) -> Calibration:
+    """Calibration moved to where it makes the labels of more rows likely: few move it little, and none not at all.
+
+    Classes weigh as often as they stand in the rows: a user's labels have the mix of the user's stream.
+    """
+    sentiment, towards, terms = dict(known.sentiment), dict(known.towards), dict(known.terms)
+    for language, said in outputs.items():
+        sentiment[language] = refit_sentiment(sentiment[language], said.sentiment, said.label, with_bias=True)
+        towards[language] = refit_sentiment(towards[language], said.towards, said.towards_label, with_bias=False)
+        terms[language] = {k: refit_salience(c, *said.spans.get(k, NOTHING)) for k, c in terms[language].items()}
+    return known.model_copy(update={"sentiment": sentiment, "towards": towards, "terms": terms})
+
+
+def refit_sentiment(
+    known: SentimentCalibration, logits: NDArray[np.float32], label: NDArray[np.int64], with_bias: bool
+) -> SentimentCalibration:
+    """Temperature and biases for these labels, pulled towards what was known."""
+    if not len(label):
+        return known
+    x, y = torch.from_numpy(logits), torch.from_numpy(label)
+    start, shift = torch.tensor(known.bias), torch.zeros(3, requires_grad=with_bias)
+    log_factor = torch.zeros((), requires_grad=True)
+
+    def loss() -> torch.Tensor:
+        error = torch.nn.functional.cross_entropy(x / known.temperature * log_factor.exp() + start + shift, y)
+        return error + PULL / len(y) * (log_factor.square() + shift.square().sum())
+
+    minimise(loss, log_factor, shift)
+    bias = start + shift.detach() - shift.detach().mean()
+    a, b, c = (round(float(v), 5) for v in bias)
+    return SentimentCalibration(temperature=round(known.temperature / float(log_factor.detach().exp()), 5), bias=(a, b, c))
+
+
+def refit_salience(known: TermCalibration, evidence: NDArray[np.float32], gold: NDArray[np.bool_]) -> TermCalibration:
+    """The logistic regression for these spans, pulled towards what was known."""
+    if not len(gold):
+        return known
+    x, y = torch.from_numpy(evidence), torch.from_numpy(gold).float()
+    start = torch.tensor([*known.weights, known.offset])
+    shift = torch.zeros(4, requires_grad=True)
+
+    def loss() -> torch.Tensor:
+        *weights, offset = start + shift
+        error = torch.nn.functional.binary_cross_entropy_with_logits(x @ torch.stack(weights) + offset, y)
+        return error + PULL / len(y) * shift.square().sum()
+
+    minimise(loss, shift)
+    a, b, c, offset = (round(float(v), 5) for v in start + shift.detach())
+    return TermCalibration(weights=(a, b, c), offset=offset)

@@ -142,6 +142,11 @@ def _fields(path: Path, line: int, raw: Raw) -> Raw:
 _PARSERS: dict[str, Callable[[Path, str], Iterator[tuple[int, Raw]]]] = {".jsonl": _json_lines, ".csv": _comma_separated}
 
 
+def is_own(path: Path) -> bool:
+    """Whether a path is named as a file of a user's own labels is; ours are folders, or files of gzip."""
+    return path.suffix.lower() in _PARSERS
+
+
 def _rows(path: Path, line: int, raw: Raw) -> Iterator[Row]:
     """A row for each task that a text is labelled for: a source has one channel, and what was not labelled is not taught.
 
