@@ -74,8 +74,9 @@ def _letters() -> _Letters:
     number[list(map(ord, alphabet))] = np.arange(1, len(alphabet) + 1)
     row = np.full((len(alphabet) + 2) ** 3, len(groups), np.int16)
     letters = _Letters(number, row, np.concatenate([ratios, np.zeros_like(ratios[:1])]))
-    first, second, third = np.array([[*(number[ord(letter)] for letter in group), 0][:3] for group in groups]).T
-    row[letters.group_codes(first, second, third)] = np.arange(len(groups))
+    found = [at for at, group in enumerate(groups) if len(group) <= 3]  # a small "İ" is two letters, which makes some longer
+    first, second, third = np.array([[*(number[ord(letter)] for letter in groups[at]), 0][:3] for at in found]).T
+    row[letters.group_codes(first, second, third)] = found
     return letters
 
 
