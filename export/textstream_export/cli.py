@@ -39,6 +39,9 @@ def main(argv: list[str] | None = None) -> None:
     except TextstreamError as error:
         print(f"textstream-export: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
+    except OSError as error:
+        print(f"textstream-export: {error}", file=sys.stderr)
+        sys.exit(Misconfigured.exit_status)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -79,7 +79,7 @@ def test_labels_for_terms_alone_need_no_class(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "said"),
     [
-        ("{", "FILE:4: not JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1)): write one object"),
+        ("{", "FILE:4: not JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1)): write"),
         ("[" * 100_000, "FILE:4: not JSON (maximum recursion depth exceeded"),
         (["a"], "FILE:4: not an object: write"),
         ({"txt": "a", "label": "neutral"}, "FILE:4: no `text`, it has `txt`, `label`: give the labelled text there"),
@@ -106,7 +106,7 @@ def test_labels_for_terms_alone_need_no_class(tmp_path: Path) -> None:
         ({"text": "a cat", "aspects": [{"begin": "2", "end": 5, "sentiment": "neutral"}]}, "FILE:4: aspect [2, 5) is outside"),
         ({"text": "a cat", "aspects": [{"begin": 0, "end": 3, "sentiment": "neutral", "term": "cat"}]},
          "FILE:4: aspect 'cat' is not what stands at [0, 3): 'a c'"),
-        ({"text": "a cat", "aspects": [{"begin": 2, "end": 5, "sentiment": "good"}]}, "FILE:4: unknown sentiment 'good' of the"),
+        ({"text": "a cat", "aspects": [{"begin": 2, "end": 5, "sentiment": "good"}]}, "FILE:4: unknown sentiment 'good'"),
         ({"text": "a cat", "aspects": [{"begin": 2, "end": 5, "sentiment": "neutral"},
                                        {"begin": 0, "end": 3, "sentiment": "neutral"}]},
          "FILE:4: aspects 'a c' and 'cat' overlap"),
@@ -199,7 +199,7 @@ def test_texts_in_no_language_that_is_scored_are_left_out(tmp_path: Path) -> Non
 
 
 def test_a_fifth_is_held_out_whatever_the_spelling() -> None:
-    """Copies of a text that differ in case, spacing and marks fall on the same side, so that none calibrates what it trained."""
+    """Copies of a text that differ in case, spacing and marks fall on the same side: none calibrates what it trained."""
     rows = [Row(f"message number {i}", "en", OWN, label="neutral") for i in range(2000)]
     share = sum(map(own.held_out, rows)) / len(rows)
     assert abs(share - own.HELD_OUT_PER_CENT / 100) < 0.03
