@@ -62,6 +62,38 @@ TRANSFORMERS = (
 """What a model is, and what it does not see."""
 
 
+def own_card(manifest: Manifest) -> str:
+    """The card of a bundle that a user made from another, by training or calibration on labels of their own."""
+    base = manifest.recipe["base"]
+    trained = "own" in manifest.recipe
+    how = "trained further and calibrated" if trained else "calibrated"
+    on = f"{manifest.recipe['held_out_per_cent']} % of those labels, which trained nothing," if trained else "those labels"
+    sources = "\n".join(f"| {s.name} | {s.rows:,} | {s.origin} | {s.licence} |" for s in manifest.sources)
+    return f"""# {manifest.name} {manifest.version}
+
+{base["name"]} {base["version"]}, {how} on labels of whoever made this bundle, by `textstream-export`.
+
+## Licence of the weights
+{manifest.weights_licence}
+
+## How it was calibrated
+From the calibration of {base["name"]}, moved to what makes {on} likely: the more labels of a language and task, the
+further. Where there were none it is as it was. Terms below a salience of {manifest.calibration.min_salience:g} are not emitted.
+
+## Scores
+On the labels that calibrated it, so they are a little kind; compare it with {base["name"]} on others:
+`textstream-export compare`.
+
+{tables({manifest.name: manifest.scores})}
+## Training sources
+Each with its licence as its own source states it; several state none. The texts are not part of this bundle.
+
+| source | rows | collected from (GitHub) | licence as stated there |
+|---|---|---|---|
+{sources}
+"""
+
+
 BEHAVIOUR = "behaviour/"
 """Scores of the behaviour suite begin with this, then language, capability, and for swaps how far the score moved."""
 

@@ -8,18 +8,21 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from textstream.errors import Misconfigured
-from textstream.event import KINDS, ModelInfo
+from textstream.event import KINDS, Analysis, ModelInfo
 from textstream.model import bundle as files
 from textstream.model.golden import differs
 from textstream.model.packing import WINDOW
+from textstream.model.pieces import PieceTokeniser
 from textstream.model.scorer import MAX_TERMS, Scorer
 from textstream.model.session import Session
 from textstream.model.text import TEXT_VERSION
+from textstream.model.tokens import Lexicon, Tokeniser
 from textstream_export import calibrate, to_onnx, transformer_onnx
 from textstream_export.card import card
 from textstream_export.data import HELD_OUT_PER_CENT, Row, read_train, split_held_out
@@ -29,6 +32,7 @@ from textstream_export.measures import Scores
 from textstream_export.precision import losses
 from textstream_export.pretrained import PACKAGES
 from textstream_export.run import Run, lexicon_of, load
+from textstream_export.soft import Tokenise
 from textstream_export.sources import CALIBRATED_ON, CHANNELS, LICENCES, OUTSIDE_WEIGHT
 
 NETWORK = "model.onnx"
@@ -54,11 +58,23 @@ def export(runs: Sequence[Path], data: Path, out: Path) -> files.Manifest:
     trained = [load(run) for run in runs]
     _of_one_bundle(trained)
     train, kept = split_held_out(read_train(data))
+    with placed(out) as folder:
+        return _fill(folder, trained, train, kept, data)
+
+
+@contextmanager
+def placed(out: Path) -> Iterator[Path]:
+    """A folder beside `out` to fill, which takes its place once it is a bundle that loads; until then nothing is touched.
+
+    Raises Misconfigured where it cannot be written, and before anything where `out` holds something that is no bundle.
+    """
+    if not is_replaceable(out):
+        raise Misconfigured(f"{out} is there and is no bundle, so it is not replaced: name another folder with --out")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
         try:
-            manifest = _fill(beside, trained, train, kept, data)
+            yield beside
             Scorer.load(beside, device="cpu")
             beside.chmod(0o755)  # mkdtemp's folders are for their owner alone
             swap(beside, out)
@@ -66,7 +82,11 @@ def export(runs: Sequence[Path], data: Path, out: Path) -> files.Manifest:
             shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
         raise Misconfigured(f"cannot write the bundle to {out}: {error.strerror}; what stood there is untouched") from None
-    return manifest
+
+
+def is_replaceable(out: Path) -> bool:
+    """Whether nothing stands there, or an empty folder, or a bundle."""
+    return not out.exists() or (out.is_dir() and ((out / files.MANIFEST).is_file() or not any(out.iterdir())))
 
 
 def _of_one_bundle(runs: Sequence[Run]) -> None:
@@ -81,8 +101,9 @@ def _of_one_bundle(runs: Sequence[Run]) -> None:
 def _fill(folder: Path, runs: Sequence[Run], train: list[Row], kept: list[Row], data: Path) -> files.Manifest:
     """Every file of the bundle into `folder`, the manifest last."""
     networks = tuple(write_network(folder, run) for run in runs)
-    draft = _Draft(folder, runs, _manifest(runs, networks, train))
-    draft.update(calibration=calibrate_on(kept, draft))
+    draft = Draft(folder, tuple(run.units for run in runs), _manifest(runs, networks, train))
+    asked = [row for row in kept if row.source in CALIBRATED_ON or row.source in CHANNELS]
+    draft.update(calibration=calibrated(draft.outputs(asked)))
     least = calibrate.choose_min_salience(
         lambda rows: score_rows(draft.scorer(), rows),
         [row for row in kept if row.source in CHANNELS and row.source not in OUTSIDE_WEIGHT],
@@ -92,26 +113,32 @@ def _fill(folder: Path, runs: Sequence[Run], train: list[Row], kept: list[Row], 
     golden = scorer.analyse(scorer.tokenise(texts()))
     lost: Scores = {}
     if any(run.recipe.is_pretrained for run in runs):
-        exact, half = draft.exact(), draft.scorer("cuda")
+        exact, half = draft.exact(runs), draft.scorer("cuda")
         # The golden outputs are those of 8 bits: on a GPU they differ by what both precisions lose.
         cuda = sum(tolerance_of(exact, shipped) for shipped in (scorer, half))
         draft.update(golden_tolerance={"cpu": INT8_TOLERANCE, "cuda": cuda})
         lost = losses(exact, {"int8": scorer, "fp16": half}, kept)
     draft.update(scores=evaluate(scorer, data) | lost)
+    return finish(draft, golden, card(draft.manifest))
+
+
+def finish(draft: "Draft", golden: Sequence[Analysis], text: str) -> files.Manifest:
+    """Golden outputs, the card and, last, the manifest with the digest of every file."""
     rows = zip(texts(), golden, strict=True)
-    _write(folder / files.GOLDEN, "".join(json.dumps({"text": text, "analysis": analysis}) + "\n" for text, analysis in rows))
-    _write(folder / files.CARD, card(draft.manifest))
-    draft.update(files={path.name: files.digest(path.read_bytes()) for path in sorted(folder.iterdir())})
-    _write(folder / files.MANIFEST, draft.manifest.model_dump_json(indent=1) + "\n")
+    lines = [json.dumps({"text": text, "analysis": analysis}) + "\n" for text, analysis in rows]
+    _write(draft.folder / files.GOLDEN, "".join(lines))
+    _write(draft.folder / files.CARD, text)
+    draft.update(files={path.name: files.digest(path.read_bytes()) for path in sorted(draft.folder.iterdir())})
+    _write(draft.folder / files.MANIFEST, draft.manifest.model_dump_json(indent=1) + "\n")
     return draft.manifest
 
 
 @dataclass(slots=True)
-class _Draft:
+class Draft:
     """A bundle that is not finished: scorers of it, whatever its manifest still lacks."""
 
     folder: Path
-    runs: Sequence[Run]
+    vocabularies: tuple[files.Vocabulary, ...]
     manifest: files.Manifest
 
     def update(self, **values: object) -> None:
@@ -123,18 +150,33 @@ class _Draft:
         paths = [self.folder / network.graphs[kernel] for network in self.manifest.networks]
         return self._scorer([Session({"cpu": path}, "cpu") for path in paths])
 
-    def exact(self) -> Scorer:
-        """With graphs in PyTorch's own numbers."""
+    def outputs(self, rows: Sequence[Row]) -> dict[str, calibrate.Outputs]:
+        """What the networks say of the rows of each language they answer for."""
+        said: dict[str, calibrate.Outputs] = {}
+        for network, vocabulary in zip(self.manifest.networks, self.vocabularies, strict=True):
+            session = Session({"cpu": self.folder / network.graphs["cpu"]}, "cpu")
+            tokenise = tokeniser_of(vocabulary, self.manifest.max_tokens)
+            for language in network.languages:
+                said[language] = calibrate.run([row for row in rows if row.lang == language], tokenise, session.infer)
+        return said
+
+    def exact(self, runs: Sequence[Run]) -> Scorer:
+        """With graphs of its runs in PyTorch's own numbers."""
         with tempfile.TemporaryDirectory() as name:
-            paths = [Path(name, f"{at}.onnx") for at in range(len(self.runs))]
-            for run, path in zip(self.runs, paths, strict=True):
+            paths = [Path(name, f"{at}.onnx") for at in range(len(runs))]
+            for run, path in zip(runs, paths, strict=True):
                 path.write_bytes(transformer_onnx.build(run.network, "float32").SerializeToString())
             return self._scorer([Session({"cpu": path}, "cpu") for path in paths])
 
     def _scorer(self, sessions: Sequence[Session]) -> Scorer:
         info: ModelInfo = {"name": self.manifest.name, "version": self.manifest.version, "digest": files.digest(b"")}
-        bundle = files.Bundle(self.folder, self.manifest, info, tuple(run.units for run in self.runs))
+        bundle = files.Bundle(self.folder, self.manifest, info, self.vocabularies)
         return Scorer(bundle, sessions, MAX_TERMS, self.manifest.calibration.min_salience, self.manifest.max_tokens)
+
+
+def tokeniser_of(vocabulary: files.Vocabulary, max_tokens: int) -> Tokenise:
+    """From texts to the units of a bundle's network."""
+    return Tokeniser(vocabulary, max_tokens) if isinstance(vocabulary, Lexicon) else PieceTokeniser(vocabulary, max_tokens)
 
 
 def write_network(folder: Path, run: Run) -> files.NetworkFiles:
@@ -169,20 +211,13 @@ def _check_parity(gap: float) -> None:
         raise Misconfigured(f"PyTorch and onnxruntime differ by {gap:.2g} in a logit, at most {MAX_PARITY_GAP:g} is rounding")
 
 
-def calibrate_on(kept: Sequence[Row], draft: _Draft) -> files.Calibration:
-    """Calibration of each language on the held-out rows; the threshold of salience is chosen later."""
-    outputs: dict[str, calibrate.Outputs] = {}
-    for run, network in zip(draft.runs, draft.manifest.networks, strict=True):
-        session = Session({"cpu": draft.folder / network.graphs["cpu"]}, "cpu")
-        tokenise = run.tokenise(draft.manifest.max_tokens)
-        for language in network.languages:
-            rows = [row for row in kept if row.lang == language and (row.source in CALIBRATED_ON or row.source in CHANNELS)]
-            outputs[language] = calibrate.run(rows, tokenise, session.infer)
+def calibrated(outputs: Mapping[str, calibrate.Outputs]) -> files.Calibration:
+    """Calibration of each language on what the network says of its held-out rows; the threshold is chosen later."""
     return files.Calibration(
         sentiment={lang: calibrate.fit_sentiment(o.sentiment, o.label, True) for lang, o in outputs.items()},
         towards={lang: calibrate.fit_sentiment(o.towards, o.towards_label, False) for lang, o in outputs.items()},
         terms={
-            lang: {kind: calibrate.fit_salience(*o.spans.get(kind, calibrate.NOTHING)) for kind in KINDS}
+            lang: {kind: calibrate.fit_salience(o.spans.get(kind, calibrate.NOTHING)) for kind in KINDS}
             for lang, o in outputs.items()
         },
         min_salience=0.0,
@@ -199,12 +234,17 @@ def tolerance_of(exact: Scorer, shipped: Scorer) -> float:
 
 
 def swap(new: Path, place: Path) -> None:
-    """Put `new` where `place` stands; the old folder goes only after."""
+    """Put `new` where `place` stands; the old folder goes only after, and comes back where `new` cannot be put there."""
     old = place.with_name(f".{place.name}-old")
-    shutil.rmtree(old, ignore_errors=True)
     if place.exists():
+        shutil.rmtree(old, ignore_errors=True)
         place.rename(old)
-    new.rename(place)
+    try:
+        new.rename(place)
+    except OSError:
+        if old.exists():
+            old.rename(place)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 

@@ -81,7 +81,7 @@ class Recipe:
     # Where it starts
     languages: tuple[str, ...] = ("en", "zh")
     start: str = "vectors"
-    """`random`; `vectors` of all text, labelled or not (see `pretrain`); or an encoder of `pretrained`."""
+    """`random`; `vectors` of all text, labelled or not (see `pretrain`); a `bundle`; or an encoder of `pretrained`."""
     frozen_layers: int = 0
     """Lowest layers of a pretrained encoder that stay as they are."""
     # Training
@@ -125,7 +125,7 @@ class Recipe:
     @property
     def is_pretrained(self) -> bool:
         """Whether it starts from an encoder that others trained."""
-        return self.start not in ("random", "vectors")
+        return self.start not in ("random", "vectors", "bundle")
 
 
 def _tuples(value: Any) -> Any:

@@ -235,5 +235,10 @@ def save(out: Path, network: nn.Module, vocabulary: Mapping[str, Any], recipe: R
 
 def _saved(path: Path, what: Mapping[str, Any]) -> None:
     part = path.with_name(path.name + ".part")
-    torch.save(dict(what), part)
-    part.rename(path)
+    try:
+        torch.save(dict(what), part)
+        part.rename(path)
+    except (OSError, RuntimeError) as error:  # torch has its own error for a disk that is full
+        part.unlink(missing_ok=True)
+        why = str(error).splitlines()[0]
+        raise Misconfigured(f"cannot write {path} ({why}): make room, or name another folder with --out") from None
