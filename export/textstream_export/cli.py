@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from textstream_export.data import Row
     from textstream_export.measures import Scores
 
-NEEDED = ("onnx", "sklearn", "torch", "tqdm", "torchmetrics", "nervaluate", "matplotlib")
+NEEDED = ("gensim", "onnx", "sklearn", "torch", "tqdm", "torchmetrics", "nervaluate", "matplotlib")
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -10,20 +10,20 @@ from pathlib import Path
 from textstream.errors import Misconfigured
 from textstream.event import KINDS, ModelInfo
 from textstream.model import bundle as files
+from textstream.model.packing import WINDOW
 from textstream.model.scorer import MAX_TERMS, Scorer
 from textstream.model.session import Session
 from textstream.model.text import TEXT_VERSION
 from textstream.model.tokens import Lexicon, Tokeniser
-from textstream_export import calibrate
+from textstream_export import calibrate, encoders_onnx, to_onnx
 from textstream_export.card import card
 from textstream_export.data import HELD_OUT_PER_CENT, LANGUAGES, Row, read_train, split_held_out
 from textstream_export.evaluate import evaluate, score_rows
 from textstream_export.golden import texts
-from textstream_export.network import Network
+from textstream_export.network import Network, Windows
 from textstream_export.recipe import Recipe
 from textstream_export.run import lexicon_of, load
 from textstream_export.sources import CHANNELS, LICENCES, OUTSIDE_WEIGHT
-from textstream_export.to_onnx import build, parity, write
 
 MAX_PARITY_GAP = 5e-3
 """Largest difference of a logit between PyTorch and onnxruntime that is still rounding, to 16 bits: 0.1 % of a probability."""
@@ -83,11 +83,16 @@ def _fill(
 
 def write_graph(path: Path, network: Network, lexicon: Lexicon) -> None:
     """The ONNX graph, once it says what PyTorch says on the golden texts."""
-    model = build(network, lexicon.first_shape)
-    gap = parity(network, model, [tokens.features for tokens in Tokeniser(lexicon, 512)(texts()) if tokens.count])
+    passes = [tokens.features for tokens in Tokeniser(lexicon, WINDOW)(texts()) if tokens.count]
+    if isinstance(network.encoder, Windows):
+        model = to_onnx.build(network, lexicon.first_shape)
+        gap = to_onnx.parity(network, model, passes)
+    else:
+        model = encoders_onnx.build(network)
+        gap = encoders_onnx.parity(network, model, passes)
     if not gap <= MAX_PARITY_GAP:
         raise Misconfigured(f"PyTorch and onnxruntime differ by {gap:.2g} in a logit, at most {MAX_PARITY_GAP:g} is rounding")
-    write(model, path)
+    to_onnx.write(model, path)
 
 
 def calibrate_on(kept: list[Row], lexicon: Lexicon, session: Session) -> files.Calibration:
