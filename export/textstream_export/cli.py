@@ -36,7 +36,8 @@ def _train(arguments: argparse.Namespace) -> None:
     from textstream_export.run import train
 
     recipe = RECIPES[arguments.recipe]
-    train(arguments.data, recipe, arguments.out, packages=arguments.packages, soft=arguments.soft)
+    folders = {"packages": arguments.packages, "soft": arguments.soft, "begin": arguments.begin}
+    train(arguments.data, recipe, arguments.out, **folders)
 
 
 def _distil(arguments: argparse.Namespace) -> None:
@@ -125,10 +126,11 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     train = commands.add_parser("train", help="train a network by a recipe")
     train.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
-    train.add_argument("--recipe", choices=["swift", "deep-en", "deep-zh"], default="swift")
+    train.add_argument("--recipe", choices=["swift", "deep-en", "deep-zh", "deep-en-2", "deep-zh-2"], default="swift")
     train.add_argument("--out", type=Path, required=True, help="folder for the run")
     train.add_argument("--packages", type=Path, help="folder of the package that a pretrained encoder comes in")
     train.add_argument("--soft", type=Path, help="folder of texts that teachers labelled (distil): train on those")
+    train.add_argument("--from", dest="begin", type=Path, help="a finished run to go on from")
     train.set_defaults(command=_train)
     distil = commands.add_parser("distil", help="store what a teacher says of gold, unlabelled and changed texts")
     distil.add_argument("--data", type=Path, required=True, help="folder of the labelled and unlabelled rows")

@@ -55,11 +55,20 @@ class Run:
         return sentiment.numpy(), units.numpy()
 
 
-def train(data: Path, recipe: Recipe, out: Path, *, packages: Path | None = None, soft: Path | None = None) -> None:
+def train(
+    data: Path,
+    recipe: Recipe,
+    out: Path,
+    *,
+    packages: Path | None = None,
+    soft: Path | None = None,
+    begin: Path | None = None,
+) -> None:
     """Train by `recipe` and leave recipe, vocabulary and weights in `out`.
 
     Rows are the train rows of `data` that are not held out; with `soft` also what a teacher has labelled there, in place of
-    the gold row of the same text. `packages` is the folder of the package a pretrained encoder comes in.
+    the gold row of the same text. `packages` is the folder of the package a pretrained encoder comes in, `begin` a finished run
+    to go on from: its vocabulary and weights, but for what it knows of single sources.
     """
     gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
     gold = [row for row in gold if in_share(row.text, recipe.share)]
@@ -67,10 +76,19 @@ def train(data: Path, recipe: Recipe, out: Path, *, packages: Path | None = None
     labelled = {row.text for row, _ in rows}
     rows += [(row, None) for row in gold if row.text not in labelled]
     torch.manual_seed(recipe.seed)
-    encoder, vocabulary = start(data, [row for row, _ in rows], recipe, packages)
+    before = None if begin is None else load(begin)
+    if before is None:
+        encoder, vocabulary = start(data, [row for row, _ in rows], recipe, packages)
+    else:
+        encoder, vocabulary = before.network.encoder, before.vocabulary
+    if isinstance(encoder, Transformer):
+        freeze(encoder, recipe.frozen_layers)
     tokenise = tokeniser(vocabulary, recipe, recipe.max_train_tokens)
     encoded = encode(rows, tokenise, recipe)
     network = Network(encoder, _width(recipe, encoder), len(encoded.sources), recipe.dropout)
+    if before is not None:
+        old = before.network.state_dict()
+        network.load_state_dict({name: old[name] for name in old if not name.startswith("source_bias")}, strict=False)
     pairs = twins.chosen([row for row, _ in rows], tokenise, recipe) if recipe.twins else None
     log = fit(network, encoded, recipe, out, pairs)
     if isinstance(encoder, Words):
@@ -84,7 +102,6 @@ def start(data: Path, rows: list[Row], recipe: Recipe, packages: Path | None) ->
         if packages is None:
             raise Misconfigured(f"the recipe starts from {recipe.start}: name the folder of its package with --packages")
         found = read(recipe.start, packages)
-        freeze(found.encoder, recipe.frozen_layers)
         return found.encoder, {"pieces": list(found.vocabulary), "shape": found.encoder.shape.as_json()}
     lexicon = build_lexicon(rows, recipe)
     spelling = Spelling(lexicon.words, recipe.gram_rows, recipe.width) if recipe.gram_rows else None

@@ -42,19 +42,19 @@ class Twins:
 
 
 def chosen(rows: Sequence[Row], tokenise: Tokenise, recipe: Recipe) -> Twins | None:
-    """Pairs from short texts of the rows, as many of each language; None where none has a twin."""
+    """Pairs that the network can tell apart, from short texts, tried as often in each language; None where there are none."""
     rng = Random(recipe.seed)
-    pairs: list[tuple[Row, Row]] = []
+    texts: list[str] = []
     for language in recipe.languages:
         short = [row for row in rows if row.lang == language and len(row.text) <= MAX_CHARS]
         for row in rng.sample(short, min(len(short), PAIRS // len(recipe.languages))):
-            one, other = twins(row, rng)
-            if one.text != other.text:
-                pairs.append((one, other))
-    if not pairs:
+            texts += [twin.text for twin in twins(row, rng)]
+    features = [tokens.features for tokens in tokenise(texts)]
+    told = [pair for pair in zip(features[::2], features[1::2], strict=True) if not np.array_equal(*pair)]
+    if not told:
         return None
-    tokens = [each.features for each in tokenise([row.text for pair in pairs for row in pair])]
-    return Twins(np.concatenate(tokens), np.concatenate([np.zeros(1, np.int64), np.cumsum([len(each) for each in tokens])]))
+    flat = [each for pair in told for each in pair]
+    return Twins(np.concatenate(flat), np.concatenate([np.zeros(1, np.int64), np.cumsum([len(each) for each in flat])]))
 
 
 def distance(sentiment: Tensor) -> Tensor:

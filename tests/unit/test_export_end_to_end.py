@@ -27,7 +27,7 @@ from textstream_export.encode import build_lexicon, encode
 from textstream_export.evaluate import evaluate
 from textstream_export.export import MAX_PARITY_GAP, export, swap
 from textstream_export.golden import texts
-from textstream_export.loss import make_batch
+from textstream_export.loss import gold_losses, make_batch
 from textstream_export.network import Network, Windows
 from textstream_export.recipe import RECIPES, Optimiser, Recipe, Schedule
 from textstream_export.run import lexicon_of, load, train
@@ -36,7 +36,15 @@ from textstream_export.to_onnx import build, parity
 from textstream_export.train import State, fit, optimisers
 
 TINY = replace(
-    RECIPES["swift"], width=24, max_words=500, affix_rows=64, bigram_rows=256, epochs=8, batch_tokens=512, learning_rate=1e-2
+    RECIPES["swift"],
+    width=24,
+    max_words=500,
+    affix_rows=64,
+    bigram_rows=256,
+    gram_rows=256,
+    epochs=8,
+    batch_tokens=512,
+    learning_rate=1e-2,
 )
 
 
@@ -197,6 +205,28 @@ def test_a_student_learns_from_logits_alone(data: Path, tmp_path: Path) -> None:
             right += int(sentiment.argmax()) == int(soft.sentiment.argmax())
             assert units[0, :, :9].unflatten(1, (3, 3)).argmax(-1).eq(2).all()
         assert right >= 0.9 * len(told)
+
+
+def test_a_run_goes_on_from_a_finished_one(run: Path, data: Path, tmp_path: Path) -> None:
+    """The second run begins with the vocabulary and weights of the first: after no step to speak of, it says the same."""
+    still = replace(TINY, epochs=1, learning_rate=1e-9, gram_rows=0, dropout=0.0, feature_dropout=0.0)
+    train(data, still, tmp_path, begin=run)
+    first, second = load(run), load(tmp_path)
+    assert second.vocabulary == first.vocabulary
+    old, new = first.network.state_dict(), second.network.state_dict()
+    assert all(torch.allclose(old[name], new[name], atol=1e-4) for name in old if not name.startswith("source_bias"))
+
+
+def test_a_gold_row_counts_whole_where_no_teacher_speaks() -> None:
+    """The gold part of a row's loss is 1 without a teacher and what the teacher leaves with one."""
+    recipe = replace(TINY, soft_share=0.75)
+    lexicon = Lexicon(("good",), 8, 8)
+    soft = Soft(np.zeros(3, np.float16), np.zeros((1, 12), np.float16))
+    row = Row("good", "en", "tweeteval_sentiment", "positive")
+    alone, told = (encode([(row, each)], Tokeniser(lexicon, 9), recipe) for each in (None, soft))
+    logits = torch.zeros(1, 3), torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 3)
+    whole, rest = (gold_losses(*logits, make_batch(each, np.array([0])), recipe)["sentiment"] for each in (alone, told))
+    assert float(rest) == pytest.approx(0.25 * float(whole))
 
 
 def test_a_folder_that_is_no_finished_run_is_refused(tmp_path: Path, data: Path) -> None:

@@ -36,9 +36,15 @@ def test_a_capitalised_word_of_the_lexicon_is_itself() -> None:
 
 
 def test_a_name_still_tells_its_language() -> None:
-    """The evidence is of the word as it is written: German nouns must go on saying German."""
-    german, english = CUT(["Geschwindigkeitsbegrenzung", "Emily"])
-    assert not np.array_equal(german.evidence, english.evidence)
+    """The evidence is of the word as it is written: German nouns, all one row to the network, go on saying German."""
+    german, english = CUT(["Geschwindigkeitsbegrenzung Wohnungsschlüssel Rücksichtnahme", "Emily Oluwaseun Priya"])
+    assert (german.language["code"], english.language["code"]) == ("de", "en")
+
+
+def test_a_gender_tells_no_language() -> None:
+    """Words that share a row are known to the model alike, and so speak for English alike."""
+    he, she = CUT(["he he he", "she she she"])
+    assert he.language["code"] == she.language["code"] == "en"
 
 
 def test_a_lexicon_without_names_keeps_every_word() -> None:

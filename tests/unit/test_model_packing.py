@@ -8,17 +8,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from textstream.event import Language
 from textstream.model.packing import MOST_UNITS, OVERLAP, WINDOW, padded, score
 from textstream.model.tokens import Tokens
 
 Ids = NDArray[np.int32]
 Logits = NDArray[np.float32]
+ENGLISH: Language = {"code": "en", "probability": 1.0, "supported": True}
 
 
 def tokens(ids: Sequence[int]) -> Tokens:
     features = np.repeat(np.array(ids, np.int32)[:, None], 4, axis=1)
     place = np.arange(len(ids), dtype=np.int32)
-    return Tokens("x" * len(ids), features, place, place + 1, np.zeros(1, np.float32), False)
+    return Tokens("x" * len(ids), features, place, place + 1, ENGLISH, False)
 
 
 def pieces(*sizes: int, first: int = 1) -> Tokens:
@@ -26,7 +28,7 @@ def pieces(*sizes: int, first: int = 1) -> Tokens:
     ids = np.arange(first, first + sum(sizes), dtype=np.int32)[:, None]
     place = np.arange(len(sizes), dtype=np.int32)
     heads = (np.cumsum(sizes) - sizes).astype(np.int32)
-    return Tokens("x" * len(sizes), ids, place, place + 1, np.zeros(1, np.float32), False, heads)
+    return Tokens("x" * len(sizes), ids, place, place + 1, ENGLISH, False, heads)
 
 
 def echo(ids: Ids) -> tuple[Logits, Logits]:

@@ -42,6 +42,8 @@ _WORTH = np.ones(COLUMNS, np.float32)
 _WORTH[_HAN] = 0.6
 """What a token counts in words: a Chinese token is a character, about 1.7 of them to a word."""
 _NOTHING = -1
+_CODES = (*SCRIPTS, *OTHERS, "und")
+_UND = len(_CODES) - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,8 +76,9 @@ def _letters() -> _Letters:
     number[list(map(ord, alphabet))] = np.arange(1, len(alphabet) + 1)
     row = np.full((len(alphabet) + 2) ** 3, len(groups), np.int16)
     letters = _Letters(number, row, np.concatenate([ratios, np.zeros_like(ratios[:1])]))
-    first, second, third = np.array([[*(number[ord(letter)] for letter in group), 0][:3] for group in groups]).T
-    row[letters.group_codes(first, second, third)] = np.arange(len(groups))
+    found = [at for at, group in enumerate(groups) if len(group) <= 3]  # a small "İ" is two letters, which makes some longer
+    first, second, third = np.array([[*(number[ord(letter)] for letter in groups[at]), 0][:3] for at in found]).T
+    row[letters.group_codes(first, second, third)] = found
     return letters
 
 
@@ -109,7 +112,7 @@ def _script(letter: str) -> int:
 def _against_english(words: Sequence[str]) -> NDArray[np.float32]:
     """(words, OTHERS): log-likelihood ratios of each word, bounded."""
     letters = _letters()
-    padded = " ".join([f" {word} " for word in words])  # two spaces between words are in no group
+    padded = " ".join([f" {word} " for word in words])  # what spans two words is in no group
     codes = np.frombuffer((padded + "  ").encode("utf-32-le", "surrogatepass"), np.uint32)
     number = letters.number.take(codes, mode="clip")
     first, second, third = number[:-2], number[1:-1], number[2:]
@@ -126,22 +129,17 @@ def decide(sums: NDArray[np.float32]) -> list[Language]:
     japanese = scripts[:, _KANA] * 4 > scripts[:, _HAN]  # kana beside Han: Japanese mixes them, Chinese only plays with it
     scripts[:, _KANA] += np.where(japanese, scripts[:, _HAN], 0)
     scripts[:, _HAN] -= np.where(japanese, scripts[:, _HAN], 0)
-    total = scripts.sum(1)
-    best = scripts.argmax(1)
+    total, best = scripts.sum(1), scripts.argmax(1)
     share = scripts.max(1) / np.maximum(total, 1e-6)
     ratios = sums[:, len(SCRIPTS) : -1] - PRESUMED  # (texts, OTHERS), against English at 0
-    other = ratios.argmax(1)
     odds = np.exp(np.minimum(ratios, 50))
     english = 1 / (1 + odds.sum(1))
     foreign = odds.max(1) * english
-    columns = (best.tolist(), share.tolist(), total.tolist(), other.tolist(), english.tolist(), foreign.tolist())
-    return [_language(*row) for row in zip(*columns, strict=True)]
-
-
-def _language(best: int, share: float, total: float, other: int, english: float, foreign: float) -> Language:
-    if not total or best == len(SCRIPTS):
-        return {"code": "und", "probability": 1.0, "supported": False}
-    code, chance = SCRIPTS[best], share
-    if best == _LATIN:
-        code, chance = ("en", share * english) if english >= 0.5 else (OTHERS[other], share * foreign)
-    return {"code": code, "probability": round(chance, 4), "supported": code in SUPPORTED}
+    latin, presumed = best == _LATIN, english >= 0.5
+    code = np.where(latin & ~presumed, len(SCRIPTS) + ratios.argmax(1), best)
+    chance = share * np.where(latin, np.where(presumed, english, foreign), 1)
+    unsaid = (total == 0) | (best == len(SCRIPTS))
+    code, chance = np.where(unsaid, _UND, code), np.where(unsaid, 1, chance)
+    codes, probabilities = map(_CODES.__getitem__, code.tolist()), np.round(chance.astype(np.float64), 4).tolist()
+    said = zip(codes, probabilities, strict=True)
+    return [{"code": code, "probability": chance, "supported": code in SUPPORTED} for code, chance in said]

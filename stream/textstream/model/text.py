@@ -11,8 +11,8 @@ from functools import cache
 from pathlib import Path
 from zlib import crc32
 
-TEXT_VERSION = 1
-"""Changes with anything that changes a token, a folded form or a hash."""
+TEXT_VERSION = 2
+"""Changes with anything that changes a token, a folded form, a hash or a feature."""
 
 MAX_TOKEN_CHARS = 40
 """A longer word is cut into pieces: no token costs more than this, whatever the input."""
@@ -80,7 +80,9 @@ def fold(term: str) -> str:
 def normal(surface: str) -> str:
     """The form of a token that the lexicon and the hashes know: as `readable`, with numbers told apart by length only."""
     token = readable(surface)
-    return "0" * min(4, sum(c.isdigit() for c in token)) if _NUMBER.fullmatch(token) else token
+    if token[:1].isdecimal() and _NUMBER.fullmatch(token):
+        return "0" * min(4, sum(map(str.isdigit, token)))
+    return token
 
 
 def readable(surface: str) -> str:

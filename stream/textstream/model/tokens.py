@@ -8,7 +8,7 @@ dictionary) and a few numpy operations for all its texts.
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, compress, islice
+from itertools import chain, compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from textstream.event import Language
 from textstream.model import text as prepare
 from textstream.model.language import COLUMNS, decide, evidence
-from textstream.model.neutral import neutral
+from textstream.model.neutral import SHARED, neutral
 
 FEATURES = ("word", "bigram", "tail")
 """A token's ids: a word, or the prefix of one that has no row; the pair with the token before; the shape of a word, or the
@@ -26,6 +26,8 @@ SHAPES = 5
 MAX_SURFACES = 200_000
 MAX_SURFACE_CHARS = 5_000_000
 """Surfaces remembered, and their code points together, before the table starts anew: about 60 MB."""
+SETTLED_AT_ONCE = 1024
+"""New surfaces whose rows are worked out together: their letters take 100 numbers each while that lasts."""
 
 CHARS_PER_TOKEN = 16
 """A text is cut at this many code points for each token of the limit: 10 MB of text costs no more than the limit."""
@@ -34,13 +36,20 @@ _START = np.uint32(prepare.hashed("<start>"))
 _WORD, _TAIL, _KEY, _CHARS, _LEAD = range(5)  # columns of the surface table; a key is a hash, for the pairs
 _SURFACE_COLUMNS = 5
 
-_HAN = np.zeros(prepare.HAN_RANGES[-1][1] + 2, np.bool_)  # by code point; the last entry stands for all beyond
-for _first, _last in prepare.HAN_RANGES:
-    _HAN[_first : _last + 1] = True
-
 Numbers = NDArray[np.int64]
 Codes = NDArray[np.uint32]
 """Code points."""
+
+
+def _han() -> NDArray[np.bool_]:
+    """By code point, whether it is a Chinese character; the last entry stands for all beyond."""
+    han = np.zeros(prepare.HAN_RANGES[-1][1] + 2, np.bool_)
+    for first, last in prepare.HAN_RANGES:
+        han[first : last + 1] = True
+    return han
+
+
+_HAN = _han()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +109,9 @@ class _Surfaces(dict[str, int]):
         super().__init__()
         self.lexicon = lexicon
         self.ids = {word: row for row, word in enumerate(lexicon.words, start=1)}
-        self.table = np.zeros((4096, _SURFACE_COLUMNS), np.int64)
-        self.evidence = np.zeros((4096, COLUMNS), np.float32)
+        # Room for all that is remembered and a batch more: memory is taken as rows are filled, growing holds up a batch.
+        self.table = np.zeros((MAX_SURFACES + MAX_SURFACES // 4, _SURFACE_COLUMNS), np.int64)
+        self.evidence = np.zeros((len(self.table), COLUMNS), np.float32)
         self.of_code = np.full(len(_HAN), -1, np.int32)  # slots of the Chinese characters that have one
         self.chars = 0
         self.new: list[str] = []
@@ -126,18 +136,21 @@ class _Surfaces(dict[str, int]):
 
     def settle(self) -> None:
         """Work out the rows of all surfaces that are new."""
-        new, first = self.new, len(self) - len(self.new)
-        if not new:
-            return
         while len(self) > len(self.table):
             self.table = np.concatenate([self.table, np.zeros_like(self.table)])
             self.evidence = np.concatenate([self.evidence, np.zeros_like(self.evidence)])
+        for at in range(0, len(self.new), SETTLED_AT_ONCE):
+            self._fill(len(self) - len(self.new) + at, self.new[at : at + SETTLED_AT_ONCE])
+        self.new.clear()  # only now: where something went wrong, the next look-up finds its rows still to be filled
+
+    def _fill(self, first: int, new: list[str]) -> None:
+        """The rows of `new`, from the row `first` on."""
         tokens = list(map(prepare.normal, new))
         rows = chain.from_iterable(map(self._row, new, tokens))
-        self.table[first : len(self)] = np.fromiter(rows, np.int64).reshape(-1, _SURFACE_COLUMNS)
-        self.evidence[first : len(self)] = evidence(tokens, [token in self.ids for token in tokens])
+        filled = slice(first, first + len(new))
+        self.table[filled] = np.fromiter(rows, np.int64).reshape(-1, _SURFACE_COLUMNS)
+        self.evidence[filled] = evidence(tokens, [SHARED.get(token, token) in self.ids for token in tokens])
         self.chars += sum(map(len, new))
-        new.clear()
 
     def _row(self, surface: str, token: str) -> tuple[int, int, int, int, int]:
         lexicon, shape = self.lexicon, prepare.shape(surface)
@@ -170,27 +183,22 @@ class Tokeniser:
             rows, said, counts = self._look_up(pieces)
         stops = np.cumsum(counts)
         starts = stops - counts
-        features = self._features(rows, starts[counts > 0])
-        begins, ends = _offsets(rows, starts, counts)
         scored = np.minimum(counts, self.max_tokens)
         languages = decide(_sums(said, starts, scored))
-        bounds = zip(texts, starts.tolist(), (starts + scored).tolist(), languages, strict=True)
-        made = [Tokens(text, features[a:b], begins[a:b], ends[a:b], language, False) for text, a, b, language in bounds]
-        for at in self._maybe_truncated(texts, counts):
-            tokens = made[at]
-            tokens.truncated = bool(tokens.text[int(tokens.ends[-1]) if tokens.count else 0 :].strip())
-        return made
+        features = self._features(rows, starts[counts > 0])
+        read = np.concatenate([np.zeros(1, np.int64), np.cumsum(rows[:, _CHARS])])  # code points before each token
+        own = np.repeat(read[starts], counts)
+        begins, ends = (read[:-1] + rows[:, _LEAD] - own).astype(np.int32), (read[1:] - own).astype(np.int32)
+        until = (read[starts + scored] - read[starts]).tolist()
+        each = zip(texts, starts.tolist(), (starts + scored).tolist(), languages, until, strict=True)
+        return [
+            Tokens(text, features[a:b], begins[a:b], ends[a:b], language, bool(text[end:].strip()))
+            for text, a, b, language, end in each
+        ]
 
     def _cut(self, text: str) -> list[str]:
-        """Enough pieces for the tokens that will be scored, and hardly more."""
-        limit = self.max_tokens * CHARS_PER_TOKEN
-        if len(text) <= limit:
-            return prepare.RUN.findall(text.rstrip())
-        return list(islice((match.group() for match in prepare.RUN.finditer(text, 0, limit)), self.max_tokens))
-
-    def _maybe_truncated(self, texts: Sequence[str], counts: Numbers) -> list[int]:
-        limit = self.max_tokens * CHARS_PER_TOKEN
-        return [at for at, count in enumerate(counts.tolist()) if count > self.max_tokens or len(texts[at]) > limit]
+        """Pieces that hold all tokens to be scored, and hardly more."""
+        return prepare.RUN.findall(text[: self.max_tokens * CHARS_PER_TOKEN].rstrip())[: self.max_tokens]
 
     def _look_up(self, pieces: list[list[str]]) -> tuple[Numbers, NDArray[np.float32], Numbers]:
         """(tokens, columns) of the surface table, (tokens, COLUMNS) of evidence, (texts,) tokens of each. Under the lock."""
@@ -228,14 +236,6 @@ def _are_runs(codes: Codes, lengths: Numbers) -> NDArray[np.bool_]:
     first = (np.cumsum(lengths) - lengths)[run]
     run[run] = _HAN.take(codes[first], mode="clip") & _HAN.take(codes[first + 1], mode="clip")
     return run
-
-
-def _offsets(rows: Numbers, starts: Numbers, counts: Numbers) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Begin and end of each token in its own text, in code points; the running sum of the lengths."""
-    running = np.concatenate([np.zeros(1, np.int64), np.cumsum(rows[:, _CHARS])])
-    base = np.repeat(running[starts], counts)
-    begins = running[:-1] - base + rows[:, _LEAD]
-    return begins.astype(np.int32), (running[1:] - base).astype(np.int32)
 
 
 def _sums(said: NDArray[np.float32], starts: Numbers, counts: Numbers) -> NDArray[np.float32]:
