@@ -105,6 +105,19 @@ def _compare(arguments: argparse.Namespace) -> None:
     print(report if arguments.json else said)
 
 
+def _encoders(arguments: argparse.Namespace) -> None:
+    from textstream_export.encoder_table import COMPARED, compare_encoders
+
+    names = arguments.only or list(COMPARED)
+    if unknown := [name for name in names if name not in COMPARED]:
+        raise Misconfigured(f"no encoder {', '.join(unknown)}: --only takes {', '.join(map(repr, COMPARED))}")
+    if not 0 < arguments.share <= 1:
+        raise Misconfigured(f"--share is {arguments.share}, but a part of the rows is more than 0 and at most 1")
+    said = compare_encoders(arguments.data, arguments.out, arguments.share, names)
+    _write({arguments.out / "encoders.md": said})
+    print(said)
+
+
 def _write(files: dict[Path, str]) -> None:
     for path, text in files.items():
         try:
@@ -156,6 +169,12 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--seed", type=int, default=20261123, help="of the randomisation and the bootstrap")
     _judging(compare)
     compare.set_defaults(command=_compare)
+    encoders = commands.add_parser("encoders", help="train every encoder on the same rows: a table of scores against rates")
+    encoders.add_argument("--data", type=Path, required=True, help="folder of the labelled and unlabelled rows")
+    encoders.add_argument("--out", type=Path, required=True, help="folder for runs, bundles and encoders.md")
+    encoders.add_argument("--share", type=float, default=0.06, help="part of the train rows that each is trained on")
+    encoders.add_argument("--only", nargs="+", metavar="NAME", help="some of them, as the table names them")
+    encoders.set_defaults(command=_encoders)
     verify = commands.add_parser("verify", help="check a bundle's digests and golden outputs")
     verify.add_argument("--bundle", default="swift", help="packaged name or folder")
     verify.set_defaults(command=_verify)
