@@ -42,12 +42,13 @@ def candidates(tags: NDArray[np.float32], first: NDArray[np.bool_]) -> Candidate
     ends[:, :-1] &= ~within[:, 1:] | starts[:, 1:]
     channel, at = np.nonzero(starts)
     end = np.nonzero(ends)[1] + 1
-    return Candidates(channel, at, end, _evidence(odds, channel, at, end))
+    return Candidates(channel, at, end, span_evidence(odds, channel, at, end))
 
 
-def _evidence(
+def span_evidence(
     odds: NDArray[np.float32], channel: NDArray[np.int64], begin: NDArray[np.int64], end: NDArray[np.int64]
 ) -> NDArray[np.float32]:
+    """`Candidates.evidence` of spans, from the log-odds (channels, tokens) of being inside a term."""
     if not len(begin):
         return np.zeros((0, 3), np.float32)
     flat = np.append(odds.ravel(), np.float32(0))  # one more, so that the last span may end at the end
