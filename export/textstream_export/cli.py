@@ -118,6 +118,12 @@ def _encoders(arguments: argparse.Namespace) -> None:
     print(said)
 
 
+def _coverage(arguments: argparse.Namespace) -> None:
+    from textstream_export.coverage import as_markdown, coverage, read_termed
+
+    print(as_markdown(coverage(read_termed(arguments.data)), arguments.examples))
+
+
 def _write(files: dict[Path, str]) -> None:
     for path, text in files.items():
         try:
@@ -175,6 +181,10 @@ def _parser() -> argparse.ArgumentParser:
     encoders.add_argument("--share", type=float, default=0.06, help="part of the train rows that each is trained on")
     encoders.add_argument("--only", nargs="+", metavar="NAME", help="some of them, as the table names them")
     encoders.set_defaults(command=_encoders)
+    coverage = commands.add_parser("coverage", help="how many gold spans the tokens can represent, by source")
+    coverage.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
+    coverage.add_argument("--examples", type=int, default=0, metavar="N", help="show N spans of a source that they cannot")
+    coverage.set_defaults(command=_coverage)
     verify = commands.add_parser("verify", help="check a bundle's digests and golden outputs")
     verify.add_argument("--bundle", default="swift", help="packaged name or folder")
     verify.set_defaults(command=_verify)
