@@ -23,12 +23,13 @@ from textstream.model.scorer import MAX_TERMS, Scorer
 from textstream.model.session import Session
 from textstream.model.text import TEXT_VERSION
 from textstream.model.tokens import Lexicon, Tokeniser
-from textstream_export import calibrate, to_onnx, transformer_onnx
+from textstream_export import calibrate, encoders_onnx, to_onnx, transformer_onnx
 from textstream_export.card import card
 from textstream_export.data import HELD_OUT_PER_CENT, Row, read_train, split_held_out
 from textstream_export.evaluate import evaluate, score_rows
 from textstream_export.golden import texts
 from textstream_export.measures import Scores
+from textstream_export.network import Windows
 from textstream_export.precision import losses
 from textstream_export.pretrained import PACKAGES
 from textstream_export.run import Run, lexicon_of, load
@@ -191,8 +192,12 @@ def write_network(folder: Path, run: Run) -> files.NetworkFiles:
             graphs=transformer_onnx.write(run.network, folder, name),
         )
     lexicon = lexicon_of(run.vocabulary, run.recipe)
-    model = to_onnx.build(run.network, lexicon.first_shape)
-    _check_parity(to_onnx.parity(run.network, model, units))
+    if isinstance(run.network.encoder, Windows):
+        model = to_onnx.build(run.network, lexicon.first_shape)
+        _check_parity(to_onnx.parity(run.network, model, units))
+    else:
+        model = encoders_onnx.build(run.network)
+        _check_parity(encoders_onnx.parity(run.network, model, units))
     to_onnx.write(model, folder / NETWORK)
     return files.NetworkFiles(
         languages=run.recipe.languages,

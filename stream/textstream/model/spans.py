@@ -51,17 +51,17 @@ def candidates(tags: NDArray[np.float32], first: NDArray[np.bool_]) -> Candidate
     ends[:, :-1] &= ~within[:, 1:] | starts[:, 1:]
     channel, at = np.nonzero(starts)
     end = np.nonzero(ends)[1] + 1
-    strongest = np.clip(np.maximum.reduceat(odds[_ASPECT], np.flatnonzero(first)), LOWEST, MOST)  # (texts,)
-    return Candidates(channel, at, end, _evidence(odds, channel, at, end, strongest[np.cumsum(first)[at] - 1]))
+    return Candidates(channel, at, end, span_evidence(odds, first, channel, at, end))
 
 
-def _evidence(
+def span_evidence(
     odds: NDArray[np.float32],
+    first: NDArray[np.bool_],
     channel: NDArray[np.int64],
     begin: NDArray[np.int64],
     end: NDArray[np.int64],
-    aspect: NDArray[np.float32],
 ) -> NDArray[np.float32]:
+    """`Candidates.evidence` of spans, from the log-odds (channels, tokens) of being inside a term."""
     if not len(begin):
         return np.zeros((0, EVIDENCE), np.float32)
     flat = np.append(odds.ravel(), np.float32(0))  # one more, so that the last span may end at the end
@@ -69,7 +69,8 @@ def _evidence(
     length = (end - begin).astype(np.float32)
     mean = np.add.reduceat(flat, cuts)[::2] / length
     least = np.minimum.reduceat(flat, cuts)[::2]
-    return np.stack([mean, least, np.log(length), aspect], 1)
+    aspect = np.clip(np.maximum.reduceat(odds[_ASPECT], np.flatnonzero(first)), LOWEST, MOST)  # (texts,)
+    return np.stack([mean, least, np.log(length), aspect[np.cumsum(first)[begin] - 1]], 1)
 
 
 def span_means(values: NDArray[np.float32], begin: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.float32]:
