@@ -83,10 +83,9 @@ def test_what_a_long_text_costs_is_bounded(text: str, most: int) -> None:
     assert model.scored == 1 + most  # the text itself, and each variant
 
 
-def test_the_shipped_model_is_moved_by_the_words_a_reader_would_name() -> None:
+@pytest.mark.parametrize(("text", "word"), [("The room was lovely", "lovely"), ("The staff were rude", "rude")])
+def test_the_shipped_model_is_moved_by_the_word_that_a_reader_would_name(text: str, word: str) -> None:
     scorer = Scorer.load("swift", device="cpu")
-    text = "The room was lovely but the staff were rude"
     (event,) = scorer.score([text])
     found = moved(text, explain(scorer, event))
-    assert min(found, key=found.__getitem__) == "rude"
-    assert max(found, key=found.__getitem__) == "lovely"
+    assert max(found, key=lambda each: abs(found[each])) == word
