@@ -13,7 +13,7 @@ def card(manifest: Manifest) -> str:
     columns = {manifest.name: manifest.scores}
     sources = "\n".join(f"| {s.name} | {s.rows:,} | {s.origin} | {s.licence} |" for s in manifest.sources)
     held_out = manifest.recipe["held_out_per_cent"]
-    what, unseen = TRANSFORMERS if manifest.recipe["runs"][0]["start"] in PACKAGES else WINDOWS
+    what, unseen = TRANSFORMERS if manifest.recipe["runs"][0][0]["start"] in PACKAGES else WINDOWS
     return f"""# {manifest.name} {manifest.version}
 
 Sentiment (negative, neutral, positive), key terms (phrase, aspect, entity) and the sentiment towards aspects, for short

@@ -200,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--data", type=Path, required=True, help="your labels, .jsonl or .csv; or folder of the labelled rows")
     train.add_argument("--bundle", help="the bundle that your labels train: packaged name or folder (swift)")
-    recipes = ["swift", "deep-en", "deep-zh", "deep-en-2", "deep-zh-2"]
+    recipes = ["swift", "swift-2", "deep-en", "deep-en-2", "deep-zh", "deep-zh-2"]
     train.add_argument("--recipe", choices=recipes, help="what a folder of rows trains (swift)")
     train.add_argument("--out", type=Path, required=True, help="folder for the run")
     train.add_argument("--packages", type=Path, help="folder of the package that a pretrained encoder comes in")

@@ -276,7 +276,10 @@ def _manifest(runs: Sequence[Run], networks: tuple[files.NetworkFiles, ...], tra
         golden_tolerance={"cpu": GOLDEN_TOLERANCE, "cuda": GOLDEN_TOLERANCE},
         weights_licence=WEIGHTS_LICENCE + _starts(runs),
         sources=tuple(files.TrainingSource(name=n, origin=o, licence=li, rows=r) for n, o, li, r in sources),
-        recipe={"runs": [asdict(run.recipe) for run in runs], "held_out_per_cent": HELD_OUT_PER_CENT},
+        recipe={
+            "runs": [[asdict(each) for each in (*run.before, run.recipe)] for run in runs],
+            "held_out_per_cent": HELD_OUT_PER_CENT,
+        },
         scores={},
     )
 
