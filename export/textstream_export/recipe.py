@@ -242,5 +242,7 @@ RECIPES |= {
     "deep-en-2": _again(RECIPES["deep-en"], {"tweeteval_sentiment": 0.4, "sst2": 0.2}),
     "deep-zh-2": _again(RECIPES["deep-zh"], {"smp2020_usual": 0.5, "chnsenticorp": 0.6}),
 }
-RECIPES["swift-2"] = replace(RECIPES["swift"], share=0.5, epochs=1, learning_rate=1e-3, seed=20261124)
+RECIPES["swift-2"] = replace(
+    RECIPES["swift"], share=0.5, epochs=1, learning_rate=1e-3, twins=32, twin_weight=8.0, seed=20261124
+)
 """What ships: a short second pass (`train --from`) with what annotators mark whole beside what teachers say."""
