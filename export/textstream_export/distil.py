@@ -5,7 +5,7 @@ only the teacher knows what they say. What a teacher says is stored by `soft`, a
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -27,6 +27,8 @@ class Choice:
     gold: dict[str, int]
     """Most rows of each source; a source that is not named gives all it has."""
     unlabelled: dict[str, int]
+    more: dict[str, int] = field(default_factory=dict)
+    """Further unlabelled messages, behind all else: live ones, which a small network needs most."""
     augmented: float = 0.5
     """Share of gold rows that are replaced by an augmented form."""
     variants: int = 25_000
@@ -43,6 +45,8 @@ CHOICES = {
         unlabelled={"u_tweeteval_other": 25_000, "u_tweets_g95": 10_000, "u_sms_en": 7_000, "u_support_en": 7_000,
                     "u_ubuntu_irc": 7_000, "u_stackoverflow_titles": 4_000, "u_twitter_conv": 3_000,
                     "u_crowdflower_emo": 7_000},
+        more={"u_tweeteval_other": 110_000, "u_tweets_g95": 22_000, "u_crowdflower_emo": 28_000, "u_support_en": 20_000,
+              "u_sms_en": 10_000, "u_twitter_conv": 5_000},
     ),
     "zh": Choice(
         gold={"online_shopping": 10_000, "chnsenticorp_htl": 2_000, "weibo_senti_20k": 5_000, "weibo2018": 3_000,
@@ -51,6 +55,8 @@ CHOICES = {
         unlabelled={"u_sms_zh": 7_000, "u_eprstmt": 7_000, "u_tnews": 6_000, "u_thucnews_titles": 5_000, "u_cold": 8_000,
                     "u_weibo_poll": 7_000, "u_weibo_conv": 5_000, "u_weibo_ced": 15_000, "u_bdci_test": 4_000,
                     "u_kdconv": 3_000, "u_crosswoz": 3_000, "u_lccc_toy": 7_000},
+        more={"u_cold": 28_000, "u_weibo_poll": 26_000, "u_eprstmt": 11_000, "u_weibo_conv": 10_000, "u_weibo_ced": 50_000,
+              "u_sms_zh": 8_000, "u_lccc_toy": 10_000},
     ),
 }  # fmt: skip
 
@@ -81,7 +87,8 @@ def chosen(data: Path, language: str, choice: Choice, seed: int) -> list[Row]:
     known = set(texts)
     rows += plain + [Row(text, language, "variant") for text in changed if text.strip() and text not in known]
     rng.shuffle(rows)
-    return rows
+    further = _capped((row for row in messages if row.text not in known), choice.more)
+    return rows + [row for row in further if row.source in choice.more]
 
 
 def _capped(rows: Iterable[Row], most: dict[str, int]) -> Iterator[Row]:

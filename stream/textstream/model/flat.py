@@ -16,6 +16,7 @@ from textstream.model.packing import Ids, Infer, Lengths, Logits
 from textstream.model.tokens import FEATURES
 
 NEAR, WINDOW = "near", "window"
+NOBODY = -1
 
 MOST_CELLS = 1536
 """Texts of a pass, times units of its longest: an activation of 96 floats is 0.6 MB, two stay in a second-level cache."""
@@ -74,39 +75,33 @@ def cuts(lengths: Lengths) -> list[int]:
 
 def feeds(ids: Ids, lengths: Lengths, bounds: Sequence[int], offsets: Offsets) -> Iterator[Feed]:
     """What each pass reads; pass p has the texts from `bounds[p]` to `bounds[p + 1]`, each of at least one unit."""
-    passes = len(bounds) - 1
-    stops = np.cumsum(lengths)
-    starts = stops - lengths
-    firsts = starts[np.asarray(bounds[:-1])]  # (passes,): the first unit of each
-    units = np.arange(len(ids))
-    text = np.repeat(np.arange(len(lengths)), lengths)  # (units,)
-    of_pass = np.repeat(np.arange(passes), np.diff(bounds))  # (texts,)
-    number = of_pass[text]
-    row = units + number + 1  # among the rows of all passes, each with its own row 0
-    place = units - firsts[number] + 1  # among the rows of its pass
-    before = units - starts[text]
-    after = lengths[text] - 1 - before
+    texts = np.asarray(bounds[:-1])  # (passes,): the first of each
+    owners, sizes = np.insert(np.arange(len(lengths)), texts, NOBODY), np.insert(lengths, texts, 1)
+    owner = np.repeat(owners, sizes).astype(np.int32)  # (rows,): the text of each, in all passes
+    unit = owner != NOBODY
+    begins = np.flatnonzero(~unit)  # (passes,): each one's row 0
+    of_pass = np.diff(begins, append=len(owner))
+    place = (np.arange(len(owner)) - np.repeat(begins, of_pass)).astype(np.int32)
+    text = np.maximum(owner - np.repeat(texts, of_pass), 0).astype(np.int32)
 
-    def column(values: NDArray[np.generic]) -> NDArray[np.int32]:
-        rows = np.zeros(len(ids) + passes, np.int32)
-        rows[row] = values
-        return rows
-
-    def shifted(values: NDArray[np.generic], away: Sequence[int]) -> NDArray[np.int32]:
+    def shifted(values: NDArray[np.int32], away: Sequence[int]) -> NDArray[np.int32]:
         """(rows, groups): which row of groups each group of channels is read from; row 0 outside its own text."""
-        groups = np.empty((len(ids) + passes, len(away)), np.int32)
+        groups = np.empty((len(owner), len(away)), np.int32)
         groups[:] = np.arange(len(away))
         for group, offset in enumerate(away):
-            inside = np.flatnonzero(before >= -offset if offset < 0 else after >= offset)
-            groups[row[inside], group] += values[inside + offset] * len(away)
+            far = min(abs(offset), len(owner))
+            former, latter = slice(len(owner) - far), slice(far, None)
+            here, there = (former, latter) if offset > 0 else (latter, former)
+            groups[here, group] += values[there] * (owner[there] == owner[here]) * np.int32(len(away))
         return groups
 
-    columns: Feed = {name: column(ids[:, at]) for at, name in enumerate(FEATURES)}
-    columns |= {"text": column(text - np.asarray(bounds)[number]), NEAR: shifted(ids[:, 0], offsets.near)}
+    read = np.zeros((len(FEATURES), len(owner)), np.int32)
+    read[:, unit] = ids.T
+    columns: Feed = dict(zip(FEATURES, read, strict=True))
+    columns |= {"text": text, NEAR: shifted(read[0], offsets.near)}
     columns |= {f"{WINDOW}{at}": shifted(place, window) for at, window in enumerate(offsets.windows)}
-    for at, (first, last) in enumerate(pairwise(bounds)):
-        begin, end = starts[first] + at, stops[last - 1] + at + 1
-        yield {name: values[begin:end] for name, values in columns.items()} | _pooling(lengths[first:last])
+    for begin, size, (first, last) in zip(begins.tolist(), of_pass.tolist(), pairwise(bounds), strict=True):
+        yield {name: values[begin : begin + size] for name, values in columns.items()} | _pooling(lengths[first:last])
 
 
 def _pooling(lengths: Lengths) -> Feed:

@@ -42,6 +42,8 @@ _WORTH = np.ones(COLUMNS, np.float32)
 _WORTH[_HAN] = 0.6
 """What a token counts in words: a Chinese token is a character, about 1.7 of them to a word."""
 _NOTHING = -1
+_CODES = (*SCRIPTS, *OTHERS, "und")
+_UND = len(_CODES) - 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,22 +129,17 @@ def decide(sums: NDArray[np.float32]) -> list[Language]:
     japanese = scripts[:, _KANA] * 4 > scripts[:, _HAN]  # kana beside Han: Japanese mixes them, Chinese only plays with it
     scripts[:, _KANA] += np.where(japanese, scripts[:, _HAN], 0)
     scripts[:, _HAN] -= np.where(japanese, scripts[:, _HAN], 0)
-    total = scripts.sum(1)
-    best = scripts.argmax(1)
+    total, best = scripts.sum(1), scripts.argmax(1)
     share = scripts.max(1) / np.maximum(total, 1e-6)
     ratios = sums[:, len(SCRIPTS) : -1] - PRESUMED  # (texts, OTHERS), against English at 0
-    other = ratios.argmax(1)
     odds = np.exp(np.minimum(ratios, 50))
     english = 1 / (1 + odds.sum(1))
     foreign = odds.max(1) * english
-    columns = (best.tolist(), share.tolist(), total.tolist(), other.tolist(), english.tolist(), foreign.tolist())
-    return [_language(*row) for row in zip(*columns, strict=True)]
-
-
-def _language(best: int, share: float, total: float, other: int, english: float, foreign: float) -> Language:
-    if not total or best == len(SCRIPTS):
-        return {"code": "und", "probability": 1.0, "supported": False}
-    code, chance = SCRIPTS[best], share
-    if best == _LATIN:
-        code, chance = ("en", share * english) if english >= 0.5 else (OTHERS[other], share * foreign)
-    return {"code": code, "probability": round(chance, 4), "supported": code in SUPPORTED}
+    latin, presumed = best == _LATIN, english >= 0.5
+    code = np.where(latin & ~presumed, len(SCRIPTS) + ratios.argmax(1), best)
+    chance = share * np.where(latin, np.where(presumed, english, foreign), 1)
+    unsaid = (total == 0) | (best == len(SCRIPTS))
+    code, chance = np.where(unsaid, _UND, code), np.where(unsaid, 1, chance)
+    codes, probabilities = map(_CODES.__getitem__, code.tolist()), np.round(chance.astype(np.float64), 4).tolist()
+    said = zip(codes, probabilities, strict=True)
+    return [{"code": code, "probability": chance, "supported": code in SUPPORTED} for code, chance in said]

@@ -169,15 +169,13 @@ class Scorer:
         where, channel = text[kept], found.channel[kept]
         own = channel == _ASPECT  # the others take the sentiment of their message
         towards = iter(sentiments(probabilities(logits[own], number[where[own]], self._towards)))
-        begins, ends = found.begin[kept] - scored.starts[where], found.end[kept] - scored.starts[where] - 1
+        begins = np.concatenate([tokens.begins for tokens in texts])[found.begin[kept]]
+        ends = np.concatenate([tokens.ends for tokens in texts])[found.end[kept] - 1]
         out: list[list[KeyTerm]] = [[] for _ in texts]
-        for at, begin, end, kind, value in zip(
-            *map(np.ndarray.tolist, (where, begins, ends, channel, sure[kept])), strict=True
-        ):
-            tokens = texts[at]
-            span = int(tokens.begins[begin]), int(tokens.ends[end])
+        each = zip(where.tolist(), channel.tolist(), sure[kept].tolist(), begins.tolist(), ends.tolist(), strict=True)
+        for at, kind, value, begin, end in each:
             mood = next(towards) if kind == _ASPECT else moods[at]
-            _add(out[at], tokens.text, span, KINDS[kind], value, mood, self.max_terms)
+            _add(out[at], texts[at].text, (begin, end), KINDS[kind], value, mood, self.max_terms)
         return out
 
 
@@ -216,13 +214,21 @@ def _unscored(tokens: Tokens, supported: bool) -> Analysis:
     return analysis
 
 
+def _overlaps(terms: list[KeyTerm], begin: int, end: int) -> bool:
+    for term in terms:
+        for a, b in term.get("mentions") or [(term["begin"], term["end"])]:
+            if a < end and begin < b:
+                return True
+    return False
+
+
 def _add(terms: list[KeyTerm], text: str, span: tuple[int, int], kind: Kind, value: float, mood: Sentiment, most: int) -> None:
     """Add a term, or a mention of one already there; nothing where it overlaps a better one or is no term to a reader."""
     begin, end = span
-    if any(a < end and begin < b for term in terms for a, b in term.get("mentions", [(term["begin"], term["end"])])):
+    if _overlaps(terms, begin, end):
         return
     said = text[begin:end]
-    if splits_grapheme(text, begin) or splits_grapheme(text, end) or not any(map(str.isalnum, said)):
+    if not (said.isalnum() or any(map(str.isalnum, said))) or splits_grapheme(text, begin) or splits_grapheme(text, end):
         return
     norm = normalized(said)
     for term in terms:

@@ -10,7 +10,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-OUTSIDE, BEGIN, INSIDE = 0, 1, 2
 LOWEST = -2.0
 """Log-odds of being inside a term above which a token may belong to one: about 0.12. What is kept is salience's choice."""
 
@@ -29,17 +28,21 @@ class Candidates:
 
 
 def candidates(tags: NDArray[np.float32], first: NDArray[np.bool_]) -> Candidates:
-    """Decode `tags` (tokens, channels, 3); `first` (tokens,) marks the first token of each text, where no span goes on."""
-    tags = tags.transpose(1, 0, 2)  # (channels, tokens, 3)
-    odds = np.logaddexp(tags[..., BEGIN], tags[..., INSIDE]) - tags[..., OUTSIDE]  # (channels, tokens)
+    """Decode `tags` (tokens, channels, 3), logits of outside, begin and inside.
+
+    `first` (tokens,) marks the first token of each text, where no span goes on.
+    """
+    outside, begin, inside = np.ascontiguousarray(tags.transpose(2, 1, 0))  # (channels, tokens) each
+    # logaddexp(begin, inside) - outside, of operations that numpy has vectorised: a tenth of its time
+    odds = np.maximum(begin, inside) + np.log(1 + np.exp(-np.abs(begin - inside))) - outside
     within = odds > LOWEST
     starts = within.copy()
-    starts[:, 1:] &= first[1:] | ~within[:, :-1] | (tags[:, 1:, BEGIN] > tags[:, 1:, INSIDE])
+    starts[:, 1:] &= first[1:] | ~within[:, :-1] | (begin > inside)[:, 1:]
     ends = within.copy()
     ends[:, :-1] &= ~within[:, 1:] | starts[:, 1:]
-    channel, begin = np.nonzero(starts)
+    channel, at = np.nonzero(starts)
     end = np.nonzero(ends)[1] + 1
-    return Candidates(channel, begin, end, _evidence(odds, channel, begin, end))
+    return Candidates(channel, at, end, _evidence(odds, channel, at, end))
 
 
 def _evidence(

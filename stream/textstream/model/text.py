@@ -80,7 +80,9 @@ def fold(term: str) -> str:
 def normal(surface: str) -> str:
     """The form of a token that the lexicon and the hashes know: as `readable`, with numbers told apart by length only."""
     token = readable(surface)
-    return "0" * min(4, sum(c.isdigit() for c in token)) if _NUMBER.fullmatch(token) else token
+    if token[:1].isdecimal() and _NUMBER.fullmatch(token):
+        return "0" * min(4, sum(map(str.isdigit, token)))
+    return token
 
 
 def readable(surface: str) -> str:

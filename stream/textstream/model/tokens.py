@@ -109,8 +109,9 @@ class _Surfaces(dict[str, int]):
         super().__init__()
         self.lexicon = lexicon
         self.ids = {word: row for row, word in enumerate(lexicon.words, start=1)}
-        self.table = np.zeros((4096, _SURFACE_COLUMNS), np.int64)
-        self.evidence = np.zeros((4096, COLUMNS), np.float32)
+        # Room for all that is remembered and a batch more: memory is taken as rows are filled, growing holds up a batch.
+        self.table = np.zeros((MAX_SURFACES + MAX_SURFACES // 4, _SURFACE_COLUMNS), np.int64)
+        self.evidence = np.zeros((len(self.table), COLUMNS), np.float32)
         self.of_code = np.full(len(_HAN), -1, np.int32)  # slots of the Chinese characters that have one
         self.chars = 0
         self.new: list[str] = []
@@ -243,6 +244,5 @@ def _sums(said: NDArray[np.float32], starts: Numbers, counts: Numbers) -> NDArra
     some = counts > 0
     if some.any():
         bounds = np.stack([starts[some], (starts + counts)[some]], 1).ravel()
-        padded = np.concatenate([said, np.zeros((1, said.shape[1]), np.float32)])  # the last text may end at the end
-        sums[some] = np.add.reduceat(padded, bounds, axis=0)[::2]
+        sums[some] = np.add.reduceat(said, bounds[bounds < len(said)], axis=0)[::2]  # the last text may end at the end
     return sums
