@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from textstream.model.bundle import Manifest
 from textstream_export.precision import MAX_LOSS, PREFIX
+from textstream_export.pretrained import PACKAGES
 from textstream_export.report import headlines, tables
 
 
@@ -12,11 +13,12 @@ def card(manifest: Manifest) -> str:
     columns = {manifest.name: manifest.scores}
     sources = "\n".join(f"| {s.name} | {s.rows:,} | {s.origin} | {s.licence} |" for s in manifest.sources)
     held_out = manifest.recipe["held_out_per_cent"]
+    what, unseen = TRANSFORMERS if manifest.recipe["runs"][0]["start"] in PACKAGES else WINDOWS
     return f"""# {manifest.name} {manifest.version}
 
 Sentiment (negative, neutral, positive), key terms (phrase, aspect, entity) and the sentiment towards aspects, for short
-messages in English and Chinese. One small network: embeddings of words, Chinese characters and hashed pairs, two windows,
-mean and maximum; trained in PyTorch by `textstream-export train`, run by onnxruntime.
+messages in English and Chinese. {what} Trained
+in PyTorch by `textstream-export train`, run by onnxruntime.
 
 ## Licence of the weights
 {manifest.weights_licence}
@@ -33,10 +35,10 @@ each language, fitted on the sources that have all three classes, each class wei
 regression for each language and kind. Terms below a salience of {manifest.calibration.min_salience:g} are not emitted.
 
 {precision_section(manifest.scores)}{behaviour_section(manifest.scores)}## What it is not good at
-It sees five tokens to each side: long-range negation, sarcasm and contrast across clauses escape it. The sentiment of a
-`phrase` or `entity` is that of its message; only aspects have their own. Gold key phrases of tweets and titles are
-incomplete, so the salience of phrases is low for many that a reader would accept. Neutral is scarce in the Chinese sources
-(about 17,000 rows). Not for decisions about people.
+{unseen}
+The sentiment of a `phrase` or `entity` is that of its message; only aspects have their own. Gold key phrases of tweets and
+titles are incomplete, so the salience of phrases is low for many that a reader would accept. Neutral is scarce in the
+Chinese sources (about 17,000 rows). Not for decisions about people.
 
 ## Training sources
 Each with its licence as its own source states it; several state none. The texts are not part of this bundle.
@@ -79,6 +81,17 @@ Each with its licence as its own source states it; several state none. The texts
 |---|---|---|---|
 {sources}
 """
+
+
+WINDOWS = (
+    "One small network: embeddings of words,\nChinese characters and hashed pairs, windows over neighbours, mean and maximum.",
+    "It sees a few tokens to each side: long-range negation, sarcasm and contrast across clauses escape it.",
+)
+TRANSFORMERS = (
+    "One transformer a language, from an\nencoder that others trained on text of all kinds.",
+    "Sarcasm often escapes it, and a message costs about a hundred times what it costs `swift`.",
+)
+"""What a model is, and what it does not see."""
 
 
 BEHAVIOUR = "behaviour/"

@@ -118,8 +118,9 @@ def timed(scorer: Scorer, rows: Sequence[Row]) -> tuple[list[Sentiment | None], 
 
 def choose(points: Sequence[Point]) -> Point:
     """The cheapest point that keeps ENOUGH of what always asking the second model gains; the first if that gains nothing."""
-    wanted = points[0].mean + ENOUGH * (points[-1].mean - points[0].mean)
-    return next(point for point in points if point.mean >= min(wanted, points[-1].mean) or points[-1].mean <= points[0].mean)
+    never, always = points[0].mean, points[-1].mean
+    wanted = never + ENOUGH * (always - never)
+    return next(point for point in points if point.mean >= wanted) if always > never else points[0]
 
 
 def plot(curve: Curve, path: Path) -> None:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -228,24 +229,23 @@ def _score(arguments: argparse.Namespace) -> int:
         topic = "stdin" if arguments.file == "-" else os.fsencode(Path(arguments.file).name).decode(errors="replace")
         codec = line_codec(scorer, topic, line_format, settings.input.pointer)
         outcomes = score_lines(_chain(first, batches), scorer, codec, topic, lambda: int(time.time() * 1000))
-        return _print_outcomes(outcomes, _writer(arguments.json), _explainer(scorer) if arguments.explain else None)
+        return _print_outcomes(
+            outcomes, _writer(arguments.json), partial(_reasons, scorer) if arguments.explain else lambda _: None
+        )
 
 
 def _print_outcomes(
-    batches: Iterable[list[Outcome]],
-    write: Callable[[bytes], object],
-    explained: Callable[[list[Outcome]], list[RenderableType | None]] | None,
+    batches: Iterable[list[Outcome]], write: Callable[[bytes], object], explained: Callable[[Outcome], RenderableType | None]
 ) -> int:
     """Print them as they come, and on standard error what explains them; returns the exit status."""
     beside = Console(stderr=True)
     failed = 0
     try:
         for batch in batches:
-            notes = explained(batch) if explained else [None] * len(batch)
-            for outcome, note in zip(batch, notes, strict=True):
+            for outcome in batch:
                 failed += outcome.kind != "enriched"
                 write(printed(outcome))
-                if note is not None:
+                if (note := explained(outcome)) is not None:
                     sys.stdout.flush()  # where both go to one terminal, in their order
                     beside.print(note)
             sys.stdout.flush()  # whoever feeds us line by line waits for this answer
@@ -257,21 +257,12 @@ def _print_outcomes(
     return EX_DATAERR if failed else 0
 
 
-def _explainer(scorer: Scorer | Cascade) -> Callable[[list[Outcome]], list[RenderableType | None]]:
-    """For each outcome that is a scored event: which words moved its score, by the model that scored it."""
-
-    def explained(batch: list[Outcome]) -> list[RenderableType | None]:
-        notes: list[RenderableType | None] = [None] * len(batch)
-        events = {at: orjson.loads(outcome.value) for at, outcome in enumerate(batch) if outcome.value and not outcome.reason}
-        scored = {at: event for at, event in events.items() if event["sentiment"]}
-        for name in {event["model"]["name"] for event in scored.values()}:
-            own = {at: event for at, event in scored.items() if event["model"]["name"] == name}
-            model = scorer.named(name) if isinstance(scorer, Cascade) else scorer
-            for (at, event), words in zip(own.items(), explain(model, list(own.values())), strict=True):
-                notes[at] = reasons(event, [(word.begin, word.end, word.moved) for word in words])
-        return notes
-
-    return explained
+def _reasons(scorer: Scorer | Cascade, outcome: Outcome) -> RenderableType | None:
+    """Which words moved the score of an event, by the model that scored it; None where none did."""
+    event = orjson.loads(outcome.value) if outcome.kind == "enriched" and outcome.value else None
+    if event is None or event["sentiment"] is None:
+        return None
+    return reasons(event, explain(scorer.that_scored(event) if isinstance(scorer, Cascade) else scorer, event))
 
 
 def _discard_output() -> None:

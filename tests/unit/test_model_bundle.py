@@ -16,6 +16,7 @@ from textstream.model.scorer import Scorer
 
 NETWORK, TOKENIZER = "model.onnx", "tokenizer.json"
 FILES = (NETWORK, TOKENIZER, files.GOLDEN, files.CARD)
+TRAINED = Path(__file__).parents[2] / "export" / "bundles"
 
 
 @pytest.fixture
@@ -43,6 +44,14 @@ def change_golden(folder: Path, edit: Callable[[list[dict[str, Any]]], None]) ->
     edit(rows)
     (folder / files.GOLDEN).write_text("".join(json.dumps(row) + "\n" for row in rows))
     change(folder, lambda m: m["files"].update({files.GOLDEN: files.digest((folder / files.GOLDEN).read_bytes())}))
+
+
+def test_bundles_in_the_repository_stay_small() -> None:
+    """No file above 95 MB, which a repository's host may refuse; all together below 200 MB; in the package below 40 MB."""
+    sizes = {path: path.stat().st_size for place in (files.PACKAGED, TRAINED) for path in place.rglob("*") if path.is_file()}
+    assert max(sizes.values()) < 95e6
+    assert sum(sizes.values()) < 200e6
+    assert sum(size for path, size in sizes.items() if files.PACKAGED in path.parents) < 40e6
 
 
 def test_a_copy_elsewhere_is_the_same_model(copy: Path) -> None:

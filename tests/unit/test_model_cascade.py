@@ -14,11 +14,12 @@ from textstream.core.codec import Codec, Route
 from textstream.core.process import enrich, prepare
 from textstream.core.record import Position, Record
 from textstream.errors import Misconfigured
-from textstream.event import Analysis, ModelInfo, Sentiment, json_schema
+from textstream.event import Analysis, Language, ModelInfo, Sentiment, json_schema
 from textstream.model.cascade import Cascade, load, margin
 from textstream.model.scorer import Scorer
 from textstream.model.tokens import Tokens
 
+ENGLISH: Language = {"code": "en", "probability": 1.0, "supported": True}
 NOW_MS = 1_764_000_000_000
 
 
@@ -31,7 +32,7 @@ class Fake:
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         empty = np.zeros(0, np.int32)
-        return [Tokens(text, np.zeros((1, 1), np.int32), empty, empty, np.zeros(1, np.float32), False) for text in texts]
+        return [Tokens(text, np.zeros((1, 1), np.int32), empty, empty, ENGLISH, False) for text in texts]
 
     def analyse(self, batch: Sequence[Tokens]) -> list[Analysis]:
         self.asked.append([tokens.text for tokens in batch])
@@ -115,6 +116,7 @@ def test_the_event_and_its_header_name_the_model_that_scored_and_the_schema_hold
     for event in events:
         jsonschema.validate(event, json_schema())
     assert [event["model"]["name"] for event in events] == ["fast", "good"]
+    assert [cascade.that_scored(event) for event in events] == [first, second]
     headers = [dict(outcome.headers)["textstream.model"] or b"" for outcome in outcomes]
     assert [header.split(b"/")[0] for header in headers] == [b"fast", b"good", b"fast+good"]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from textstream.event import Analysis, EnrichedEvent, ModelInfo
+from textstream.event import Analysis, ModelInfo
 from textstream.model.explain import MAX_WORDS, Word, explain
 from textstream.model.scorer import Scorer
 from textstream.model.tokens import Lexicon, Tokeniser, Tokens
@@ -42,9 +42,9 @@ class Adds:
         }  # type: ignore[typeddict-item]
 
 
-def events(model: Adds, *texts: str) -> list[EnrichedEvent]:
-    analyses = model.analyse(model.tokenise(texts))
-    return [{"text": text, **analysis} for text, analysis in zip(texts, analyses, strict=True)]  # type: ignore[typeddict-item]
+def explained(model: Adds, text: str) -> list[Word]:
+    (analysis,) = model.analyse(model.tokenise([text]))
+    return explain(model, {"text": text, **analysis})  # type: ignore[typeddict-item]
 
 
 def moved(text: str, words: list[Word]) -> dict[str, float]:
@@ -52,10 +52,8 @@ def moved(text: str, words: list[Word]) -> dict[str, float]:
 
 
 def test_a_word_moves_the_score_by_what_is_missing_without_it() -> None:
-    model = Adds()
     text = "The room was lovely but the staff were rude"
-    (words,) = explain(model, events(model, text))
-    found = moved(text, words)
+    found = moved(text, explained(Adds(), text))
     assert found["lovely"] == pytest.approx(0.5)
     assert found["rude"] == pytest.approx(-0.75)
     assert sum(map(abs, found.values())) == pytest.approx(1.25)
@@ -63,32 +61,31 @@ def test_a_word_moves_the_score_by_what_is_missing_without_it() -> None:
 
 def test_a_chinese_character_is_left_out_with_its_neighbours_too() -> None:
     """不好 is worth −1 and 好 +0.5: without 不 the score rises by 1, without both by 0.5 for two characters."""
-    model = Adds()
-    (words,) = explain(model, events(model, "不好吃"))
-    found = moved("不好吃", words)
+    found = moved("不好吃", explained(Adds(), "不好吃"))
     assert found["不"] == pytest.approx((-1.0 - 0.25) / 2)
     assert found["好"] == pytest.approx((-0.5 - 0.25 - 0.25) / 3)
 
 
-def test_a_text_that_was_not_scored_has_no_reasons_and_the_others_keep_theirs() -> None:
+@pytest.mark.parametrize("text", ["", "12 ? 😀"])
+def test_a_text_that_was_not_scored_has_no_reasons(text: str) -> None:
+    assert explained(Adds(), text) == []
+
+
+def test_the_only_word_of_a_text_is_its_whole_score() -> None:
+    assert explained(Adds(), "lovely") == [Word(0, 6, 0.5)]
+
+
+@pytest.mark.parametrize(("text", "most"), [("word " * 1000, MAX_WORDS), ("好" * 1000, 2 * MAX_WORDS - 1)])
+def test_what_a_long_text_costs_is_bounded(text: str, most: int) -> None:
     model = Adds()
-    found = explain(model, events(model, "lovely", "12 ? 😀", "", "rude"))
-    assert [len(words) for words in found] == [1, 0, 0, 1]
-    assert found[0][0].moved == 0.5 and found[3][0].moved == -0.75
+    words = explained(model, text)
+    assert len(words) == MAX_WORDS
+    assert model.scored == 1 + most  # the text itself, and each variant
 
 
-def test_what_a_long_text_costs_is_bounded() -> None:
-    model = Adds()
-    long = events(model, "word " * 1000)
-    model.scored = 0
-    (words,) = explain(model, long)
-    assert len(words) == model.scored == MAX_WORDS
-
-
-def test_the_shipped_model_is_moved_by_the_words_a_reader_would_name() -> None:
+@pytest.mark.parametrize(("text", "word"), [("The room was lovely", "lovely"), ("The staff were rude", "rude")])
+def test_the_shipped_model_is_moved_by_the_word_that_a_reader_would_name(text: str, word: str) -> None:
     scorer = Scorer.load("swift", device="cpu")
-    text = "The room was lovely but the staff were rude"
-    (words,) = explain(scorer, scorer.score([text]))
-    found = moved(text, words)
-    assert min(found, key=found.__getitem__) == "rude"
-    assert max(found, key=found.__getitem__) == "lovely"
+    (event,) = scorer.score([text])
+    found = moved(text, explain(scorer, event))
+    assert max(found, key=lambda each: abs(found[each])) == word

@@ -20,7 +20,6 @@ FORMAT_VERSION = 2
 MANIFEST, GOLDEN, CARD = "manifest.json", "golden.jsonl", "MODEL_CARD.md"
 PACKAGED = Path(__file__).parent.parent / "bundles"
 
-
 Kernel = Literal["cpu", "cuda"]
 """What runs a graph."""
 Vocabulary = Lexicon | tuple[str, ...]
@@ -112,7 +111,8 @@ def read(bundle: str | Path) -> Bundle:
     folder = locate(bundle)
     raw = _read(folder, MANIFEST)
     manifest = _manifest(folder, raw)
-    for name in {GOLDEN, CARD, *manifest.files, *(name for network in manifest.networks for name in _named(network))}:
+    named = (name for network in manifest.networks for name in (network.tokenizer, *network.graphs.values()))
+    for name in dict.fromkeys((GOLDEN, CARD, *named, *manifest.files)):
         _check(folder, name, manifest.files.get(name))
     info: ModelInfo = {"name": manifest.name, "version": manifest.version, "digest": digest(raw)}
     vocabularies = tuple(_vocabulary(folder, network.tokenizer) for network in manifest.networks)
@@ -180,10 +180,6 @@ def _manifest(folder: Path, raw: bytes) -> Manifest:
     if any(set(network.graphs) != {"cpu", "cuda"} for network in manifest.networks):
         raise damaged(folder, MANIFEST, "does not name a graph for each of cpu and cuda")
     return manifest
-
-
-def _named(network: NetworkFiles) -> list[str]:
-    return [network.tokenizer, *network.graphs.values()]
 
 
 def _check(folder: Path, name: str, expected: str | None) -> None:

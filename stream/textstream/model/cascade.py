@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from textstream.errors import Misconfigured
-from textstream.event import Analysis, ModelInfo, Sentiment
+from textstream.event import Analysis, EnrichedEvent, ModelInfo, Sentiment
 from textstream.model.calibrate import DIGITS
 from textstream.model.scorer import Scorer
 from textstream.model.tokens import Tokens
@@ -49,9 +49,9 @@ class Cascade:
             digest=digest,
         )
 
-    def named(self, name: str) -> Model:
-        """The one of the two that has this name: an event's `model` says which scored it."""
-        return self._first if name == self._first.info["name"] else self._second
+    def that_scored(self, event: EnrichedEvent) -> Model:
+        """The one of the two that gave the event's analysis."""
+        return self._first if event["model"] == self._by_first else self._second
 
     def tokenise(self, texts: Sequence[str]) -> Sequence[Tokens]:
         """As `first` reads them."""

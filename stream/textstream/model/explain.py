@@ -7,22 +7,19 @@ mostly of two: its part is the mean of all.
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
-from textstream.event import EnrichedEvent, Sentiment
+from textstream.event import EnrichedEvent
 from textstream.model.cascade import Model
 from textstream.model.text import HAN
 from textstream.model.tokens import Tokens
 
 _HAN = re.compile(f"[{HAN}]")
 MAX_WORDS = 128
-"""Words of one text that are left out, from its beginning: a text costs about as many scorings."""
-BATCH = 256
-"""Texts scored at once."""
+"""Words of a text that are left out, from its beginning: a text costs at most twice as many scorings."""
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """text[begin:end], and how much higher the score is with it than without it."""
 
     begin: int
@@ -30,24 +27,18 @@ class Word:
     moved: float
 
 
-def explain(model: Model, events: Sequence[EnrichedEvent]) -> list[list[Word]]:
-    """The words of each event's text, in its order, with their parts; none where it was not scored."""
-    batch = model.tokenise([event["text"] for event in events])
-    cuts = [_cuts(tokens) if event["sentiment"] else [] for event, tokens in zip(events, batch, strict=True)]
-    variants = [_without(tokens, *cut) for tokens, own in zip(batch, cuts, strict=True) for cut in own]
-    scores = iter([_score(mood) for at in range(0, len(variants), BATCH) for mood in _moods(model, variants[at : at + BATCH])])
-    out: list[list[Word]] = []
-    for event, tokens, own in zip(events, batch, cuts, strict=True):
-        moved: list[list[float]] = [[] for _ in range(min(tokens.count, MAX_WORDS))]
-        for first, last in own:
-            change = (_score(event["sentiment"]) - next(scores)) / (last - first)
-            for at in range(first, last):
-                moved[at].append(change)
-        out.append([
-            Word(int(tokens.begins[at]), int(tokens.ends[at]), sum(parts) / len(parts))
-            for at, parts in enumerate(moved) if parts
-        ])  # fmt: skip
-    return out
+def explain(model: Model, event: EnrichedEvent) -> list[Word]:
+    """The words of an event's text, in their order, with their parts; none where it was not scored."""
+    if event["sentiment"] is None:
+        return []
+    (tokens,) = model.tokenise([event["text"]])
+    cuts = _cuts(tokens)
+    parts: list[list[float]] = [[] for _ in range(min(tokens.count, MAX_WORDS))]
+    for (first, last), score in zip(cuts, _scores(model, [_without(tokens, *cut) for cut in cuts]), strict=True):
+        for own in parts[first:last]:
+            own.append((event["sentiment"]["score"] - score) / (last - first))
+    places = zip(tokens.begins.tolist(), tokens.ends.tolist(), parts, strict=False)
+    return [Word(begin, end, sum(own) / len(own)) for begin, end, own in places]
 
 
 def _cuts(tokens: Tokens) -> list[tuple[int, int]]:
@@ -62,10 +53,7 @@ def _without(tokens: Tokens, first: int, last: int) -> str:
     return tokens.text[: int(tokens.begins[first])] + tokens.text[int(tokens.ends[last - 1]) :]
 
 
-def _moods(model: Model, texts: Sequence[str]) -> list[Sentiment | None]:
-    return [analysis["sentiment"] for analysis in model.analyse(model.tokenise(texts))]
-
-
-def _score(sentiment: Sentiment | None) -> float:
+def _scores(model: Model, texts: Sequence[str]) -> list[float]:
     """0 where nothing is left to score."""
-    return sentiment["score"] if sentiment else 0.0
+    moods = [analysis["sentiment"] for analysis in model.analyse(model.tokenise(texts))]
+    return [mood["score"] if mood else 0.0 for mood in moods]
