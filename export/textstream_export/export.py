@@ -158,7 +158,8 @@ class Draft:
             session = Session({"cpu": self.folder / network.graphs["cpu"]}, "cpu")
             tokenise = tokeniser_of(vocabulary, self.manifest.max_tokens)
             for language in network.languages:
-                said[language] = calibrate.run([row for row in rows if row.lang == language], tokenise, session.infer)
+                known = [r for r in rows if r.lang == language and (r.source in CALIBRATED_ON or r.source in CHANNELS)]
+                said[language] = calibrate.run(known, tokenise, session.infer)
         return said
 
     def exact(self, runs: Sequence[Run]) -> Scorer:

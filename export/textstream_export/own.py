@@ -28,8 +28,9 @@ from textstream_export.sources import OWN, OWN_ASPECTS, OWN_TERMS
 
 MAX_BYTES = 256 * 2**20
 """Of a file: a million messages. The file is read whole."""
-HELD_OUT_PER_CENT = 20
-"""Share of a user's rows that calibrates: of a few hundred labels enough are left on both sides."""
+HELD_OUT_PER_CENT = 30
+"""Share of a user's rows that calibrates. Of 410 labels, 40 % gave 0.588 accuracy on others, 20 % 0.567; of 1,021 0.592 and
+0.597: few labels say more of the calibration than of the weights."""
 TASKS = ("label", "terms", "aspects")
 NOWHERE = "und"
 

@@ -198,7 +198,7 @@ def test_texts_in_no_language_that_is_scored_are_left_out(tmp_path: Path) -> Non
         own.in_languages(rows[1:3], TOKENISE, tmp_path)
 
 
-def test_a_fifth_is_held_out_whatever_the_spelling() -> None:
+def test_a_part_is_held_out_whatever_the_spelling() -> None:
     """Copies of a text that differ in case, spacing and marks fall on the same side: none calibrates what it trained."""
     rows = [Row(f"message number {i}", "en", OWN, label="neutral") for i in range(2000)]
     share = sum(map(own.held_out, rows)) / len(rows)
