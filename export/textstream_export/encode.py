@@ -109,7 +109,7 @@ def encode(rows: Iterable[tuple[Row, Soft | None]], tokenise: Tokenise, recipe: 
         label=np.array([LABELS.index(r.label) if r.label else UNKNOWN for r in rows_], np.int64),
         binary=np.array([r.source in BINARY for r in rows_], np.bool_),
         source=np.array([number[r.source] for r in rows_], np.int64),
-        weight=np.array([_drawn(each, draw) for each in kept], np.float64),
+        weight=np.array([_drawn(each, draw, recipe.gold_alone if softly else 1.0) for each in kept], np.float64),
         outside=np.array([OUTSIDE_WEIGHT.get(r.source, 1.0) for r in rows_], np.float32),
         tags=np.concatenate([each.tags for each in kept]),
         towards=np.concatenate([each.towards for each in kept]),
@@ -157,10 +157,12 @@ def _soft_units(each: _Kept) -> NDArray[np.float16]:
     return spread
 
 
-def _drawn(each: _Kept, draw: Mapping[str, float]) -> float:
-    """How often a row is drawn in an epoch: at least once where a teacher speaks of it."""
+def _drawn(each: _Kept, draw: Mapping[str, float], gold_alone: float) -> float:
+    """How often a row is drawn in an epoch. What a teacher speaks of once, but for rows of terms, of which there are few."""
     own = draw.get(each.row.source, 0.0)
-    return own if each.soft is None else max(1.0, own)
+    if each.soft is None:
+        return own * gold_alone
+    return 1.0 if each.row.label else max(1.0, own)
 
 
 def no_targets(tokens: Tokens) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
