@@ -23,7 +23,7 @@ from textstream.model.scorer import MAX_TERMS, Scorer
 from textstream.model.session import Session
 from textstream.model.text import TEXT_VERSION
 from textstream.model.tokens import Lexicon, Tokeniser
-from textstream_export import calibrate, encoders_onnx, to_onnx, transformer_onnx
+from textstream_export import behaviour, calibrate, encoders_onnx, to_onnx, transformer_onnx
 from textstream_export.card import card
 from textstream_export.data import HELD_OUT_PER_CENT, Row, read_train, split_held_out
 from textstream_export.evaluate import evaluate, score_rows
@@ -119,7 +119,7 @@ def _fill(folder: Path, runs: Sequence[Run], train: list[Row], kept: list[Row], 
         cuda = sum(tolerance_of(exact, shipped) for shipped in (scorer, half))
         draft.update(golden_tolerance={"cpu": INT8_TOLERANCE, "cuda": cuda})
         lost = losses(exact, {"int8": scorer, "fp16": half}, kept)
-    draft.update(scores=evaluate(scorer, data) | lost)
+    draft.update(scores=evaluate(scorer, data) | behaviour.run(scorer, draft.manifest.languages).scores() | lost)
     return finish(draft, golden, card(draft.manifest))
 
 

@@ -19,7 +19,7 @@ from textstream.model import bundle as files
 from textstream.model.packing import padded
 from textstream.model.scorer import Scorer
 from textstream.model.tokens import Lexicon, Tokeniser
-from textstream_export import cli
+from textstream_export import behaviour, cli
 from textstream_export import train as training
 from textstream_export.data import Aspect, Row, read_train, split_held_out, text_hash, unseen_hashes
 from textstream_export.distil import Choice, chosen
@@ -92,9 +92,12 @@ def test_the_manifest_holds_recipe_sources_scores_and_calibration(bundle: Path, 
     manifest = files.read(bundle).manifest
     assert manifest.recipe["runs"][0][-1]["width"] == TINY.width
     assert {source.name for source in manifest.sources} >= {"tweeteval_sentiment", "smp2020_usual", "absa_mams"}
-    assert manifest.scores == evaluate(Scorer.load(bundle, device="cpu"), data)
+    scorer = Scorer.load(bundle, device="cpu")
+    assert manifest.scores == evaluate(scorer, data) | behaviour.run(scorer).scores()
     assert set(manifest.calibration.sentiment) == {"en", "zh"}
-    assert "| tweeteval_sentiment |" in (bundle / files.CARD).read_text(encoding="utf-8")
+    card = (bundle / files.CARD).read_text(encoding="utf-8")
+    assert "| tweeteval_sentiment |" in card
+    assert "## How it behaves" in card
 
 
 def test_nothing_is_left_beside_the_bundle(bundle: Path) -> None:
