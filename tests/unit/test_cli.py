@@ -51,9 +51,7 @@ def test_a_cascade_scores_again_what_the_first_is_unsure_of(tmp_path: Path) -> N
     better = Path(shutil.copytree(files.PACKAGED / "swift", tmp_path / "better"))
     manifest = (better / files.MANIFEST).read_text(encoding="utf-8")
     (better / files.MANIFEST).write_text(manifest.replace("textstream-swift", "textstream-better"), encoding="utf-8")
-    lines = (
-        "I love it, wonderful\nterrible, the worst ever\nok I guess\nit came monday\n房间很好，但是服务太差了\n太喜欢了\n"
-    )
+    lines = "I love it, wonderful\nterrible, the worst ever\nok I guess\nit came monday\n房间很好，但是服务太差了\n太喜欢了\n"
     done = score(lines.encode(), "--cascade", str(better))
     assert (done.returncode, done.stderr) == (0, b"")
     events = [json.loads(line) for line in done.stdout.splitlines()]
