@@ -7,7 +7,7 @@ import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from textstream.model.spans import candidates, splits_grapheme
+from textstream.model.spans import LOWEST, candidates, splits_grapheme
 
 O, B, I = ([9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [0.0, 0.0, 9.0])  # noqa: E741 (the names of the tags)
 
@@ -39,6 +39,16 @@ def test_evidence_is_the_mean_and_the_weakest_of_a_spans_tokens() -> None:
     found = candidates(np.array([[B, [0, 0, 3.0], O]], np.float32).transpose(1, 0, 2), np.array([True, False, False]))
     mean, least, length = found.evidence[0].tolist()
     assert (round(mean), round(least), round(length, 2)) == (6, 3, 0.69)
+
+
+def test_evidence_is_of_begin_and_inside_together_however_large() -> None:
+    """The log-odds are those of either tag, also where an exponential alone would overflow."""
+    logits = np.random.default_rng(1).normal(0, 3, (50, 3, 3)).astype(np.float32)
+    logits[7] = [[0, 1e4, -1e4], [0, 1e4, 1e4], [0, -1e4, 9e3]]
+    found = candidates(logits, np.ones(50, np.bool_))  # every token a text, every span a token
+    expected = np.logaddexp(logits[..., 1], logits[..., 2]) - logits[..., 0]
+    assert np.allclose(found.evidence[:, 0], expected[found.begin, found.channel], atol=1e-4)
+    assert np.array_equal(np.argwhere((expected > LOWEST).T), np.stack([found.channel, found.begin], 1))
 
 
 def test_channels_are_decoded_apart() -> None:
