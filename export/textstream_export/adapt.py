@@ -28,7 +28,7 @@ from textstream_export.card import own_card
 from textstream_export.data import Row
 from textstream_export.encode import encode
 from textstream_export.evaluate import group, judge, scores_of
-from textstream_export.export import Draft, finish, placed, write_network
+from textstream_export.export import Draft, agreed, finish, placed, write_network
 from textstream_export.golden import texts
 from textstream_export.recipe import Recipe
 from textstream_export.restore import restore
@@ -109,9 +109,8 @@ def _finish(draft: Draft, kept: Sequence[Row], data: Path) -> files.Manifest:
     """Calibrate on `kept`, score it, and write the rest of the bundle."""
     draft.update(calibration=refit(draft.manifest.calibration, draft.outputs(kept)))
     scorer = draft.scorer()
-    golden = scorer.analyse(scorer.tokenise(texts()))
     draft.update(scores=scores_of(judge(scorer, kept), group(kept, data)))
-    return finish(draft, golden, own_card(draft.manifest))
+    return finish(draft, agreed(scorer, ()), own_card(draft.manifest))
 
 
 def _base(run: Path) -> files.Manifest:

@@ -13,7 +13,7 @@ def card(manifest: Manifest) -> str:
     columns = {manifest.name: manifest.scores}
     sources = "\n".join(f"| {s.name} | {s.rows:,} | {s.origin} | {s.licence} |" for s in manifest.sources)
     held_out = manifest.recipe["held_out_per_cent"]
-    what, unseen = TRANSFORMERS if manifest.recipe["runs"][0]["start"] in PACKAGES else WINDOWS
+    what, unseen = TRANSFORMERS if manifest.recipe["runs"][0][0]["start"] in PACKAGES else WINDOWS
     return f"""# {manifest.name} {manifest.version}
 
 Sentiment (negative, neutral, positive), key terms (phrase, aspect, entity) and the sentiment towards aspects, for short
@@ -51,6 +51,17 @@ Each with its licence as its own source states it; several state none. The texts
 {tables(columns)}"""
 
 
+WINDOWS = (
+    "One small network: embeddings of words,\nChinese characters and hashed pairs, windows over neighbours, mean and maximum.",
+    "It sees a few tokens to each side: long-range negation, sarcasm and contrast across clauses escape it.",
+)
+TRANSFORMERS = (
+    "One transformer a language, from an\nencoder that others trained on text of all kinds.",
+    "Sarcasm often escapes it, and a message costs about a hundred times what it costs `swift`.",
+)
+"""What a model is, and what it does not see."""
+
+
 def own_card(manifest: Manifest) -> str:
     """The card of a bundle that a user made from another, by training or calibration on labels of their own."""
     base = manifest.recipe["base"]
@@ -81,17 +92,6 @@ Each with its licence as its own source states it; several state none. The texts
 |---|---|---|---|
 {sources}
 """
-
-
-WINDOWS = (
-    "One small network: embeddings of words,\nChinese characters and hashed pairs, windows over neighbours, mean and maximum.",
-    "It sees a few tokens to each side: long-range negation, sarcasm and contrast across clauses escape it.",
-)
-TRANSFORMERS = (
-    "One transformer a language, from an\nencoder that others trained on text of all kinds.",
-    "Sarcasm often escapes it, and a message costs about a hundred times what it costs `swift`.",
-)
-"""What a model is, and what it does not see."""
 
 
 BEHAVIOUR = "behaviour/"

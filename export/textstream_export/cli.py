@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from textstream_export.data import Row
     from textstream_export.measures import Scores
 
-NEEDED = ("onnx", "sklearn", "torch", "tqdm", "torchmetrics", "nervaluate", "matplotlib")
+NEEDED = ("gensim", "onnx", "sklearn", "torch", "tqdm", "torchmetrics", "nervaluate", "matplotlib")
 
 LABELS_OF_YOUR_OWN = """\
 Your own labels are a file of JSON lines or CSV, in UTF-8, a text and what is said of it on each line:
@@ -154,6 +154,25 @@ def _cascade(arguments: argparse.Namespace) -> None:
     print(f"{curve.as_markdown()}\n\nmodel.cascade_margin = {curve.chosen.margin:g}")
 
 
+def _encoders(arguments: argparse.Namespace) -> None:
+    from textstream_export.encoder_table import COMPARED, compare_encoders
+
+    names = arguments.only or list(COMPARED)
+    if unknown := [name for name in names if name not in COMPARED]:
+        raise Misconfigured(f"no encoder {', '.join(unknown)}: --only takes {', '.join(map(repr, COMPARED))}")
+    if not 0 < arguments.share <= 1:
+        raise Misconfigured(f"--share is {arguments.share}, but a part of the rows is more than 0 and at most 1")
+    said = compare_encoders(arguments.data, arguments.out, arguments.share, names)
+    _write({arguments.out / "encoders.md": said})
+    print(said)
+
+
+def _coverage(arguments: argparse.Namespace) -> None:
+    from textstream_export.coverage import as_markdown, coverage, read_termed
+
+    print(as_markdown(coverage(read_termed(arguments.data)), arguments.examples))
+
+
 def _write(files: dict[Path, str]) -> None:
     for path, text in files.items():
         try:
@@ -181,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--data", type=Path, required=True, help="your labels, .jsonl or .csv; or folder of the labelled rows")
     train.add_argument("--bundle", help="the bundle that your labels train: packaged name or folder (swift)")
-    recipes = ["swift", "deep-en", "deep-zh", "deep-en-2", "deep-zh-2"]
+    recipes = ["swift", "swift-2", "deep-en", "deep-en-2", "deep-zh", "deep-zh-2"]
     train.add_argument("--recipe", choices=recipes, help="what a folder of rows trains (swift)")
     train.add_argument("--out", type=Path, required=True, help="folder for the run")
     train.add_argument("--packages", type=Path, help="folder of the package that a pretrained encoder comes in")
@@ -228,6 +247,16 @@ def _parser() -> argparse.ArgumentParser:
     cascade.add_argument("--data", type=Path, required=True, help="folder of the labelled rows, or one file of them")
     cascade.add_argument("--out", type=Path, required=True, help="folder for cascade.json, cascade.md and cascade.svg")
     cascade.set_defaults(command=_cascade)
+    encoders = commands.add_parser("encoders", help="train every encoder on the same rows: a table of scores against rates")
+    encoders.add_argument("--data", type=Path, required=True, help="folder of the labelled and unlabelled rows")
+    encoders.add_argument("--out", type=Path, required=True, help="folder for runs, bundles and encoders.md")
+    encoders.add_argument("--share", type=float, default=0.06, help="part of the train rows that each is trained on")
+    encoders.add_argument("--only", nargs="+", metavar="NAME", help="some of them, as the table names them")
+    encoders.set_defaults(command=_encoders)
+    coverage = commands.add_parser("coverage", help="how many gold spans the tokens can represent, by source")
+    coverage.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
+    coverage.add_argument("--examples", type=int, default=0, metavar="N", help="show N spans of a source that they cannot")
+    coverage.set_defaults(command=_coverage)
     verify = commands.add_parser("verify", help="check a bundle's digests and golden outputs")
     verify.add_argument("--bundle", default="swift", help="packaged name or folder")
     verify.set_defaults(command=_verify)

@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,12 +23,13 @@ from textstream.model.scorer import MAX_TERMS, Scorer
 from textstream.model.session import Session
 from textstream.model.text import TEXT_VERSION
 from textstream.model.tokens import Lexicon, Tokeniser
-from textstream_export import calibrate, to_onnx, transformer_onnx
+from textstream_export import behaviour, calibrate, encoders_onnx, to_onnx, transformer_onnx
 from textstream_export.card import card
 from textstream_export.data import HELD_OUT_PER_CENT, Row, read_train, split_held_out
 from textstream_export.evaluate import evaluate, score_rows
 from textstream_export.golden import texts
 from textstream_export.measures import Scores
+from textstream_export.network import Windows
 from textstream_export.precision import losses
 from textstream_export.pretrained import PACKAGES
 from textstream_export.run import Run, lexicon_of, load
@@ -39,11 +40,15 @@ NETWORK = "model.onnx"
 """The graph of a network that reads words."""
 MAX_PARITY_GAP = 5e-3
 """Largest difference of a logit between PyTorch and onnxruntime that is still rounding, to 16 bits: 0.1 % of a probability."""
-GOLDEN_TOLERANCE = 0.01
-INT8_TOLERANCE = 0.03
-"""Activations on the edge of two integers fall to either side, by what the sums before them were rounded to."""
-TOLERANCES = (0.02, 0.03, 0.05, 0.08, 0.12)
-"""Of what two precisions may differ by on a golden text. Beyond the last the graph is wrong, not rounded."""
+GOLDEN_TOLERANCE: dict[files.Kernel, float] = {"cpu": 0.01, "cuda": 0.01}
+GOLDEN_TOLERANCE_DEEP: dict[files.Kernel, float] = {"cpu": 0.03, "cuda": 0.08}
+"""In 8 bits, activations on the edge of two integers fall to either side, by what the sums before them were rounded to. The
+golden outputs are those of 8 bits, so a GPU also differs by what those lose."""
+AGREED = 0.05
+"""What shipped graphs may differ by from PyTorch's numbers on a golden text."""
+MAX_ON_EDGE = 0.1
+"""Part of the golden texts on which they may differ by more, most by another of two key terms that overlap. Those are no golden
+texts: there, fewer bits decide, and a check could not tell that from a fault."""
 MAX_TOKENS, MAX_TOKENS_DEEP = 2048, 1024
 """Of one text. A transformer takes 0.2 ms a unit on a core."""
 WEIGHTS_LICENCE = (
@@ -102,29 +107,27 @@ def _fill(folder: Path, runs: Sequence[Run], train: list[Row], kept: list[Row], 
     """Every file of the bundle into `folder`, the manifest last."""
     networks = tuple(write_network(folder, run) for run in runs)
     draft = Draft(folder, tuple(run.units for run in runs), _manifest(runs, networks, train))
-    draft.update(calibration=calibrated(draft.outputs(kept)))
+    asked = [row for row in kept if row.source in CALIBRATED_ON or row.source in CHANNELS]
+    draft.update(calibration=calibrated(draft.outputs(asked)))
     least = calibrate.choose_min_salience(
         lambda rows: score_rows(draft.scorer(), rows),
         [row for row in kept if row.source in CHANNELS and row.source not in OUTSIDE_WEIGHT],
     )
     draft.update(calibration=draft.manifest.calibration.model_copy(update={"min_salience": least}))
     scorer = draft.scorer()
-    golden = scorer.analyse(scorer.tokenise(texts()))
     lost: Scores = {}
+    others: list[Scorer] = []
     if any(run.recipe.is_pretrained for run in runs):
-        exact, half = draft.exact(runs), draft.scorer("cuda")
-        # The golden outputs are those of 8 bits: on a GPU they differ by what both precisions lose.
-        cuda = sum(tolerance_of(exact, shipped) for shipped in (scorer, half))
-        draft.update(golden_tolerance={"cpu": INT8_TOLERANCE, "cuda": cuda})
-        lost = losses(exact, {"int8": scorer, "fp16": half}, kept)
-    draft.update(scores=evaluate(scorer, data) | lost)
+        others = [draft.exact(runs), draft.scorer("cuda")]
+        lost = losses(others[0], {"int8": scorer, "fp16": others[1]}, kept)
+    golden = agreed(scorer, others)
+    draft.update(scores=evaluate(scorer, data) | behaviour.run(scorer, draft.manifest.languages).scores() | lost)
     return finish(draft, golden, card(draft.manifest))
 
 
-def finish(draft: "Draft", golden: Sequence[Analysis], text: str) -> files.Manifest:
-    """Golden outputs, the card and, last, the manifest with the digest of every file."""
-    rows = zip(texts(), golden, strict=True)
-    lines = [json.dumps({"text": text, "analysis": analysis}) + "\n" for text, analysis in rows]
+def finish(draft: "Draft", golden: Iterable[tuple[str, Analysis]], text: str) -> files.Manifest:
+    """Golden texts with their outputs, the card and, last, the manifest with the digest of every file."""
+    lines = [json.dumps({"text": text, "analysis": analysis}) + "\n" for text, analysis in golden]
     _write(draft.folder / files.GOLDEN, "".join(lines))
     _write(draft.folder / files.CARD, text)
     draft.update(files={path.name: files.digest(path.read_bytes()) for path in sorted(draft.folder.iterdir())})
@@ -191,8 +194,12 @@ def write_network(folder: Path, run: Run) -> files.NetworkFiles:
             graphs=transformer_onnx.write(run.network, folder, name),
         )
     lexicon = lexicon_of(run.vocabulary, run.recipe)
-    model = to_onnx.build(run.network, lexicon.first_shape)
-    _check_parity(to_onnx.parity(run.network, model, units))
+    if isinstance(run.network.encoder, Windows):
+        model = to_onnx.build(run.network, lexicon.first_shape)
+        _check_parity(to_onnx.parity(run.network, model, units))
+    else:
+        model = encoders_onnx.build(run.network)
+        _check_parity(encoders_onnx.parity(run.network, model, units))
     to_onnx.write(model, folder / NETWORK)
     return files.NetworkFiles(
         languages=run.recipe.languages,
@@ -217,20 +224,28 @@ def calibrated(outputs: Mapping[str, calibrate.Outputs]) -> files.Calibration:
         sentiment={lang: calibrate.fit_sentiment(o.sentiment, o.label, True) for lang, o in outputs.items()},
         towards={lang: calibrate.fit_sentiment(o.towards, o.towards_label, False) for lang, o in outputs.items()},
         terms={
-            lang: {kind: calibrate.fit_salience(*o.spans.get(kind, calibrate.NOTHING)) for kind in KINDS}
+            lang: {kind: calibrate.fit_salience(o.spans.get(kind, calibrate.NOTHING)) for kind in KINDS}
             for lang, o in outputs.items()
         },
         min_salience=0.0,
     )
 
 
-def tolerance_of(exact: Scorer, shipped: Scorer) -> float:
-    """What `shipped` differs by on the golden texts, at most. Raises Misconfigured where that is no rounding."""
-    expected, said = (scorer.analyse(scorer.tokenise(texts())) for scorer in (exact, shipped))
-    for tolerance in TOLERANCES:
-        if not any(differs(a, b, tolerance, exact.min_salience) for a, b in zip(expected, said, strict=True)):
-            return tolerance
-    raise Misconfigured(f"a graph differs from PyTorch by more than {TOLERANCES[-1]} on the golden texts: it is wrong")
+def agreed(scorer: Scorer, others: Sequence[Scorer]) -> list[tuple[str, Analysis]]:
+    """The golden texts with what `scorer` says, where the others agree. Raises Misconfigured where too few are left."""
+    asked = texts()
+    said, *theirs = (each.analyse(each.tokenise(asked)) for each in (scorer, *others))
+    golden = [
+        (text, own)
+        for text, own, *found in zip(asked, said, *theirs, strict=True)
+        if not any(differs(own, other, AGREED, scorer.min_salience) for other in found)
+    ]
+    if len(golden) < (1 - MAX_ON_EDGE) * len(asked):
+        raise Misconfigured(
+            f"the graphs differ from PyTorch by more than {AGREED} on {len(asked) - len(golden)} of {len(asked)} golden texts: "
+            "they are wrong, not rounded"
+        )
+    return golden
 
 
 def swap(new: Path, place: Path) -> None:
@@ -268,10 +283,13 @@ def _manifest(runs: Sequence[Run], networks: tuple[files.NetworkFiles, ...], tra
         networks=networks,
         files={},
         calibration=UNCALIBRATED,
-        golden_tolerance={"cpu": GOLDEN_TOLERANCE, "cuda": GOLDEN_TOLERANCE},
+        golden_tolerance=GOLDEN_TOLERANCE_DEEP if recipe.is_pretrained else GOLDEN_TOLERANCE,
         weights_licence=WEIGHTS_LICENCE + _starts(runs),
         sources=tuple(files.TrainingSource(name=n, origin=o, licence=li, rows=r) for n, o, li, r in sources),
-        recipe={"runs": [asdict(run.recipe) for run in runs], "held_out_per_cent": HELD_OUT_PER_CENT},
+        recipe={
+            "runs": [[asdict(each) for each in (*run.before, run.recipe)] for run in runs],
+            "held_out_per_cent": HELD_OUT_PER_CENT,
+        },
         scores={},
     )
 

@@ -7,7 +7,7 @@ interrupted run goes on to the same weights, and at its end `weights.pt` and `ru
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -224,11 +224,19 @@ def _split(rows: NDArray[np.int64], lengths: NDArray[np.int64], recipe: Recipe) 
         start = stop
 
 
-def save(out: Path, network: nn.Module, vocabulary: Mapping[str, Any], recipe: Recipe, log: Mapping[str, float]) -> None:
-    """Weights with the vocabulary they read, then recipe and log as JSON: a run that has `run.json` is finished."""
+def save(
+    out: Path,
+    network: nn.Module,
+    vocabulary: Mapping[str, Any],
+    recipe: Recipe,
+    log: Mapping[str, float],
+    before: Sequence[Recipe] = (),
+) -> None:
+    """Weights with the vocabulary they read, then recipes and log as JSON: a run that has `run.json` is finished."""
     _saved(out / WEIGHTS, {"weights": network.state_dict(), "vocabulary": dict(vocabulary)})
+    told = {"recipe": asdict(recipe), "before": [asdict(each) for each in before], "log": dict(log)}
     part = out / (RUN + ".part")
-    part.write_text(json.dumps({"recipe": asdict(recipe), "log": dict(log)}, indent=1), encoding="utf-8")
+    part.write_text(json.dumps(told, indent=1), encoding="utf-8")
     part.rename(out / RUN)
     (out / CHECKPOINT).unlink(missing_ok=True)
 

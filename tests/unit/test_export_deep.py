@@ -14,6 +14,7 @@ from textstream.model import bundle as files
 from textstream.model.pieces import FIRST, PAD, UNKNOWN
 from textstream.model.scorer import Scorer
 from textstream.model.text import cut, normal
+from textstream_export import export as exporting
 from textstream_export import precision
 from textstream_export.data import read_train, split_held_out
 from textstream_export.encode import encode
@@ -108,6 +109,16 @@ def test_a_precision_that_loses_too_much_is_not_exported(
 ) -> None:
     monkeypatch.setattr(precision, "MAX_LOSS", -1.0)
     with pytest.raises(Misconfigured, match=r"loses -?\d\.\d\d points"):
+        export(runs, data, tmp_path / "deep")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_graphs_that_say_something_else_than_pytorch_are_not_exported(
+    runs: list[Path], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "MAX_LOSS", 0.2)
+    monkeypatch.setattr(exporting, "AGREED", 0.0)
+    with pytest.raises(Misconfigured, match=r"golden texts: they are wrong, not rounded"):
         export(runs, data, tmp_path / "deep")
     assert list(tmp_path.iterdir()) == []
 
