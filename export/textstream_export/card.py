@@ -13,7 +13,7 @@ def card(manifest: Manifest) -> str:
     columns = {manifest.name: manifest.scores}
     sources = "\n".join(f"| {s.name} | {s.rows:,} | {s.origin} | {s.licence} |" for s in manifest.sources)
     held_out = manifest.recipe["held_out_per_cent"]
-    what, unseen = TRANSFORMERS if manifest.recipe["runs"][0]["start"] in PACKAGES else WINDOWS
+    what, unseen = TRANSFORMERS if manifest.recipe["runs"][0][0]["start"] in PACKAGES else WINDOWS
     return f"""# {manifest.name} {manifest.version}
 
 Sentiment (negative, neutral, positive), key terms (phrase, aspect, entity) and the sentiment towards aspects, for short
@@ -60,6 +60,38 @@ TRANSFORMERS = (
     "Sarcasm often escapes it, and a message costs about a hundred times what it costs `swift`.",
 )
 """What a model is, and what it does not see."""
+
+
+def own_card(manifest: Manifest) -> str:
+    """The card of a bundle that a user made from another, by training or calibration on labels of their own."""
+    base = manifest.recipe["base"]
+    trained = "own" in manifest.recipe
+    how = "trained further and calibrated" if trained else "calibrated"
+    on = f"{manifest.recipe['held_out_per_cent']} % of those labels, which trained nothing," if trained else "those labels"
+    sources = "\n".join(f"| {s.name} | {s.rows:,} | {s.origin} | {s.licence} |" for s in manifest.sources)
+    return f"""# {manifest.name} {manifest.version}
+
+{base["name"]} {base["version"]}, {how} on labels of whoever made this bundle, by `textstream-export`.
+
+## Licence of the weights
+{manifest.weights_licence}
+
+## How it was calibrated
+From the calibration of {base["name"]}, moved to what makes {on} likely: the more labels of a language and task, the
+further. Where there were none it is as it was. Terms below a salience of {manifest.calibration.min_salience:g} are not emitted.
+
+## Scores
+On the labels that calibrated it, so they are a little kind; compare it with {base["name"]} on others:
+`textstream-export compare`.
+
+{tables({manifest.name: manifest.scores})}
+## Training sources
+Each with its licence as its own source states it; several state none. The texts are not part of this bundle.
+
+| source | rows | collected from (GitHub) | licence as stated there |
+|---|---|---|---|
+{sources}
+"""
 
 
 BEHAVIOUR = "behaviour/"

@@ -13,7 +13,19 @@ if TYPE_CHECKING:
     from textstream_export.data import Row
     from textstream_export.measures import Scores
 
-NEEDED = ("onnx", "sklearn", "torch", "tqdm", "torchmetrics", "nervaluate", "matplotlib")
+NEEDED = ("gensim", "onnx", "sklearn", "torch", "tqdm", "torchmetrics", "nervaluate", "matplotlib")
+
+LABELS_OF_YOUR_OWN = """\
+Your own labels are a file of JSON lines or CSV, in UTF-8, a text and what is said of it on each line:
+
+  {"text": "the update broke my build", "label": "negative"}
+  {"text": "great docs, slow CLI", "aspects": [{"begin": 6, "end": 10, "sentiment": "positive"}]}
+  {"text": "cannot log in since the last update", "label": "negative", "terms": ["last update"]}
+
+label is negative, neutral or positive; terms are phrases of the text; aspects are places in it, [begin, end) in code points,
+with the sentiment towards each. A CSV file begins with a line that names its columns: text,label. What a line leaves out is
+not taught. A part of the lines, chosen by a hash of their text, is kept from training and calibrates the exported bundle.
+"""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -27,17 +39,27 @@ def main(argv: list[str] | None = None) -> None:
     except TextstreamError as error:
         print(f"textstream-export: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
+    except OSError as error:
+        print(f"textstream-export: {error}", file=sys.stderr)
+        sys.exit(Misconfigured.exit_status)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
 def _train(arguments: argparse.Namespace) -> None:
+    from textstream_export import adapt, own
     from textstream_export.recipe import RECIPES
     from textstream_export.run import train
 
-    recipe = RECIPES[arguments.recipe]
     folders = {"packages": arguments.packages, "soft": arguments.soft, "begin": arguments.begin}
-    train(arguments.data, recipe, arguments.out, **folders)
+    if own.is_own(arguments.data):
+        if arguments.recipe or any(folders.values()):
+            raise Misconfigured(f"{arguments.data} holds labels of your own: they train --bundle, without a recipe")
+        adapt.train(arguments.data, arguments.bundle or "swift", arguments.out)
+    else:
+        if arguments.bundle:
+            raise Misconfigured("--bundle goes with labels of your own: name a .jsonl or .csv file of them with --data")
+        train(arguments.data, RECIPES[arguments.recipe or "swift"], arguments.out, **folders)
 
 
 def _distil(arguments: argparse.Namespace) -> None:
@@ -47,11 +69,26 @@ def _distil(arguments: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
+    from textstream_export import adapt
     from textstream_export.export import export
-    from textstream_export.report import headlines
+    from textstream_export.report import headlines, tables
 
-    manifest = export(arguments.run, arguments.data, arguments.out)
-    print(headlines({manifest.name: manifest.scores}))
+    if (arguments.run[0] / adapt.BASE).is_file():
+        if len(arguments.run) > 1:
+            raise Misconfigured(f"{arguments.run[0]} was trained on labels of your own: export it alone")
+        manifest = adapt.export(arguments.run[0], arguments.data, arguments.out)
+        print(tables({manifest.name: manifest.scores}))
+    else:
+        manifest = export(arguments.run, arguments.data, arguments.out)
+        print(headlines({manifest.name: manifest.scores}))
+
+
+def _calibrate(arguments: argparse.Namespace) -> None:
+    from textstream_export import adapt
+    from textstream_export.report import tables
+
+    manifest = adapt.recalibrate(arguments.bundle, arguments.data, arguments.out)
+    print(tables({manifest.name: manifest.scores}))
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -117,6 +154,25 @@ def _cascade(arguments: argparse.Namespace) -> None:
     print(f"{curve.as_markdown()}\n\nmodel.cascade_margin = {curve.chosen.margin:g}")
 
 
+def _encoders(arguments: argparse.Namespace) -> None:
+    from textstream_export.encoder_table import COMPARED, compare_encoders
+
+    names = arguments.only or list(COMPARED)
+    if unknown := [name for name in names if name not in COMPARED]:
+        raise Misconfigured(f"no encoder {', '.join(unknown)}: --only takes {', '.join(map(repr, COMPARED))}")
+    if not 0 < arguments.share <= 1:
+        raise Misconfigured(f"--share is {arguments.share}, but a part of the rows is more than 0 and at most 1")
+    said = compare_encoders(arguments.data, arguments.out, arguments.share, names)
+    _write({arguments.out / "encoders.md": said})
+    print(said)
+
+
+def _coverage(arguments: argparse.Namespace) -> None:
+    from textstream_export.coverage import as_markdown, coverage, read_termed
+
+    print(as_markdown(coverage(read_termed(arguments.data)), arguments.examples))
+
+
 def _write(files: dict[Path, str]) -> None:
     for path, text in files.items():
         try:
@@ -136,9 +192,16 @@ def _verify(arguments: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="textstream-export", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    train = commands.add_parser("train", help="train a network by a recipe")
-    train.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
-    train.add_argument("--recipe", choices=["swift", "deep-en", "deep-zh", "deep-en-2", "deep-zh-2"], default="swift")
+    train = commands.add_parser(
+        "train",
+        help="train a network by a recipe, or a bundle's on your own labels",
+        description=LABELS_OF_YOUR_OWN,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    train.add_argument("--data", type=Path, required=True, help="your labels, .jsonl or .csv; or folder of the labelled rows")
+    train.add_argument("--bundle", help="the bundle that your labels train: packaged name or folder (swift)")
+    recipes = ["swift", "swift-2", "deep-en", "deep-en-2", "deep-zh", "deep-zh-2"]
+    train.add_argument("--recipe", choices=recipes, help="what a folder of rows trains (swift)")
     train.add_argument("--out", type=Path, required=True, help="folder for the run")
     train.add_argument("--packages", type=Path, help="folder of the package that a pretrained encoder comes in")
     train.add_argument("--soft", type=Path, help="folder of texts that teachers labelled (distil): train on those")
@@ -151,9 +214,19 @@ def _parser() -> argparse.ArgumentParser:
     distil.set_defaults(command=_distil)
     export = commands.add_parser("export", help="calibrate a run and write its bundle")
     export.add_argument("--run", type=Path, nargs="+", required=True, help="folder that train wrote; deep has one a language")
-    export.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
+    export.add_argument("--data", type=Path, required=True, help="what the run was trained on: your labels, or the folder")
     export.add_argument("--out", type=Path, required=True, help="folder for the bundle")
     export.set_defaults(command=_export)
+    calibrate = commands.add_parser(
+        "calibrate",
+        help="calibrate a bundle on your own labels, without training",
+        description=LABELS_OF_YOUR_OWN,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    calibrate.add_argument("--bundle", default="swift", help="packaged name or folder (swift)")
+    calibrate.add_argument("--data", type=Path, required=True, help="your labels, .jsonl or .csv")
+    calibrate.add_argument("--out", type=Path, required=True, help="folder for the new bundle")
+    calibrate.set_defaults(command=_calibrate)
     evaluate = commands.add_parser("evaluate", help="score a bundle on the rows that train nothing: every measure, by source")
     evaluate.add_argument("--bundle", default="swift", help="packaged name or folder")
     evaluate.add_argument("--baselines", action="store_true", help="beside it linear models and the majority answer (minutes)")
@@ -174,6 +247,16 @@ def _parser() -> argparse.ArgumentParser:
     cascade.add_argument("--data", type=Path, required=True, help="folder of the labelled rows, or one file of them")
     cascade.add_argument("--out", type=Path, required=True, help="folder for cascade.json, cascade.md and cascade.svg")
     cascade.set_defaults(command=_cascade)
+    encoders = commands.add_parser("encoders", help="train every encoder on the same rows: a table of scores against rates")
+    encoders.add_argument("--data", type=Path, required=True, help="folder of the labelled and unlabelled rows")
+    encoders.add_argument("--out", type=Path, required=True, help="folder for runs, bundles and encoders.md")
+    encoders.add_argument("--share", type=float, default=0.06, help="part of the train rows that each is trained on")
+    encoders.add_argument("--only", nargs="+", metavar="NAME", help="some of them, as the table names them")
+    encoders.set_defaults(command=_encoders)
+    coverage = commands.add_parser("coverage", help="how many gold spans the tokens can represent, by source")
+    coverage.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
+    coverage.add_argument("--examples", type=int, default=0, metavar="N", help="show N spans of a source that they cannot")
+    coverage.set_defaults(command=_coverage)
     verify = commands.add_parser("verify", help="check a bundle's digests and golden outputs")
     verify.add_argument("--bundle", default="swift", help="packaged name or folder")
     verify.set_defaults(command=_verify)
@@ -182,7 +265,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _judging(command: argparse.ArgumentParser) -> None:
     """What `evaluate` and `compare` share."""
-    command.add_argument("--data", type=Path, required=True, help="folder of the labelled rows, or one file of rows")
+    command.add_argument("--data", type=Path, required=True, help="folder of the labelled rows, or one file of rows or labels")
     command.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cpu", help="where to score")
     command.add_argument("--out", type=Path, metavar="FILE", help="write FILE.json and FILE.md too")
     command.add_argument("--json", action="store_true", help="print JSON")

@@ -66,6 +66,11 @@ def held_out(text: str) -> bool:
     return int(text_hash(text), 16) % 100 < HELD_OUT_PER_CENT
 
 
+def in_share(text: str, share: float) -> bool:
+    """Whether a text is one of a part of all texts, by other digits of its hash than those that hold texts out."""
+    return int(text_hash(text), 16) // 100 % 10_000 < share * 10_000
+
+
 def is_tested(row: Row) -> bool:
     """Whether a train row of a source without a dev file is kept for its scores, from training and calibration alike."""
     return int(text_hash(row.text), 16) % 100 >= 100 - TESTED_PER_CENT.get(row.source, 0)

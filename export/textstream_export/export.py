@@ -8,7 +8,8 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,18 +18,21 @@ from textstream.event import KINDS, Analysis, ModelInfo
 from textstream.model import bundle as files
 from textstream.model.golden import differs
 from textstream.model.packing import WINDOW
+from textstream.model.pieces import PieceTokeniser
 from textstream.model.scorer import MAX_TERMS, Scorer
 from textstream.model.session import Session
 from textstream.model.text import TEXT_VERSION
-from textstream_export import calibrate, to_onnx, transformer_onnx
+from textstream.model.tokens import Lexicon, Tokeniser
+from textstream_export import behaviour, calibrate, encoders_onnx, to_onnx, transformer_onnx
 from textstream_export.card import card
 from textstream_export.data import HELD_OUT_PER_CENT, Row, read_train, split_held_out
 from textstream_export.evaluate import evaluate, score_rows
 from textstream_export.golden import texts
-from textstream_export.measures import Scores
+from textstream_export.network import Windows
 from textstream_export.precision import losses
 from textstream_export.pretrained import PACKAGES
 from textstream_export.run import Run, lexicon_of, load
+from textstream_export.soft import Tokenise
 from textstream_export.sources import CALIBRATED_ON, CHANNELS, LICENCES, OUTSIDE_WEIGHT
 
 NETWORK = "model.onnx"
@@ -44,6 +48,8 @@ AGREED = 0.05
 MAX_ON_EDGE = 0.1
 """Part of the golden texts on which they may differ by more, most by another of two key terms that overlap. Those are no golden
 texts: there, fewer bits decide, and a check could not tell that from a fault."""
+Golden = Sequence[tuple[str, Analysis]]
+"""Each golden text with what is said of it."""
 MAX_TOKENS, MAX_TOKENS_DEEP = 2048, 1024
 """Of one text. A transformer takes 0.2 ms a unit on a core."""
 WEIGHTS_LICENCE = (
@@ -58,11 +64,23 @@ def export(runs: Sequence[Path], data: Path, out: Path) -> files.Manifest:
     trained = [load(run) for run in runs]
     _of_one_bundle(trained)
     train, kept = split_held_out(read_train(data))
+    with placed(out) as folder:
+        return _fill(folder, trained, train, kept, data)
+
+
+@contextmanager
+def placed(out: Path) -> Iterator[Path]:
+    """A folder beside `out` to fill, which takes its place once it is a bundle that loads; until then nothing is touched.
+
+    Raises Misconfigured where it cannot be written, and before anything where `out` holds something that is no bundle.
+    """
+    if not is_replaceable(out):
+        raise Misconfigured(f"{out} is there and is no bundle, so it is not replaced: name another folder with --out")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
         try:
-            manifest = _fill(beside, trained, train, kept, data)
+            yield beside
             Scorer.load(beside, device="cpu")
             beside.chmod(0o755)  # mkdtemp's folders are for their owner alone
             swap(beside, out)
@@ -70,7 +88,11 @@ def export(runs: Sequence[Path], data: Path, out: Path) -> files.Manifest:
             shutil.rmtree(beside, ignore_errors=True)
     except OSError as error:
         raise Misconfigured(f"cannot write the bundle to {out}: {error.strerror}; what stood there is untouched") from None
-    return manifest
+
+
+def is_replaceable(out: Path) -> bool:
+    """Whether nothing stands there, or an empty folder, or a bundle."""
+    return not out.exists() or (out.is_dir() and ((out / files.MANIFEST).is_file() or not any(out.iterdir())))
 
 
 def _of_one_bundle(runs: Sequence[Run]) -> None:
@@ -85,34 +107,37 @@ def _of_one_bundle(runs: Sequence[Run]) -> None:
 def _fill(folder: Path, runs: Sequence[Run], train: list[Row], kept: list[Row], data: Path) -> files.Manifest:
     """Every file of the bundle into `folder`, the manifest last."""
     networks = tuple(write_network(folder, run) for run in runs)
-    draft = _Draft(folder, runs, _manifest(runs, networks, train))
-    draft.update(calibration=calibrate_on(kept, draft))
+    draft = Draft(folder, tuple(run.units for run in runs), _manifest(runs, networks, train))
+    draft.update(calibration=calibrated(draft.outputs(kept)))
     least = calibrate.choose_min_salience(
         lambda rows: score_rows(draft.scorer(), rows),
         [row for row in kept if row.source in CHANNELS and row.source not in OUTSIDE_WEIGHT],
     )
     draft.update(calibration=draft.manifest.calibration.model_copy(update={"min_salience": least}))
     scorer = draft.scorer()
-    lost: Scores = {}
-    others: list[Scorer] = []
-    if any(run.recipe.is_pretrained for run in runs):
-        others = [draft.exact(), draft.scorer("cuda")]
-        lost = losses(others[0], {"int8": scorer, "fp16": others[1]}, kept)
-    golden = agreed(scorer, others)
-    draft.update(scores=evaluate(scorer, data) | lost)
-    _write(folder / files.GOLDEN, "".join(json.dumps({"text": text, "analysis": said}) + "\n" for text, said in golden))
-    _write(folder / files.CARD, card(draft.manifest))
-    draft.update(files={path.name: files.digest(path.read_bytes()) for path in sorted(folder.iterdir())})
-    _write(folder / files.MANIFEST, draft.manifest.model_dump_json(indent=1) + "\n")
+    half, exact = draft.scorer("cuda"), draft.exact(runs) if runs[0].recipe.is_pretrained else None
+    lost = losses(exact, {"int8": scorer, "fp16": half}, kept) if exact else {}
+    golden = agreed(scorer, [half, exact] if exact else [half])
+    draft.update(scores=evaluate(scorer, data) | behaviour.run(scorer, draft.manifest.languages).scores() | lost)
+    return finish(draft, golden, card(draft.manifest))
+
+
+def finish(draft: "Draft", golden: Golden, text: str) -> files.Manifest:
+    """Golden outputs, the card and, last, the manifest with the digest of every file."""
+    lines = [json.dumps({"text": asked, "analysis": said}) + "\n" for asked, said in golden]
+    _write(draft.folder / files.GOLDEN, "".join(lines))
+    _write(draft.folder / files.CARD, text)
+    draft.update(files={path.name: files.digest(path.read_bytes()) for path in sorted(draft.folder.iterdir())})
+    _write(draft.folder / files.MANIFEST, draft.manifest.model_dump_json(indent=1) + "\n")
     return draft.manifest
 
 
 @dataclass(slots=True)
-class _Draft:
+class Draft:
     """A bundle that is not finished: scorers of it, whatever its manifest still lacks."""
 
     folder: Path
-    runs: Sequence[Run]
+    vocabularies: tuple[files.Vocabulary, ...]
     manifest: files.Manifest
 
     def update(self, **values: object) -> None:
@@ -124,18 +149,34 @@ class _Draft:
         paths = [self.folder / network.graphs[kernel] for network in self.manifest.networks]
         return self._scorer([Session({"cpu": path}, "cpu") for path in paths])
 
-    def exact(self) -> Scorer:
-        """With graphs in PyTorch's own numbers."""
+    def outputs(self, rows: Sequence[Row]) -> dict[str, calibrate.Outputs]:
+        """What the networks say of the rows of each language they answer for."""
+        said: dict[str, calibrate.Outputs] = {}
+        for network, vocabulary in zip(self.manifest.networks, self.vocabularies, strict=True):
+            session = Session({"cpu": self.folder / network.graphs["cpu"]}, "cpu")
+            tokenise = tokeniser_of(vocabulary, self.manifest.max_tokens)
+            for language in network.languages:
+                own = [r for r in rows if r.lang == language and (r.source in CALIBRATED_ON or r.source in CHANNELS)]
+                said[language] = calibrate.run(own, tokenise, session.infer)
+        return said
+
+    def exact(self, runs: Sequence[Run]) -> Scorer:
+        """With graphs of its runs in PyTorch's own numbers."""
         with tempfile.TemporaryDirectory() as name:
-            paths = [Path(name, f"{at}.onnx") for at in range(len(self.runs))]
-            for run, path in zip(self.runs, paths, strict=True):
+            paths = [Path(name, f"{at}.onnx") for at in range(len(runs))]
+            for run, path in zip(runs, paths, strict=True):
                 path.write_bytes(transformer_onnx.build(run.network, "float32").SerializeToString())
             return self._scorer([Session({"cpu": path}, "cpu") for path in paths])
 
     def _scorer(self, sessions: Sequence[Session]) -> Scorer:
         info: ModelInfo = {"name": self.manifest.name, "version": self.manifest.version, "digest": files.digest(b"")}
-        bundle = files.Bundle(self.folder, self.manifest, info, tuple(run.units for run in self.runs))
+        bundle = files.Bundle(self.folder, self.manifest, info, self.vocabularies)
         return Scorer(bundle, sessions, MAX_TERMS, self.manifest.calibration.min_salience, self.manifest.max_tokens)
+
+
+def tokeniser_of(vocabulary: files.Vocabulary, max_tokens: int) -> Tokenise:
+    """From texts to the units of a bundle's network."""
+    return Tokeniser(vocabulary, max_tokens) if isinstance(vocabulary, Lexicon) else PieceTokeniser(vocabulary, max_tokens)
 
 
 def write_network(folder: Path, run: Run) -> files.NetworkFiles:
@@ -150,8 +191,12 @@ def write_network(folder: Path, run: Run) -> files.NetworkFiles:
             graphs=transformer_onnx.write(run.network, folder, name),
         )
     lexicon = lexicon_of(run.vocabulary, run.recipe)
-    model = to_onnx.build(run.network, lexicon.first_shape)
-    _check_parity(to_onnx.parity(run.network, model, units))
+    if isinstance(run.network.encoder, Windows):
+        model = to_onnx.build(run.network, lexicon.first_shape)
+        _check_parity(to_onnx.parity(run.network, model, units))
+    else:
+        model = encoders_onnx.build(run.network)
+        _check_parity(encoders_onnx.parity(run.network, model, units))
     to_onnx.write(model, folder / NETWORK)
     return files.NetworkFiles(
         languages=run.recipe.languages,
@@ -170,27 +215,20 @@ def _check_parity(gap: float) -> None:
         raise Misconfigured(f"PyTorch and onnxruntime differ by {gap:.2g} in a logit, at most {MAX_PARITY_GAP:g} is rounding")
 
 
-def calibrate_on(kept: Sequence[Row], draft: _Draft) -> files.Calibration:
-    """Calibration of each language on the held-out rows; the threshold of salience is chosen later."""
-    outputs: dict[str, calibrate.Outputs] = {}
-    for run, network in zip(draft.runs, draft.manifest.networks, strict=True):
-        session = Session({"cpu": draft.folder / network.graphs["cpu"]}, "cpu")
-        tokenise = run.tokenise(draft.manifest.max_tokens)
-        for language in network.languages:
-            rows = [row for row in kept if row.lang == language and (row.source in CALIBRATED_ON or row.source in CHANNELS)]
-            outputs[language] = calibrate.run(rows, tokenise, session.infer)
+def calibrated(outputs: Mapping[str, calibrate.Outputs]) -> files.Calibration:
+    """Calibration of each language on what the network says of its held-out rows; the threshold is chosen later."""
     return files.Calibration(
         sentiment={lang: calibrate.fit_sentiment(o.sentiment, o.label, True) for lang, o in outputs.items()},
         towards={lang: calibrate.fit_sentiment(o.towards, o.towards_label, False) for lang, o in outputs.items()},
         terms={
-            lang: {kind: calibrate.fit_salience(*o.spans.get(kind, calibrate.NOTHING)) for kind in KINDS}
+            lang: {kind: calibrate.fit_salience(o.spans.get(kind, calibrate.NOTHING)) for kind in KINDS}
             for lang, o in outputs.items()
         },
         min_salience=0.0,
     )
 
 
-def agreed(scorer: Scorer, others: Sequence[Scorer]) -> list[tuple[str, Analysis]]:
+def agreed(scorer: Scorer, others: Sequence[Scorer]) -> Golden:
     """The golden texts with what `scorer` says, where the others agree. Raises Misconfigured where too few are left."""
     asked = texts()
     said, *theirs = (each.analyse(each.tokenise(asked)) for each in (scorer, *others))
@@ -201,19 +239,24 @@ def agreed(scorer: Scorer, others: Sequence[Scorer]) -> list[tuple[str, Analysis
     ]
     if len(golden) < (1 - MAX_ON_EDGE) * len(asked):
         raise Misconfigured(
-            f"the graphs differ from PyTorch by more than {AGREED} on {len(asked) - len(golden)} of {len(asked)} golden texts: "
-            "they are wrong, not rounded"
+            f"two precisions differ by more than {AGREED} on {len(asked) - len(golden)} of {len(asked)} golden texts: "
+            "a graph is wrong, not rounded"
         )
     return golden
 
 
 def swap(new: Path, place: Path) -> None:
-    """Put `new` where `place` stands; the old folder goes only after."""
+    """Put `new` where `place` stands; the old folder goes only after, and comes back where `new` cannot be put there."""
     old = place.with_name(f".{place.name}-old")
-    shutil.rmtree(old, ignore_errors=True)
     if place.exists():
+        shutil.rmtree(old, ignore_errors=True)
         place.rename(old)
-    new.rename(place)
+    try:
+        new.rename(place)
+    except OSError:
+        if old.exists():
+            old.rename(place)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -240,7 +283,10 @@ def _manifest(runs: Sequence[Run], networks: tuple[files.NetworkFiles, ...], tra
         golden_tolerance=GOLDEN_TOLERANCE_DEEP if recipe.is_pretrained else GOLDEN_TOLERANCE,
         weights_licence=WEIGHTS_LICENCE + _starts(runs),
         sources=tuple(files.TrainingSource(name=n, origin=o, licence=li, rows=r) for n, o, li, r in sources),
-        recipe={"runs": [asdict(run.recipe) for run in runs], "held_out_per_cent": HELD_OUT_PER_CENT},
+        recipe={
+            "runs": [[asdict(each) for each in (*run.before, run.recipe)] for run in runs],
+            "held_out_per_cent": HELD_OUT_PER_CENT,
+        },
         scores={},
     )
 

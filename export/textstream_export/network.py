@@ -6,7 +6,7 @@
       → each unit, and the message      → tags (batch, units, 9): O, B, I for phrase, aspect, entity
                                         → towards (batch, units, 3): sentiment of a term that holds this unit
 
-Swift's encoder is here; `transformer` has the one that starts from pretrained weights.
+Swift's encoder is here, those it is compared with in `encoders`, the one that starts from pretrained weights in `transformer`.
 
 Padding is id 0 in the first feature. It is masked after every step, so a message's numbers do not depend on its batch.
 """
@@ -23,41 +23,25 @@ from textstream_export.recipe import Recipe
 from textstream_export.spelling import Spelling
 
 
-class Windows(nn.Module):
-    """Sum of embedding rows and of the words near by → residual windows → mean and maximum over the tokens.
-
-    Neighbours are seen by shifting: each group of channels looks at the token so many places away. So a window costs one
-    product, of the token's own width, however far it reaches.
-    """
+class Words(nn.Module):
+    """What an encoder of words begins with: one table, in which every feature of a token has a row."""
 
     def __init__(self, recipe: Recipe, rows: int, spelling: Spelling | None = None) -> None:
         super().__init__()
         self.spelling = spelling
-        self.width, self.near, self.reaches = recipe.width, recipe.near, recipe.windows
-        self.feature_dropout = recipe.feature_dropout
-        assert not any(recipe.width % len(one) for one in (self.near, *self.reaches)), "groups of channels are of one size"
+        self.width, self.feature_dropout = recipe.width, recipe.feature_dropout
         self.table = nn.Embedding(rows, recipe.width, padding_idx=0, sparse=True)
         nn.init.normal_(self.table.weight, std=0.1)
         nn.init.zeros_(self.table.weight[0])
-        self.beside = nn.Linear(recipe.width, recipe.width, bias=False)
-        # No bias: every token has a row of its shape, or of its suffix and shape, which is bias enough.
-        self.windows = nn.ModuleList(nn.Linear(recipe.width, recipe.width, bias=False) for _ in self.reaches)
         self.drop = nn.Dropout(recipe.dropout)
 
-    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
-        """ids (batch, tokens, FEATURES) → x (batch, tokens, width), pooled (batch, 2 · width)."""
-        mask = (ids[:, :, :1] != 0).float()  # (batch, tokens, 1)
+    def looked_up(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """ids (batch, tokens, FEATURES) → what the word says, and what its other features say, (batch, tokens, width) each."""
         rows = self.table(self._some(ids))  # (batch, tokens, FEATURES, width)
         word, rest = rows[:, :, 0], rows[:, :, 1:].sum(2)
         if self.spelling is not None:
             word = word + self.spelling(self._some(ids[:, :, 0]))
-        beside = self.beside(self.drop(word))  # of the word alone: a table at export, and no product
-        x = (self.drop(word + rest) + shifted(beside, self.near)) * mask
-        for window, reach in zip(self.windows, self.reaches, strict=True):
-            x = (x + F.relu(window(shifted(x, reach)))) * mask
-        mean = x.sum(1) / mask.sum(1).clamp(min=1)
-        top = F.relu(x.amax(1))  # at least 0, which is what padding has
-        return x, torch.cat([mean, top], 1)
+        return word, rest
 
     def _some(self, ids: Tensor) -> Tensor:
         """While training, some features are left out, so that none is relied on alone."""
@@ -71,6 +55,44 @@ class Windows(nn.Module):
             words = torch.arange(1, 1 + self.spelling.words)
             self.table.weight[words] += self.spelling(words)
             self.spelling = None
+
+
+class Windows(Words):
+    """Sum of embedding rows and of the words near by → residual windows → mean and maximum over the tokens.
+
+    Neighbours are seen by shifting: each group of channels looks at the token so many places away. So a window costs one
+    product, of the token's own width, however far it reaches.
+    """
+
+    def __init__(self, recipe: Recipe, rows: int, spelling: Spelling | None = None) -> None:
+        super().__init__(recipe, rows, spelling)
+        self.near, self.reaches = recipe.near, recipe.windows
+        assert not any(recipe.width % len(one) for one in (self.near, *self.reaches)), "groups of channels are of one size"
+        self.beside = nn.Linear(recipe.width, recipe.width, bias=False)
+        # No bias: every token has a row of its shape, or of its suffix and shape, which is bias enough.
+        self.windows = nn.ModuleList(nn.Linear(recipe.width, recipe.width, bias=False) for _ in self.reaches)
+
+    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """ids (batch, tokens, FEATURES) → x (batch, tokens, width), pooled (batch, 2 · width)."""
+        mask = token_mask(ids)
+        word, rest = self.looked_up(ids)
+        beside = self.beside(self.drop(word))  # of the word alone: a table at export, and no product
+        x = (self.drop(word + rest) + shifted(beside, self.near)) * mask
+        for window, reach in zip(self.windows, self.reaches, strict=True):
+            x = (x + F.relu(window(shifted(x, reach)))) * mask
+        return x, pool(x, mask)
+
+
+def token_mask(ids: Tensor) -> Tensor:
+    """(batch, tokens, 1): 1 where there is a token, 0 at padding."""
+    return (ids[:, :, :1] != 0).float()
+
+
+def pool(x: Tensor, mask: Tensor) -> Tensor:
+    """(batch, 2 · width): mean and maximum over the tokens of each text; x (batch, tokens, width) is 0 at padding."""
+    mean = x.sum(1) / mask.sum(1).clamp(min=1)
+    top = F.relu(x.amax(1))  # at least 0, which is what padding has
+    return torch.cat([mean, top], 1)
 
 
 def shifted(x: Tensor, offsets: Sequence[int]) -> Tensor:

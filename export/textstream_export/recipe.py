@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+Encoder = Literal["windows", "gru", "lstm", "transformer"]
 Optimiser = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "linear", "cosine"]
 
@@ -67,6 +68,12 @@ class Recipe:
     version: str = "0.2.0"
     seed: int = 20261123
     # The network
+    encoder: Encoder = "windows"
+    """Only windows have the graph that ships; a pretrained encoder (`start`) is a transformer whatever stands here."""
+    layers: int = 1
+    """Of cells or of attention."""
+    heads: int = 4
+    """Of attention."""
     width: int = 96
     near: tuple[int, ...] = (-2, -1, 1, 2)
     """How far away the words are that each group of channels reads beside a token's own rows."""
@@ -81,10 +88,13 @@ class Recipe:
     # Where it starts
     languages: tuple[str, ...] = ("en", "zh")
     start: str = "vectors"
-    """`random`; `vectors` of all text, labelled or not (see `pretrain`); or an encoder of `pretrained`."""
+    """`random`; word vectors of all text, labelled or not, by mutual information (`vectors`, see `pretrain`) or by `skipgram`
+    (see that); a `bundle`; or an encoder of `pretrained`."""
     frozen_layers: int = 0
     """Lowest layers of a pretrained encoder that stay as they are."""
     # Training
+    share: float = 1.0
+    """Part of the rows that is trained on, by a hash of the text: less than 1 to compare recipes at equal data."""
     epochs: int = 4
     batch_rows: int = 256
     """Few enough that a step of short messages moves as much as one of long reviews: batches of 16 k tokens alone, 800 tweets
@@ -125,7 +135,7 @@ class Recipe:
     @property
     def is_pretrained(self) -> bool:
         """Whether it starts from an encoder that others trained."""
-        return self.start not in ("random", "vectors")
+        return self.start not in ("random", "vectors", "skipgram", "bundle")
 
 
 def _tuples(value: Any) -> Any:
@@ -232,3 +242,7 @@ RECIPES |= {
     "deep-en-2": _again(RECIPES["deep-en"], {"tweeteval_sentiment": 0.4, "sst2": 0.2}),
     "deep-zh-2": _again(RECIPES["deep-zh"], {"smp2020_usual": 0.5, "chnsenticorp": 0.6}),
 }
+RECIPES["swift-2"] = replace(
+    RECIPES["swift"], share=0.5, epochs=1, learning_rate=1e-3, twins=32, twin_weight=8.0, seed=20261124
+)
+"""What ships: a short second pass (`train --from`) with what annotators mark whole beside what teachers say."""

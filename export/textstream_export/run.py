@@ -19,12 +19,14 @@ from textstream.errors import Misconfigured
 from textstream.model.pieces import PieceTokeniser
 from textstream.model.tokens import Lexicon, Tokeniser
 from textstream_export import twins
-from textstream_export.data import Row, read_train, split_held_out
+from textstream_export.data import Row, in_share, read_train, split_held_out
 from textstream_export.encode import build_lexicon, encode
-from textstream_export.network import Network, Windows
+from textstream_export.encoders import encoder_of
+from textstream_export.network import Network, Words
 from textstream_export.pretrain import start_vectors
 from textstream_export.pretrained import read
 from textstream_export.recipe import Recipe
+from textstream_export.skipgram import skipgram_vectors
 from textstream_export.soft import Soft, Tokenise, read_shards
 from textstream_export.spelling import Spelling
 from textstream_export.train import RUN, WEIGHTS, fit, save
@@ -41,6 +43,8 @@ class Run:
     recipe: Recipe
     vocabulary: Vocabulary
     network: Network
+    before: tuple[Recipe, ...] = ()
+    """Recipes of the runs that it went on from, the first one first."""
 
     def tokenise(self, max_tokens: int) -> Tokenise:
         """From texts to this network's units."""
@@ -74,7 +78,9 @@ def train(
     to go on from: its vocabulary and weights, but for what it knows of single sources.
     """
     gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
-    rows: list[tuple[Row, Soft | None]] = list(read_shards(soft)) if soft else []
+    gold = [row for row in gold if in_share(row.text, recipe.share)]
+    told = read_shards(soft) if soft else ()
+    rows: list[tuple[Row, Soft | None]] = [(row, said) for row, said in told if in_share(row.text, recipe.share)]
     labelled = {row.text for row, _ in rows}
     rows += [(row, None) for row in gold if row.text not in labelled]
     torch.manual_seed(recipe.seed)
@@ -93,9 +99,9 @@ def train(
         network.load_state_dict({name: old[name] for name in old if not name.startswith("source_bias")}, strict=False)
     pairs = twins.chosen([row for row, _ in rows], tokenise, recipe) if recipe.twins else None
     log = fit(network, encoded, recipe, out, pairs)
-    if isinstance(encoder, Windows):
+    if isinstance(encoder, Words):
         encoder.fold()
-    save(out, network, vocabulary, recipe, log)
+    save(out, network, vocabulary, recipe, log, () if before is None else (*before.before, before.recipe))
 
 
 def start(data: Path, rows: list[Row], recipe: Recipe, packages: Path | None) -> tuple[nn.Module, Vocabulary]:
@@ -107,9 +113,10 @@ def start(data: Path, rows: list[Row], recipe: Recipe, packages: Path | None) ->
         return found.encoder, {"pieces": list(found.vocabulary), "shape": found.encoder.shape.as_json()}
     lexicon = build_lexicon(rows, recipe)
     spelling = Spelling(lexicon.words, recipe.gram_rows, recipe.width) if recipe.gram_rows else None
-    encoder = Windows(recipe, lexicon.rows, spelling)
-    if recipe.start == "vectors":
-        vectors = start_vectors(data, rows, lexicon, recipe.width, recipe.seed)
+    encoder = encoder_of(recipe, lexicon.rows, spelling)
+    if recipe.start != "random":
+        trained = {"vectors": start_vectors, "skipgram": skipgram_vectors}[recipe.start]
+        vectors = trained(data, rows, lexicon, recipe.width, recipe.seed)
         with torch.no_grad():
             encoder.table.weight[1 : 1 + len(vectors)] = torch.from_numpy(vectors)
     return encoder, {"words": list(lexicon.words)}
@@ -140,7 +147,9 @@ def lexicon_of(vocabulary: Vocabulary, recipe: Recipe) -> Lexicon:
 def load(folder: Path) -> Run:
     """What `train` left in a folder. Raises Misconfigured where it is not a finished run."""
     try:
-        recipe = Recipe.from_json(json.loads((folder / RUN).read_text(encoding="utf-8"))["recipe"])
+        told = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        recipe = Recipe.from_json(told["recipe"])
+        before = tuple(map(Recipe.from_json, told.get("before", ())))
         saved = torch.load(folder / WEIGHTS, weights_only=True)
         weights, vocabulary = saved["weights"], saved["vocabulary"]
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
@@ -149,10 +158,10 @@ def load(folder: Path) -> Run:
     if recipe.is_pretrained:
         encoder = Transformer(Shape(**vocabulary["shape"]), vocabulary["pieces"].index("[CLS]"))
     else:
-        encoder = Windows(recipe, lexicon_of(vocabulary, recipe).rows)
+        encoder = encoder_of(recipe, lexicon_of(vocabulary, recipe).rows)
     network = Network(encoder, _width(recipe, encoder), len(weights["source_bias.weight"]), recipe.dropout)
     network.load_state_dict(weights)
-    return Run(recipe, vocabulary, network.eval())
+    return Run(recipe, vocabulary, network.eval(), before)
 
 
 def _width(recipe: Recipe, encoder: nn.Module) -> int:

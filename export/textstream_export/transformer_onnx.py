@@ -125,12 +125,12 @@ def build(network: Network, precision: Precision) -> onnx.ModelProto:
     mean = g.add("Div", total, g.add("ReduceSum", weight, units, name="count", keepdims=0), name="mean")
     first = g.add("Gather", x, g.constant("at_first", np.int64(0)), name="first", axis=1)
     pooled = g.add("Concat", first, mean, name="pooled", axis=1)  # (batch, 2 · width)
-    _head(g, "sentiment", network.sentiment, pooled)
+    head(g, "sentiment", network.sentiment, pooled)
     message = g.add("MatMul", pooled, g.constant("message_w", array(network.message.weight).T), name="message")
     far = g.constant("far", np.array([np.iinfo(np.int64).max], np.int64))
-    each = _head(g, "each", network.token, g.add("Slice", x, units, far, units, name="x_units"))
+    each = head(g, "each", network.token, g.add("Slice", x, units, far, units, name="x_units"))
     g.add("Add", each, g.add("Unsqueeze", message, units, name="message_"), name="tokens")
-    return _model(g)
+    return padded_model(g, "textstream-deep", 1)
 
 
 class _Float32:
@@ -237,15 +237,27 @@ def _norm(g: Graph, numbers: _Float32, name: str, norm: nn.LayerNorm, x: str) ->
     return g.add("LayerNormalization", x, *weights, name=name, epsilon=EPSILON)
 
 
-def _head(g: Graph, name: str, linear: nn.Linear, x: str) -> str:
+def float_layers(g: Graph, norm: nn.LayerNorm, layers: nn.ModuleList, x: str, real: str) -> str:
+    """A norm, then layers, in 32 bits: what `encoders.Attention` has of a transformer."""
+    numbers = _Float32(g)
+    x = _norm(g, numbers, "norm", norm, x)
+    for i, layer in enumerate(layers):
+        assert isinstance(layer, Layer)
+        x = _layer(g, numbers, f"layer{i}", layer, x, real)
+    return x
+
+
+def head(g: Graph, name: str, linear: nn.Linear, x: str) -> str:
+    """x · weight + bias."""
     product = g.add("MatMul", x, g.constant(f"{name}_w", array(linear.weight).T), name=f"{name}_product")
     return g.add("Add", product, g.constant(f"{name}_b", array(linear.bias)), name=name)
 
 
-def _model(g: Graph) -> onnx.ModelProto:
-    ids = helper.make_tensor_value_info("ids", TensorProto.INT32, ["batch", "units", 1])
+def padded_model(g: Graph, name: str, features: int) -> onnx.ModelProto:
+    """The model of a graph that reads padded `ids`."""
+    ids = helper.make_tensor_value_info("ids", TensorProto.INT32, ["batch", "units", features])
     sentiment = helper.make_tensor_value_info("sentiment", TensorProto.FLOAT, ["batch", len(LABELS)])
     tokens = helper.make_tensor_value_info("tokens", TensorProto.FLOAT, ["batch", "units", OUTPUTS])
-    graph = helper.make_graph(g.nodes, "textstream-deep", [ids], [sentiment, tokens], list(g.constants.values()))
+    graph = helper.make_graph(g.nodes, name, [ids], [sentiment, tokens], list(g.constants.values()))
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(FUSED, FUSED_OPSET)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="textstream_export")

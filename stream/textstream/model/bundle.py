@@ -48,9 +48,9 @@ class SentimentCalibration(_Part):
 
 
 class TermCalibration(_Part):
-    """salience = sigmoid(weights · (mean, weakest token, log of the length in tokens) + offset), see `spans.Candidates`."""
+    """salience = sigmoid(weights · evidence + offset), see `spans.Candidates`."""
 
-    weights: tuple[float, float, float]
+    weights: tuple[float, float, float, float]
     offset: float
 
 

@@ -10,8 +10,16 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from textstream.event import KINDS
+
 LOWEST = -2.0
 """Log-odds of being inside a term above which a token may belong to one: about 0.12. What is kept is salience's choice."""
+
+
+EVIDENCE = 4
+MOST = 6.0
+"""Log-odds of an aspect beyond which it is no surer."""
+_ASPECT = KINDS.index("aspect")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,11 +32,12 @@ class Candidates:
     end: NDArray[np.int64]
     """Exclusive."""
     evidence: NDArray[np.float32]
-    """(spans, 3): mean and least log-odds of its tokens, log of its length in tokens. What salience is computed from."""
+    """(spans, EVIDENCE): mean and least log-odds of its tokens, log of its length in tokens, and the greatest log-odds of any
+    aspect in its text: where opinions of things are told, other words matter less. What salience is computed from."""
 
 
 def candidates(tags: NDArray[np.float32], first: NDArray[np.bool_]) -> Candidates:
-    """Decode `tags` (tokens, channels, 3), logits of outside, begin and inside.
+    """Decode `tags` (tokens, KINDS, 3), logits of outside, begin and inside.
 
     `first` (tokens,) marks the first token of each text, where no span goes on.
     """
@@ -42,20 +51,26 @@ def candidates(tags: NDArray[np.float32], first: NDArray[np.bool_]) -> Candidate
     ends[:, :-1] &= ~within[:, 1:] | starts[:, 1:]
     channel, at = np.nonzero(starts)
     end = np.nonzero(ends)[1] + 1
-    return Candidates(channel, at, end, _evidence(odds, channel, at, end))
+    return Candidates(channel, at, end, span_evidence(odds, first, channel, at, end))
 
 
-def _evidence(
-    odds: NDArray[np.float32], channel: NDArray[np.int64], begin: NDArray[np.int64], end: NDArray[np.int64]
+def span_evidence(
+    odds: NDArray[np.float32],
+    first: NDArray[np.bool_],
+    channel: NDArray[np.int64],
+    begin: NDArray[np.int64],
+    end: NDArray[np.int64],
 ) -> NDArray[np.float32]:
+    """`Candidates.evidence` of spans, from the log-odds (channels, tokens) of being inside a term."""
     if not len(begin):
-        return np.zeros((0, 3), np.float32)
+        return np.zeros((0, EVIDENCE), np.float32)
     flat = np.append(odds.ravel(), np.float32(0))  # one more, so that the last span may end at the end
     cuts = np.stack([begin, end], 1).ravel() + np.repeat(channel * odds.shape[1], 2)
     length = (end - begin).astype(np.float32)
     mean = np.add.reduceat(flat, cuts)[::2] / length
     least = np.minimum.reduceat(flat, cuts)[::2]
-    return np.stack([mean, least, np.log(length)], 1)
+    aspect = np.clip(np.maximum.reduceat(odds[_ASPECT], np.flatnonzero(first)), LOWEST, MOST)  # (texts,)
+    return np.stack([mean, least, np.log(length), aspect[np.cumsum(first)[begin] - 1]], 1)
 
 
 def span_means(values: NDArray[np.float32], begin: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.float32]:
