@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -123,7 +123,7 @@ def _fill(folder: Path, runs: Sequence[Run], train: list[Row], kept: list[Row], 
 
 
 def finish(draft: "Draft", golden: Golden, text: str) -> files.Manifest:
-    """Golden outputs, the card and, last, the manifest with the digest of every file."""
+    """Golden texts with their outputs, the card and, last, the manifest with the digest of every file."""
     lines = [json.dumps({"text": asked, "analysis": said}) + "\n" for asked, said in golden]
     _write(draft.folder / files.GOLDEN, "".join(lines))
     _write(draft.folder / files.CARD, text)
