@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from textstream.docs import REPOSITORY
 from textstream.errors import Misconfigured
 from textstream.model.tokens import Lexicon, Tokeniser
-from textstream_export import own
+from textstream_export import cli, own
 from textstream_export.data import Aspect, Row
 from textstream_export.sources import OWN, OWN_ASPECTS, OWN_TERMS
 
@@ -61,6 +62,18 @@ def test_csv_is_read_as_json_lines_are(tmp_path: Path) -> None:
         Row("很好", "und", OWN, label="positive"),
         Row("很好", "und", OWN_ASPECTS, aspects=(Aspect(0, 2, "positive"),)),
     ]
+
+
+@pytest.mark.parametrize(
+    "page", [cli.LABELS_OF_YOUR_OWN, str(own.__doc__), (REPOSITORY / "README.md").read_text(encoding="utf-8")]
+)
+def test_the_examples_that_are_shown_are_read(tmp_path: Path, page: str) -> None:
+    """Help, module and README show lines that can be read, one of each task."""
+    tasks = ("label", "terms", "aspects")
+    shown = [line for line in map(str.strip, page.splitlines()) if line.startswith('{"text"') and any(t in line for t in tasks)]
+    assert len(shown) == 3
+    found = {row.source for row in own.read(lines(tmp_path / "my.jsonl", *shown))}
+    assert found == {OWN, OWN_TERMS, OWN_ASPECTS}
 
 
 def test_the_same_label_twice_is_read_once(tmp_path: Path) -> None:
