@@ -111,8 +111,9 @@ def _finish(draft: Draft, kept: Sequence[Row], data: Path) -> files.Manifest:
     """Calibrate on `kept`, score it, and write the rest of the bundle."""
     draft.update(calibration=refit(draft.manifest.calibration, draft.outputs(kept)))
     scorer = draft.scorer()
+    golden = agreed(scorer, [draft.scorer("cuda")])
     draft.update(scores=scores_of(judge(scorer, kept), group(kept, data)))
-    return finish(draft, agreed(scorer, ()), own_card(draft.manifest))
+    return finish(draft, golden, own_card(draft.manifest))
 
 
 def _base(run: Path) -> files.Manifest:

@@ -69,9 +69,9 @@ def run(rows: Sequence[Row], tokeniser: Tokenise, infer: Infer) -> Outputs:
             kind = CHANNELS[row.source]
             column = targets[0][:, KINDS.index(kind)]
             if row.source not in OUTSIDE_WEIGHT:  # else what is not gold may be a key term all the same
-                # A phrase stands beside aspects and entities, so it is judged by what is asked for in their texts too.
-                for said in {kind, "phrase"}:
-                    spans[said].setdefault(row.source, []).append(_judged(own, column, KINDS.index(said)))
+                spans[kind].setdefault(row.source, []).append(_judged(own, gold_spans(column), KINDS.index(kind)))
+                if kind != "phrase":  # what such texts are read for is not their phrases, of which every text has some
+                    spans["phrase"].setdefault(row.source, []).append(_judged(own, [], KINDS.index("phrase")))
             for begin, end in gold_spans(column):
                 if targets[1][begin] != UNKNOWN:
                     terms.append((own[begin:end, TAGS:].mean(0), int(targets[1][begin])))
@@ -107,14 +107,13 @@ def gold_spans(column: NDArray[np.int8]) -> list[tuple[int, int]]:
 
 
 def _judged(
-    tokens: NDArray[np.float32], column: NDArray[np.int8], channel: int
+    tokens: NDArray[np.float32], gold: Sequence[tuple[int, int]], channel: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """The candidate spans of one text in one channel, and which of them are gold."""
     first = np.zeros(len(tokens), np.bool_)
     first[0] = True
     found = candidates(tokens[:, :TAGS].reshape(-1, len(KINDS), 3), first)
     own = found.channel == channel
-    gold = set(gold_spans(column))
     said = zip(found.begin[own].tolist(), found.end[own].tolist(), strict=True)
     return found.evidence[own], np.array([span in gold for span in said], np.bool_)
 

@@ -8,7 +8,7 @@ import json
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,7 +28,6 @@ from textstream_export.card import card
 from textstream_export.data import HELD_OUT_PER_CENT, Row, read_train, split_held_out
 from textstream_export.evaluate import evaluate, score_rows
 from textstream_export.golden import texts
-from textstream_export.measures import Scores
 from textstream_export.network import Windows
 from textstream_export.precision import losses
 from textstream_export.pretrained import PACKAGES
@@ -49,6 +48,8 @@ AGREED = 0.05
 MAX_ON_EDGE = 0.1
 """Part of the golden texts on which they may differ by more, most by another of two key terms that overlap. Those are no golden
 texts: there, fewer bits decide, and a check could not tell that from a fault."""
+Golden = Sequence[tuple[str, Analysis]]
+"""Each golden text with what is said of it."""
 MAX_TOKENS, MAX_TOKENS_DEEP = 2048, 1024
 """Of one text. A transformer takes 0.2 ms a unit on a core."""
 WEIGHTS_LICENCE = (
@@ -107,27 +108,23 @@ def _fill(folder: Path, runs: Sequence[Run], train: list[Row], kept: list[Row], 
     """Every file of the bundle into `folder`, the manifest last."""
     networks = tuple(write_network(folder, run) for run in runs)
     draft = Draft(folder, tuple(run.units for run in runs), _manifest(runs, networks, train))
-    asked = [row for row in kept if row.source in CALIBRATED_ON or row.source in CHANNELS]
-    draft.update(calibration=calibrated(draft.outputs(asked)))
+    draft.update(calibration=calibrated(draft.outputs(kept)))
     least = calibrate.choose_min_salience(
         lambda rows: score_rows(draft.scorer(), rows),
         [row for row in kept if row.source in CHANNELS and row.source not in OUTSIDE_WEIGHT],
     )
     draft.update(calibration=draft.manifest.calibration.model_copy(update={"min_salience": least}))
     scorer = draft.scorer()
-    lost: Scores = {}
-    others: list[Scorer] = []
-    if any(run.recipe.is_pretrained for run in runs):
-        others = [draft.exact(runs), draft.scorer("cuda")]
-        lost = losses(others[0], {"int8": scorer, "fp16": others[1]}, kept)
-    golden = agreed(scorer, others)
+    half, exact = draft.scorer("cuda"), draft.exact(runs) if runs[0].recipe.is_pretrained else None
+    lost = losses(exact, {"int8": scorer, "fp16": half}, kept) if exact else {}
+    golden = agreed(scorer, [half, exact] if exact else [half])
     draft.update(scores=evaluate(scorer, data) | behaviour.run(scorer, draft.manifest.languages).scores() | lost)
     return finish(draft, golden, card(draft.manifest))
 
 
-def finish(draft: "Draft", golden: Iterable[tuple[str, Analysis]], text: str) -> files.Manifest:
+def finish(draft: "Draft", golden: Golden, text: str) -> files.Manifest:
     """Golden texts with their outputs, the card and, last, the manifest with the digest of every file."""
-    lines = [json.dumps({"text": text, "analysis": analysis}) + "\n" for text, analysis in golden]
+    lines = [json.dumps({"text": asked, "analysis": said}) + "\n" for asked, said in golden]
     _write(draft.folder / files.GOLDEN, "".join(lines))
     _write(draft.folder / files.CARD, text)
     draft.update(files={path.name: files.digest(path.read_bytes()) for path in sorted(draft.folder.iterdir())})
@@ -159,8 +156,8 @@ class Draft:
             session = Session({"cpu": self.folder / network.graphs["cpu"]}, "cpu")
             tokenise = tokeniser_of(vocabulary, self.manifest.max_tokens)
             for language in network.languages:
-                known = [r for r in rows if r.lang == language and (r.source in CALIBRATED_ON or r.source in CHANNELS)]
-                said[language] = calibrate.run(known, tokenise, session.infer)
+                own = [r for r in rows if r.lang == language and (r.source in CALIBRATED_ON or r.source in CHANNELS)]
+                said[language] = calibrate.run(own, tokenise, session.infer)
         return said
 
     def exact(self, runs: Sequence[Run]) -> Scorer:
@@ -231,7 +228,7 @@ def calibrated(outputs: Mapping[str, calibrate.Outputs]) -> files.Calibration:
     )
 
 
-def agreed(scorer: Scorer, others: Sequence[Scorer]) -> list[tuple[str, Analysis]]:
+def agreed(scorer: Scorer, others: Sequence[Scorer]) -> Golden:
     """The golden texts with what `scorer` says, where the others agree. Raises Misconfigured where too few are left."""
     asked = texts()
     said, *theirs = (each.analyse(each.tokenise(asked)) for each in (scorer, *others))
@@ -242,8 +239,8 @@ def agreed(scorer: Scorer, others: Sequence[Scorer]) -> list[tuple[str, Analysis
     ]
     if len(golden) < (1 - MAX_ON_EDGE) * len(asked):
         raise Misconfigured(
-            f"the graphs differ from PyTorch by more than {AGREED} on {len(asked) - len(golden)} of {len(asked)} golden texts: "
-            "they are wrong, not rounded"
+            f"two precisions differ by more than {AGREED} on {len(asked) - len(golden)} of {len(asked)} golden texts: "
+            "a graph is wrong, not rounded"
         )
     return golden
 

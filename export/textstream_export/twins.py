@@ -19,7 +19,7 @@ from textstream_export.recipe import Recipe
 from textstream_export.soft import Tokenise
 
 PAIRS = 60_000
-MAX_CHARS = 60
+MAX_CHARS = 120
 """In a longer text a name weighs little, and costs more to read."""
 
 

@@ -118,7 +118,7 @@ def test_graphs_that_say_something_else_than_pytorch_are_not_exported(
 ) -> None:
     monkeypatch.setattr(precision, "MAX_LOSS", 0.2)
     monkeypatch.setattr(exporting, "AGREED", 0.0)
-    with pytest.raises(Misconfigured, match=r"golden texts: they are wrong, not rounded"):
+    with pytest.raises(Misconfigured, match=r"golden texts: a graph is wrong, not rounded"):
         export(runs, data, tmp_path / "deep")
     assert list(tmp_path.iterdir()) == []
 
