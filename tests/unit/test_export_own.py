@@ -198,8 +198,8 @@ def test_a_file_that_is_not_there_or_of_another_kind_is_refused(tmp_path: Path) 
     assert wrong(tmp_path / "my.xlsx").startswith("FILE: labels are read from JSON lines (.jsonl) or CSV (.csv)")
 
 
-def test_texts_in_no_language_that_is_scored_are_left_out(tmp_path: Path) -> None:
-    """They would never be scored; where no other is left, that is said."""
+def test_texts_in_no_language_that_is_scored_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They would never be scored: it is said how many; where no other is left, that is an error."""
     rows = [
         Row(text, "und", OWN, label="neutral") for text in ("good enough", "😀", "https://t.co/x", "服务很好", "Привет мир")
     ]
@@ -207,6 +207,9 @@ def test_texts_in_no_language_that_is_scored_are_left_out(tmp_path: Path) -> Non
         ("good enough", "en"),
         ("服务很好", "zh"),
     ]
+    assert (
+        "3 of 5 labels are of texts in no language that is scored, such as '😀'; they are left out" in capsys.readouterr().err
+    )
     with pytest.raises(Misconfigured, match="no text is in English or Chinese"):
         own.in_languages(rows[1:3], TOKENISE, tmp_path)
 
