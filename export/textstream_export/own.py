@@ -11,6 +11,7 @@ What a row leaves out is not taught; other fields are ignored.
 
 import csv
 import json
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from io import StringIO
@@ -59,11 +60,18 @@ def read(path: Path) -> list[Row]:
 
 
 def in_languages(rows: Sequence[Row], tokenise: Tokenise, path: Path) -> list[Row]:
-    """The rows in a language that is scored, each with its language. Raises Misconfigured where there are none."""
+    """The rows in a language that is scored, each with its language; how many are not goes to standard error.
+
+    Raises Misconfigured where there are none.
+    """
     found = [tokens.language for tokens in tokenise([row.text for row in rows])]
     spoken = [replace(row, lang=said["code"]) for row, said in zip(rows, found, strict=True) if said["supported"]]
     if not spoken:
         raise Misconfigured(f"{path}: no text is in English or Chinese, the languages that are scored")
+    if left := len(rows) - len(spoken):
+        first = next(row.text for row, said in zip(rows, found, strict=True) if not said["supported"])
+        what = f"{left} of {len(rows)} labels are of texts in no language that is scored, such as {first[:40]!r}"
+        print(f"{path}: {what}; they are left out", file=sys.stderr)
     return spoken
 
 

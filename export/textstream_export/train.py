@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ class State:
     network: Network
     optimisers: list[torch.optim.Optimizer]
     average: dict[str, Tensor]
+    rows: str = ""
+    """What tells the rows that it is trained on from others."""
     step: int = 0
     minutes: float = 0.0
 
@@ -57,6 +60,7 @@ class State:
                 "network": self.network.state_dict(),
                 "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
                 "average": self.average,
+                "rows": self.rows,
                 "step": self.step,
                 "minutes": self.minutes,
                 "random": torch.get_rng_state(),
@@ -64,9 +68,11 @@ class State:
         )
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint. Raises Misconfigured where it is of another recipe or damaged."""
+        """Go on from a checkpoint. Raises Misconfigured where it is of another recipe or of other rows, or damaged."""
         try:
             saved = torch.load(path, weights_only=True)
+            if saved["rows"] != self.rows:
+                raise ValueError("the rows are not those it was made with")
             self.network.load_state_dict(saved["network"])
             for optimiser, state in zip(self.optimisers, saved["optimisers"], strict=True):
                 optimiser.load_state_dict(state)
@@ -87,7 +93,7 @@ def fit(network: Network, data: Encoded, recipe: Recipe, out: Path, twins: Twins
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
     plan = [rows for _ in range(recipe.epochs) for rows in batches(data, recipe, rng)]
-    state = State(network, optimisers(network, recipe), _dense(network))
+    state = State(network, optimisers(network, recipe), _dense(network), _digest(data))
     if (out / CHECKPOINT).exists():
         state.load(out / CHECKPOINT)
     elif (out / LOG).exists():
@@ -124,6 +130,14 @@ def fit(network: Network, data: Encoded, recipe: Recipe, out: Path, twins: Twins
     network.eval()
     units = sum(int((data.bounds[rows + 1] - data.bounds[rows]).sum()) for rows in plan)
     return {"rows": len(data), "steps": len(plan), "units": units, "minutes": round(state.minutes, 2), "loss": running}
+
+
+def _digest(data: Encoded) -> str:
+    """What tells these rows and their labels from others."""
+    found = blake2b(digest_size=16)
+    for part in (data.bounds, data.features, data.label, data.tags, data.towards):
+        found.update(part.tobytes())
+    return found.hexdigest()
 
 
 def one_step(state: State, batch: Batch, recipe: Recipe, progress: float, twins: Tensor | None = None) -> dict[str, float]:

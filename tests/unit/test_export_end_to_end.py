@@ -176,6 +176,16 @@ def test_a_checkpoint_of_another_recipe_is_refused(data: Path, tmp_path: Path) -
         fit(_network(lexicon, TINY), encoded, TINY, tmp_path)
 
 
+def test_a_checkpoint_of_other_rows_is_refused(data: Path, tmp_path: Path) -> None:
+    """Whoever adds or mends labels after an interruption does not go on in the middle of other rows."""
+    rows, _ = split_held_out(read_train(data))
+    lexicon = build_lexicon(rows, TINY)
+    network = _network(lexicon, TINY)
+    State(network, optimisers(network, TINY), {}, "other rows").save(tmp_path / "checkpoint.pt")
+    with pytest.raises(Misconfigured, match="the rows are not those it was made with"):
+        fit(network, encode(_gold(rows), Tokeniser(lexicon, 100), TINY), TINY, tmp_path)
+
+
 @pytest.mark.parametrize("optimiser", ["sgd", "adam", "adamw"])
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
 def test_every_optimiser_and_schedule_learns(data: Path, tmp_path: Path, optimiser: Optimiser, schedule: Schedule) -> None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from textstream.docs import REPOSITORY
 from textstream.errors import Misconfigured
 from textstream.model.tokens import Lexicon, Tokeniser
-from textstream_export import own
+from textstream_export import cli, own
 from textstream_export.data import Aspect, Row
 from textstream_export.sources import OWN, OWN_ASPECTS, OWN_TERMS
 
@@ -61,6 +62,18 @@ def test_csv_is_read_as_json_lines_are(tmp_path: Path) -> None:
         Row("很好", "und", OWN, label="positive"),
         Row("很好", "und", OWN_ASPECTS, aspects=(Aspect(0, 2, "positive"),)),
     ]
+
+
+@pytest.mark.parametrize(
+    "page", [cli.LABELS_OF_YOUR_OWN, str(own.__doc__), (REPOSITORY / "README.md").read_text(encoding="utf-8")]
+)
+def test_the_examples_that_are_shown_are_read(tmp_path: Path, page: str) -> None:
+    """Help, module and README show lines that can be read, one of each task."""
+    tasks = ("label", "terms", "aspects")
+    shown = [line for line in map(str.strip, page.splitlines()) if line.startswith('{"text"') and any(t in line for t in tasks)]
+    assert len(shown) == 3
+    found = {row.source for row in own.read(lines(tmp_path / "my.jsonl", *shown))}
+    assert found == {OWN, OWN_TERMS, OWN_ASPECTS}
 
 
 def test_the_same_label_twice_is_read_once(tmp_path: Path) -> None:
@@ -185,8 +198,8 @@ def test_a_file_that_is_not_there_or_of_another_kind_is_refused(tmp_path: Path) 
     assert wrong(tmp_path / "my.xlsx").startswith("FILE: labels are read from JSON lines (.jsonl) or CSV (.csv)")
 
 
-def test_texts_in_no_language_that_is_scored_are_left_out(tmp_path: Path) -> None:
-    """They would never be scored; where no other is left, that is said."""
+def test_texts_in_no_language_that_is_scored_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They would never be scored: it is said how many; where no other is left, that is an error."""
     rows = [
         Row(text, "und", OWN, label="neutral") for text in ("good enough", "😀", "https://t.co/x", "服务很好", "Привет мир")
     ]
@@ -194,6 +207,9 @@ def test_texts_in_no_language_that_is_scored_are_left_out(tmp_path: Path) -> Non
         ("good enough", "en"),
         ("服务很好", "zh"),
     ]
+    assert (
+        "3 of 5 labels are of texts in no language that is scored, such as '😀'; they are left out" in capsys.readouterr().err
+    )
     with pytest.raises(Misconfigured, match="no text is in English or Chinese"):
         own.in_languages(rows[1:3], TOKENISE, tmp_path)
 
