@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from textstream.event import KINDS, LABELS, EnrichedEvent
 from textstream.model.bundle import SentimentCalibration, TermCalibration
 from textstream.model.packing import Infer, score
-from textstream.model.spans import candidates
+from textstream.model.spans import EVIDENCE, candidates
 from textstream.model.text import fold
 from textstream.model.tokens import Tokeniser
 from textstream_export.data import LANGUAGES, Row
@@ -24,7 +24,7 @@ BALANCE = 1.0
 likely. A stream's own mix is unknown; on held-out tweets 1 gave macro-recall 0.630 against 0.612 at 0, at the same F1."""
 
 TAGS = 3 * len(KINDS)
-NOTHING = (np.zeros((0, 3), np.float32), np.zeros(0, np.bool_))
+NOTHING = (np.zeros((0, EVIDENCE), np.float32), np.zeros(0, np.bool_))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +35,7 @@ class Outputs:
     label: NDArray[np.int64]  # (rows,)
     towards: NDArray[np.float32]  # (terms, 3)
     towards_label: NDArray[np.int64]  # (terms,)
-    spans: dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]  # kind → evidence (spans, 3), is gold (spans,)
+    spans: dict[str, tuple[NDArray[np.float32], NDArray[np.bool_]]]  # kind → evidence (spans, EVIDENCE), is gold (spans,)
 
 
 def run(rows: Sequence[Row], tokeniser: Tokeniser, infer: Infer) -> Outputs:
@@ -120,10 +120,10 @@ def fit_sentiment(logits: NDArray[np.float32], label: NDArray[np.int64], with_bi
 def fit_salience(evidence: NDArray[np.float32], gold: NDArray[np.bool_]) -> TermCalibration:
     """The logistic regression from a span's evidence to whether it is gold."""
     if len(np.unique(gold)) < 2:
-        return TermCalibration(weights=(1.0, 0.0, 0.0), offset=0.0)
+        return TermCalibration(weights=(1.0, *[0.0] * (EVIDENCE - 1)), offset=0.0)
     model = LogisticRegression(max_iter=1000).fit(evidence, gold)
-    a, b, c = (round(float(v), 5) for v in model.coef_[0])
-    return TermCalibration(weights=(a, b, c), offset=round(float(model.intercept_[0]), 5))
+    weights = tuple(round(float(value), 5) for value in model.coef_[0])
+    return TermCalibration(weights=weights, offset=round(float(model.intercept_[0]), 5))
 
 
 def choose_min_salience(events: Callable[[Sequence[Row]], Iterable[EnrichedEvent]], rows: Sequence[Row]) -> float:

@@ -25,6 +25,7 @@ from textstream_export.viterbi import (
     OUTSIDE,
     Asked,
     asked,
+    best_apart,
     best_path,
     compare_decoders,
     span_scores,
@@ -87,7 +88,7 @@ def test_spans_stand_apart_within_their_texts_with_the_evidence_of_their_tokens(
         assert text[begin] == text[end - 1]
         assert at == 0 or spans[at - 1][0] != channel or spans[at - 1][2] <= begin
         own = odds[begin:end, channel]
-        assert found.evidence[at] == pytest.approx([own.mean(), own.min(), np.log(end - begin)], abs=1e-4)
+        assert found.evidence[at, :3] == pytest.approx([own.mean(), own.min(), np.log(end - begin)], abs=1e-4)
 
 
 def test_a_term_that_opens_with_an_inside_is_whole() -> None:
@@ -100,11 +101,17 @@ def test_a_term_that_opens_with_an_inside_is_whole() -> None:
 def test_scores_count_right_said_and_gold_spans_over_both_halves() -> None:
     """A network that is sure and right finds every span, each half judged by what the other has fitted."""
     rng = np.random.default_rng(2)
-    pattern = [O, B, I, O, [2.0, 1.9, 0.0], O]  # a term that is right, and a doubt that is wrong
+    pattern = [O, B, I, O, [2.0, 1.9, 0.0], O]  # a term that is gold, and a doubt that is none
     said = np.array(pattern * 60, np.float32)[:, None] + rng.normal(0, 0.1, (360, 1, 3)).astype(np.float32)
     first, half = firsts([6] * 60), np.repeat(np.arange(60) % 2 == 1, 6)
     question = Asked(said, first, half, frozenset((6 * at + 1, 6 * at + 3) for at in range(60)))
     assert [span_scores(question, decode) for decode in (candidates, viterbi)] == [(60, 60, 60)] * 2
+
+
+def test_of_spans_that_overlap_the_surest_is_kept() -> None:
+    """As the service keeps them: a span that loses to a better one does not stand in the way of a third."""
+    spans = [(0, 2), (1, 4), (3, 5), (6, 7)]
+    assert best_apart(spans, np.array([3.0, 2.0, 1.0, 0.0])).tolist() == [True, False, True, True]
 
 
 def test_decoders_are_compared_on_held_out_rows_of_each_language_and_kind(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from textstream.model.spans import LOWEST, candidates, splits_grapheme
+from textstream.model.spans import EVIDENCE, LEVELS, SURE, candidates, splits_grapheme
 
 O, B, I = ([9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [0.0, 0.0, 9.0])  # noqa: E741 (the names of the tags)
 
@@ -37,8 +37,28 @@ def test_no_span_runs_from_one_text_into_the_next() -> None:
 
 def test_evidence_is_the_mean_and_the_weakest_of_a_spans_tokens() -> None:
     found = candidates(np.array([[B, [0, 0, 3.0], O]], np.float32).transpose(1, 0, 2), np.array([True, False, False]))
-    mean, least, length = found.evidence[0].tolist()
+    mean, least, length, *_ = found.evidence[0].tolist()
     assert (round(mean), round(least), round(length, 2)) == (6, 3, 0.69)
+
+
+def test_evidence_is_how_surely_a_span_ends_where_it_does_and_begins_a_term() -> None:
+    """The log-odds of inside behind its last token, certainly none at the end of a text, and of begin against inside."""
+    logits = np.array([[0, 5.0, 2.0], [0, 0, 4.0], [6.0, 0, 4.0], [0, 20.0, 0]], np.float32)[:, None]
+    found = candidates(logits, np.array([True, False, False, False]))
+    assert found.evidence.shape == (len(found.begin), EVIDENCE)
+    behind, begins = found.evidence[:, 3:].T
+    assert list(zip(found.begin.tolist(), found.end.tolist(), strict=True)) == [(0, 2), (3, 4)]
+    assert behind.tolist() == [np.float32(4 - np.logaddexp(6, 0)), -SURE]
+    assert begins.tolist() == [3.0, SURE]
+    other_text = candidates(logits, np.array([True, False, True, False]))
+    assert other_text.evidence[0, 3] == -SURE
+
+
+def test_a_weak_neighbour_is_part_of_one_candidate_and_not_of_the_other() -> None:
+    """Nested spans, each once, though both levels find some of them."""
+    weak = [0.0, -9.0, -1.0]
+    assert LEVELS[0] < weak[2] < LEVELS[1]
+    assert spans(B, I, weak, O, B) == [(0, 2), (0, 3), (4, 5)]
 
 
 def test_evidence_is_of_begin_and_inside_together_however_large() -> None:
@@ -48,7 +68,7 @@ def test_evidence_is_of_begin_and_inside_together_however_large() -> None:
     found = candidates(logits, np.ones(50, np.bool_))  # every token a text, every span a token
     expected = np.logaddexp(logits[..., 1], logits[..., 2]) - logits[..., 0]
     assert np.allclose(found.evidence[:, 0], expected[found.begin, found.channel], atol=1e-4)
-    assert np.array_equal(np.argwhere((expected > LOWEST).T), np.stack([found.channel, found.begin], 1))
+    assert np.array_equal(np.argwhere((expected > min(LEVELS)).T), np.stack([found.channel, found.begin], 1))
 
 
 def test_channels_are_decoded_apart() -> None:

@@ -10,13 +10,16 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-LOWEST = -2.0
-"""Log-odds of being inside a term above which a token may belong to one: about 0.12. What is kept is salience's choice."""
+LEVELS = (-1.5, -0.5)
+"""Log-odds of being inside a term above which a token belongs to one: about 0.18 and 0.38. Weak neighbours of a term are part
+of it at one level and not at the other: salience decides between the two spans."""
+SURE = 8.0
+"""Log-odds beyond which more tells nothing: those at a text's end are minus as many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """Spans that may be key terms, in order of channel and then of place; each array has one entry a span."""
+    """Spans that may be key terms, in order of channel and then of place, nested ones among them; one entry a span."""
 
     channel: NDArray[np.int64]
     begin: NDArray[np.int64]
@@ -24,39 +27,70 @@ class Candidates:
     end: NDArray[np.int64]
     """Exclusive."""
     evidence: NDArray[np.float32]
-    """(spans, 3): mean and least log-odds of its tokens, log of its length in tokens. What salience is computed from."""
+    """(spans, EVIDENCE): what salience is computed from."""
 
 
-def candidates(tags: NDArray[np.float32], first: NDArray[np.bool_]) -> Candidates:
+EVIDENCE = 5
+"""Mean and least log-odds of a span's tokens, log of its length in tokens, log-odds that it goes on into the token behind it,
+log-odds that its first token begins a term and does not go on with one."""
+
+
+def candidates(tags: NDArray[np.float32], first: NDArray[np.bool_], levels: tuple[float, ...] = LEVELS) -> Candidates:
     """Decode `tags` (tokens, channels, 3), logits of outside, begin and inside.
 
     `first` (tokens,) marks the first token of each text, where no span goes on.
     """
-    outside, begin, inside = np.ascontiguousarray(tags.transpose(2, 1, 0))  # (channels, tokens) each
-    # logaddexp(begin, inside) - outside, of operations that numpy has vectorised: a tenth of its time
-    odds = np.maximum(begin, inside) + np.log(1 + np.exp(-np.abs(begin - inside))) - outside
-    within = odds > LOWEST
+    parts = np.ascontiguousarray(tags.transpose(2, 1, 0))  # (3, channels, tokens)
+    outside, begin, inside = parts
+    odds = log_sum(begin, inside) - outside
+    apart = first | (begin > inside)
+    spans = _numbered(np.concatenate([_runs(odds > level, apart) for level in levels], 1), len(first))
+    return Candidates(*spans, span_evidence(parts, odds, first, *spans))
+
+
+def log_sum(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """np.logaddexp of operations that numpy has vectorised: a tenth of its time."""
+    return np.asarray(np.maximum(a, b) + np.log(1 + np.exp(-np.abs(a - b))), np.float32)
+
+
+def _runs(within: NDArray[np.bool_], apart: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(3, spans): channel, begin and end of the runs of tokens within, parted before those that stand apart."""
     starts = within.copy()
-    starts[:, 1:] &= first[1:] | ~within[:, :-1] | (begin > inside)[:, 1:]
+    starts[:, 1:] &= apart[:, 1:] | ~within[:, :-1]
     ends = within.copy()
     ends[:, :-1] &= ~within[:, 1:] | starts[:, 1:]
-    channel, at = np.nonzero(starts)
-    end = np.nonzero(ends)[1] + 1
-    return Candidates(channel, at, end, span_evidence(odds, channel, at, end))
+    channel, begin = np.nonzero(starts)
+    return np.stack([channel, begin, np.nonzero(ends)[1] + 1])
+
+
+def _numbered(spans: NDArray[np.int64], tokens: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Channel, begin and end of spans (3, spans), each once and in order."""
+    channel, begin, end = spans
+    place, end = np.divmod(np.unique((channel * tokens + begin) * (tokens + 1) + end), tokens + 1)
+    return *np.divmod(place, tokens), end
 
 
 def span_evidence(
-    odds: NDArray[np.float32], channel: NDArray[np.int64], begin: NDArray[np.int64], end: NDArray[np.int64]
+    parts: NDArray[np.float32],
+    odds: NDArray[np.float32],
+    first: NDArray[np.bool_],
+    channel: NDArray[np.int64],
+    begin: NDArray[np.int64],
+    end: NDArray[np.int64],
 ) -> NDArray[np.float32]:
-    """`Candidates.evidence` of spans, from the log-odds (channels, tokens) of being inside a term."""
+    """`Candidates.evidence` of spans, from the logits (3, channels, tokens) and the log-odds of being inside a term."""
     if not len(begin):
-        return np.zeros((0, 3), np.float32)
+        return np.zeros((0, EVIDENCE), np.float32)
     flat = np.append(odds.ravel(), np.float32(0))  # one more, so that the last span may end at the end
     cuts = np.stack([begin, end], 1).ravel() + np.repeat(channel * odds.shape[1], 2)
     length = (end - begin).astype(np.float32)
     mean = np.add.reduceat(flat, cuts)[::2] / length
     least = np.minimum.reduceat(flat, cuts)[::2]
-    return np.stack([mean, least, np.log(length)], 1)
+    behind = np.minimum(end, len(first) - 1)
+    outside, opens, inside = parts[:, channel, behind]
+    goes_on = np.where((end == behind) & ~first[behind], inside - log_sum(outside, opens), -SURE)
+    opened = parts[1, channel, begin] - parts[2, channel, begin]
+    return np.stack([mean, least, np.log(length), goes_on.clip(-SURE, SURE), opened.clip(-SURE, SURE)], 1)
 
 
 def span_means(values: NDArray[np.float32], begin: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.float32]:
