@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from textstream.event import KINDS
 from textstream.model.packing import Infer, padded, score
-from textstream.model.spans import Candidates, candidates, log_sum, span_evidence
+from textstream.model.spans import Candidates, candidates, of_channels, spans_of, term_odds
 from textstream_export.calibrate import TAGS, fit_salience, gold_spans
 from textstream_export.data import Row, read_train, split_held_out, text_hash
 from textstream_export.encode import token_targets
@@ -46,14 +46,11 @@ def viterbi(tags: NDArray[np.float32], first: NDArray[np.bool_], outside: float 
 
     `outside` is added to the logit of outside: below 0 it gives more candidates, as a low level does to the greedy decoding.
     """
-    path = best_path(tags + np.array([outside, 0, 0], np.float32), first).T  # (channels, tokens)
-    ends = path != OUTSIDE
-    ends[:, :-1] &= path[:, 1:] != INSIDE
-    channel, begin = np.nonzero(path == BEGIN)
-    end = np.nonzero(ends)[1] + 1
-    parts = np.ascontiguousarray(tags.transpose(2, 1, 0))
-    odds = log_sum(parts[BEGIN], parts[INSIDE]) - parts[OUTSIDE]
-    return Candidates(channel, begin, end, span_evidence(parts, odds, first, channel, begin, end))
+    path = best_path(tags + np.array([outside, 0, 0], np.float32), first).T.ravel()  # (channels · tokens,)
+    last = path != OUTSIDE
+    last[:-1] &= path[1:] != INSIDE
+    logits = of_channels(tags)
+    return spans_of(logits, term_odds(logits), first, np.flatnonzero(path == BEGIN), np.flatnonzero(last) + 1)
 
 
 def best_path(tags: NDArray[np.float32], first: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -2,6 +2,8 @@
 
 # ruff: noqa: D103 (a test's name is the sentence it proves)
 
+from itertools import product
+
 import numpy as np
 import regex
 from hypothesis import example, given
@@ -16,7 +18,7 @@ def spans(*tags: list[float], first: tuple[int, ...] = (0,)) -> list[tuple[int, 
     logits = np.array(tags, np.float32)[:, None]  # one channel
     starts = np.isin(np.arange(len(tags)), first)
     found = candidates(logits, starts)
-    return list(zip(found.begin.tolist(), found.end.tolist(), strict=True))
+    return sorted(zip(found.begin.tolist(), found.end.tolist(), strict=True))
 
 
 def test_a_span_begins_at_b_and_goes_on_through_i() -> None:
@@ -59,6 +61,28 @@ def test_a_weak_neighbour_is_part_of_one_candidate_and_not_of_the_other() -> Non
     weak = [0.0, -9.0, -1.0]
     assert LEVELS[0] < weak[2] < LEVELS[1]
     assert spans(B, I, weak, O, B) == [(0, 2), (0, 3), (4, 5)]
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=5), st.integers(0, 10_000))
+def test_candidates_are_the_runs_of_every_level_each_once(lengths: list[int], seed: int) -> None:
+    """Counted token by token: a run begins at a text's first token, behind a weak one, or where begin beats inside."""
+    logits = np.random.default_rng(seed).normal(0, 2, (sum(lengths), 3, 3)).astype(np.float32)
+    first = np.isin(np.arange(len(logits)), np.cumsum([0, *lengths]))
+    odds = np.logaddexp(logits[..., 1], logits[..., 2]) - logits[..., 0]
+    expected = set()
+    for channel, level in product(range(3), LEVELS):
+        begin = None
+        for at in range(len(logits) + 1):
+            inside = at < len(logits) and odds[at, channel] > level
+            if begin is not None and (not inside or first[at] or logits[at, channel, 1] > logits[at, channel, 2]):
+                expected.add((channel, begin, at))
+                begin = None
+            if inside and begin is None:
+                begin = at
+    found = candidates(logits, first)
+    said = list(zip(found.channel.tolist(), found.begin.tolist(), found.end.tolist(), strict=True))
+    assert len(said) == len(set(said))
+    assert set(said) == expected
 
 
 def test_evidence_is_of_begin_and_inside_together_however_large() -> None:

@@ -4,6 +4,7 @@ Also the question whether a cut at a code point would split what a reader sees a
 """
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,7 +20,7 @@ SURE = 8.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """Spans that may be key terms, in order of channel and then of place, nested ones among them; one entry a span."""
+    """Spans that may be key terms, nested ones among them; each array has one entry a span."""
 
     channel: NDArray[np.int64]
     begin: NDArray[np.int64]
@@ -35,62 +36,76 @@ EVIDENCE = 5
 log-odds that its first token begins a term and does not go on with one."""
 
 
-def candidates(tags: NDArray[np.float32], first: NDArray[np.bool_], levels: tuple[float, ...] = LEVELS) -> Candidates:
-    """Decode `tags` (tokens, channels, 3), logits of outside, begin and inside.
+def candidates(tags: NDArray[np.float32], first: NDArray[np.bool_], levels: Sequence[float] = LEVELS) -> Candidates:
+    """Decode `tags` (tokens, channels, 3), logits of outside, begin and inside, at each of the rising `levels`.
 
     `first` (tokens,) marks the first token of each text, where no span goes on.
     """
-    parts = np.ascontiguousarray(tags.transpose(2, 1, 0))  # (3, channels, tokens)
-    outside, begin, inside = parts
-    odds = log_sum(begin, inside) - outside
-    apart = first | (begin > inside)
-    spans = _numbered(np.concatenate([_runs(odds > level, apart) for level in levels], 1), len(first))
-    return Candidates(*spans, span_evidence(parts, odds, first, *spans))
+    logits = of_channels(tags)
+    begin, inside = logits[1:]
+    odds, apart = term_odds(logits), np.tile(first, tags.shape[1]) | (begin > inside)
+    begins, lasts = list[NDArray[np.int64]](), list[NDArray[np.int64]]()
+    before: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None
+    for level in levels:
+        starts, stops = _runs(odds > level, apart)
+        own, last = np.flatnonzero(starts), np.flatnonzero(stops)
+        if before is not None:  # a run lies within one of the level before: it is the same where both its borders are
+            new = ~(before[0][own] & before[1][last])
+            own, last = own[new], last[new]
+        begins.append(own)
+        lasts.append(last)
+        before = starts, stops
+    return spans_of(logits, odds, first, np.concatenate(begins), np.concatenate(lasts) + 1)
 
 
-def log_sum(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+def of_channels(tags: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(tokens, channels, 3) → (3, channels · tokens): the channels one after the other, each with all tokens."""
+    return np.ascontiguousarray(tags.transpose(2, 1, 0)).reshape(3, -1)
+
+
+def term_odds(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(channels · tokens,): log-odds of begin or inside."""
+    outside, begin, inside = logits
+    return np.asarray(_log_sum(begin, inside) - outside, np.float32)
+
+
+def _log_sum(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
     """np.logaddexp of operations that numpy has vectorised: a tenth of its time."""
     return np.asarray(np.maximum(a, b) + np.log(1 + np.exp(-np.abs(a - b))), np.float32)
 
 
-def _runs(within: NDArray[np.bool_], apart: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(3, spans): channel, begin and end of the runs of tokens within, parted before those that stand apart."""
+def _runs(within: NDArray[np.bool_], apart: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where runs of tokens within begin, and where they have their last; they are parted before tokens that stand apart."""
     starts = within.copy()
-    starts[:, 1:] &= apart[:, 1:] | ~within[:, :-1]
-    ends = within.copy()
-    ends[:, :-1] &= ~within[:, 1:] | starts[:, 1:]
-    channel, begin = np.nonzero(starts)
-    return np.stack([channel, begin, np.nonzero(ends)[1] + 1])
+    starts[1:] &= apart[1:] | ~within[:-1]
+    stops = within.copy()
+    stops[:-1] &= ~within[1:] | starts[1:]
+    return starts, stops
 
 
-def _numbered(spans: NDArray[np.int64], tokens: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Channel, begin and end of spans (3, spans), each once and in order."""
-    channel, begin, end = spans
-    place, end = np.divmod(np.unique((channel * tokens + begin) * (tokens + 1) + end), tokens + 1)
-    return *np.divmod(place, tokens), end
-
-
-def span_evidence(
-    parts: NDArray[np.float32],
+def spans_of(
+    logits: NDArray[np.float32],
     odds: NDArray[np.float32],
     first: NDArray[np.bool_],
-    channel: NDArray[np.int64],
     begin: NDArray[np.int64],
     end: NDArray[np.int64],
-) -> NDArray[np.float32]:
-    """`Candidates.evidence` of spans, from the logits (3, channels, tokens) and the log-odds of being inside a term."""
+) -> Candidates:
+    """Spans [begin, end) of the channels one after the other, with their evidence."""
+    channel, at = np.divmod(begin, max(1, len(first)))
+    length = end - begin
     if not len(begin):
-        return np.zeros((0, EVIDENCE), np.float32)
-    flat = np.append(odds.ravel(), np.float32(0))  # one more, so that the last span may end at the end
-    cuts = np.stack([begin, end], 1).ravel() + np.repeat(channel * odds.shape[1], 2)
-    length = (end - begin).astype(np.float32)
+        return Candidates(channel, at, at, np.zeros((0, EVIDENCE), np.float32))
+    flat = np.append(odds, np.float32(0))  # one more, so that the last span may end at the end
+    cuts = np.stack([begin, end], 1).ravel()
     mean = np.add.reduceat(flat, cuts)[::2] / length
     least = np.minimum.reduceat(flat, cuts)[::2]
-    behind = np.minimum(end, len(first) - 1)
-    outside, opens, inside = parts[:, channel, behind]
-    goes_on = np.where((end == behind) & ~first[behind], inside - log_sum(outside, opens), -SURE)
-    opened = parts[1, channel, begin] - parts[2, channel, begin]
-    return np.stack([mean, least, np.log(length), goes_on.clip(-SURE, SURE), opened.clip(-SURE, SURE)], 1)
+    behind = np.where(end < len(odds), end, 0)
+    goes_on = logits[2, behind] - _log_sum(logits[0, behind], logits[1, behind])
+    goes_on[first[behind % len(first)]] = -SURE
+    opened = logits[1, begin] - logits[2, begin]
+    evidence = np.stack([mean, least, np.log(length), goes_on, opened], 1, dtype=np.float32)
+    np.clip(evidence[:, 3:], -SURE, SURE, out=evidence[:, 3:])
+    return Candidates(channel, at, at + length, evidence)
 
 
 def span_means(values: NDArray[np.float32], begin: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.float32]:
