@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from textstream.model.bundle import Manifest
+from textstream_export.precision import MAX_LOSS, PREFIX
+from textstream_export.pretrained import PACKAGES
 from textstream_export.report import headlines, tables
 
 
@@ -11,11 +13,12 @@ def card(manifest: Manifest) -> str:
     columns = {manifest.name: manifest.scores}
     sources = "\n".join(f"| {s.name} | {s.rows:,} | {s.origin} | {s.licence} |" for s in manifest.sources)
     held_out = manifest.recipe["held_out_per_cent"]
+    what, unseen = TRANSFORMERS if manifest.recipe["runs"][0][0]["start"] in PACKAGES else WINDOWS
     return f"""# {manifest.name} {manifest.version}
 
 Sentiment (negative, neutral, positive), key terms (phrase, aspect, entity) and the sentiment towards aspects, for short
-messages in English and Chinese. One small network: embeddings of words, Chinese characters and hashed pairs, two windows,
-mean and maximum; trained in PyTorch by `textstream-export train`, run by onnxruntime.
+messages in English and Chinese. {what} Trained
+in PyTorch by `textstream-export train`, run by onnxruntime.
 
 ## Licence of the weights
 {manifest.weights_licence}
@@ -31,11 +34,11 @@ On {held_out} % of the train rows, chosen by a hash of their text and never trai
 each language, fitted on the sources that have all three classes, each class weighing the same; salience by a logistic
 regression for each language and kind. Terms below a salience of {manifest.calibration.min_salience:g} are not emitted.
 
-{behaviour_section(manifest.scores)}## What it is not good at
-It sees five tokens to each side: long-range negation, sarcasm and contrast across clauses escape it. The sentiment of a
-`phrase` or `entity` is that of its message; only aspects have their own. Gold key phrases of tweets and titles are
-incomplete, so the salience of phrases is low for many that a reader would accept. Neutral is scarce in the Chinese sources
-(about 17,000 rows). Not for decisions about people.
+{precision_section(manifest.scores)}{behaviour_section(manifest.scores)}## What it is not good at
+{unseen}
+The sentiment of a `phrase` or `entity` is that of its message; only aspects have their own. Gold key phrases of tweets and
+titles are incomplete, so the salience of phrases is low for many that a reader would accept. Neutral is scarce in the
+Chinese sources (about 17,000 rows). Not for decisions about people.
 
 ## Training sources
 Each with its licence as its own source states it; several state none. The texts are not part of this bundle.
@@ -46,6 +49,49 @@ Each with its licence as its own source states it; several state none. The texts
 
 ## All scores
 {tables(columns)}"""
+
+
+WINDOWS = (
+    "One small network: embeddings of words,\nChinese characters and hashed pairs, windows over neighbours, mean and maximum.",
+    "It sees a few tokens to each side: long-range negation, sarcasm and contrast across clauses escape it.",
+)
+TRANSFORMERS = (
+    "One transformer a language, from an\nencoder that others trained on text of all kinds.",
+    "Sarcasm often escapes it, and a message costs about a hundred times what it costs `swift`.",
+)
+"""What a model is, and what it does not see."""
+
+
+def own_card(manifest: Manifest) -> str:
+    """The card of a bundle that a user made from another, by training or calibration on labels of their own."""
+    base = manifest.recipe["base"]
+    trained = "own" in manifest.recipe
+    how = "trained further and calibrated" if trained else "calibrated"
+    on = f"{manifest.recipe['held_out_per_cent']} % of those labels, which trained nothing," if trained else "those labels"
+    sources = "\n".join(f"| {s.name} | {s.rows:,} | {s.origin} | {s.licence} |" for s in manifest.sources)
+    return f"""# {manifest.name} {manifest.version}
+
+{base["name"]} {base["version"]}, {how} on labels of whoever made this bundle, by `textstream-export`.
+
+## Licence of the weights
+{manifest.weights_licence}
+
+## How it was calibrated
+From the calibration of {base["name"]}, moved to what makes {on} likely: the more labels of a language and task, the
+further. Where there were none it is as it was. Terms below a salience of {manifest.calibration.min_salience:g} are not emitted.
+
+## Scores
+On the labels that calibrated it, so they are a little kind; compare it with {base["name"]} on others:
+`textstream-export compare`.
+
+{tables({manifest.name: manifest.scores})}
+## Training sources
+Each with its licence as its own source states it; several state none. The texts are not part of this bundle.
+
+| source | rows | collected from (GitHub) | licence as stated there |
+|---|---|---|---|
+{sources}
+"""
 
 
 BEHAVIOUR = "behaviour/"
@@ -77,6 +123,27 @@ How far `score` (−1…1) moves when only a name or a gender is swapped, mean a
 | swapped | English | Chinese |
 |---|---|---|
 {moved}
+
+"""
+
+
+def precision_section(scores: Mapping[str, float]) -> str:
+    """What a network's scores lose in fewer bits; nothing where it is shipped as it was trained."""
+    found = {name.removeprefix(PREFIX): value for name, value in scores.items() if name.startswith(PREFIX)}
+    if not found:
+        return ""
+    names = dict.fromkeys(name.split("/")[0] for name in found)
+    tasks = dict.fromkeys(name.partition("/")[2] for name in found)
+    rows = "\n".join(
+        f"| {name} | " + " | ".join(f"{100 * found[f'{name}/{task}']:+.2f}" for task in tasks) + " |" for name in names
+    )
+    return f"""## What fewer bits cost
+Points lost on held-out train rows, against the numbers that PyTorch trained: int8 is what a CPU runs, fp16 what a GPU runs.
+At most {100 * MAX_LOSS:g} of any may go. Both run on the same weights of 7 bits. The fp16 graph was measured on a CPU.
+
+| precision | {" | ".join(tasks)} |
+|---|{"---|" * len(tasks)}
+{rows}
 
 """
 

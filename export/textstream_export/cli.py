@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 
 NEEDED = ("gensim", "onnx", "sklearn", "torch", "tqdm", "torchmetrics", "nervaluate", "matplotlib")
 
+LABELS_OF_YOUR_OWN = """\
+Your own labels are a file of JSON lines or CSV, in UTF-8, a text and what is said of it on each line:
+
+  {"text": "the update broke my build", "label": "negative"}
+  {"text": "great docs, slow CLI", "aspects": [{"begin": 6, "end": 10, "sentiment": "positive"}]}
+  {"text": "cannot log in since the last update", "label": "negative", "terms": ["last update"]}
+
+label is negative, neutral or positive; terms are phrases of the text; aspects are places in it, [begin, end) in code points,
+with the sentiment towards each. A CSV file begins with a line that names its columns: text,label. What a line leaves out is
+not taught. A part of the lines, chosen by a hash of their text, is kept from training and calibrates the exported bundle.
+"""
+
 
 def main(argv: list[str] | None = None) -> None:
     """Run a command; errors are one line and textstream's exit statuses."""
@@ -27,17 +39,27 @@ def main(argv: list[str] | None = None) -> None:
     except TextstreamError as error:
         print(f"textstream-export: {error}", file=sys.stderr)
         sys.exit(error.exit_status)
+    except OSError as error:
+        print(f"textstream-export: {error}", file=sys.stderr)
+        sys.exit(Misconfigured.exit_status)
     except KeyboardInterrupt:
         sys.exit(130)
 
 
 def _train(arguments: argparse.Namespace) -> None:
+    from textstream_export import adapt, own
     from textstream_export.recipe import RECIPES
     from textstream_export.run import train
 
-    recipe = RECIPES[arguments.recipe]
     folders = {"packages": arguments.packages, "soft": arguments.soft, "begin": arguments.begin}
-    train(arguments.data, recipe, arguments.out, **folders)
+    if own.is_own(arguments.data):
+        if arguments.recipe or any(folders.values()):
+            raise Misconfigured(f"{arguments.data} holds labels of your own: they train --bundle, without a recipe")
+        adapt.train(arguments.data, arguments.bundle or "swift", arguments.out)
+    else:
+        if arguments.bundle:
+            raise Misconfigured("--bundle goes with labels of your own: name a .jsonl or .csv file of them with --data")
+        train(arguments.data, RECIPES[arguments.recipe or "swift"], arguments.out, **folders)
 
 
 def _distil(arguments: argparse.Namespace) -> None:
@@ -47,11 +69,26 @@ def _distil(arguments: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
+    from textstream_export import adapt
     from textstream_export.export import export
-    from textstream_export.report import headlines
+    from textstream_export.report import headlines, tables
 
-    manifest = export(arguments.run, arguments.data, arguments.out)
-    print(headlines({manifest.name: manifest.scores}))
+    if (arguments.run[0] / adapt.BASE).is_file():
+        if len(arguments.run) > 1:
+            raise Misconfigured(f"{arguments.run[0]} was trained on labels of your own: export it alone")
+        manifest = adapt.export(arguments.run[0], arguments.data, arguments.out)
+        print(tables({manifest.name: manifest.scores}))
+    else:
+        manifest = export(arguments.run, arguments.data, arguments.out)
+        print(headlines({manifest.name: manifest.scores}))
+
+
+def _calibrate(arguments: argparse.Namespace) -> None:
+    from textstream_export import adapt
+    from textstream_export.report import tables
+
+    manifest = adapt.recalibrate(arguments.bundle, arguments.data, arguments.out)
+    print(tables({manifest.name: manifest.scores}))
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
@@ -105,6 +142,18 @@ def _compare(arguments: argparse.Namespace) -> None:
     print(report if arguments.json else said)
 
 
+def _cascade(arguments: argparse.Namespace) -> None:
+    from textstream.model.scorer import Scorer
+    from textstream_export.cascade import measure, plot
+
+    swift, deep = (Scorer.load(bundle, device="cpu") for bundle in (arguments.swift, arguments.deep))
+    curve = measure(swift, deep, arguments.data)
+    report = {"swift": swift.info, "deep": deep.info, **curve.as_json()}
+    _write({arguments.out / "cascade.json": json.dumps(report, indent=1), arguments.out / "cascade.md": curve.as_markdown()})
+    plot(curve, arguments.out / "cascade.svg")
+    print(f"{curve.as_markdown()}\n\nmodel.cascade_margin = {curve.chosen.margin:g}")
+
+
 def _encoders(arguments: argparse.Namespace) -> None:
     from textstream_export.encoder_table import COMPARED, compare_encoders
 
@@ -143,9 +192,16 @@ def _verify(arguments: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="textstream-export", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    train = commands.add_parser("train", help="train a network by a recipe")
-    train.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
-    train.add_argument("--recipe", choices=["swift", "deep-en", "deep-zh", "deep-en-2", "deep-zh-2"], default="swift")
+    train = commands.add_parser(
+        "train",
+        help="train a network by a recipe, or a bundle's on your own labels",
+        description=LABELS_OF_YOUR_OWN,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    train.add_argument("--data", type=Path, required=True, help="your labels, .jsonl or .csv; or folder of the labelled rows")
+    train.add_argument("--bundle", help="the bundle that your labels train: packaged name or folder (swift)")
+    recipes = ["swift", "swift-2", "deep-en", "deep-en-2", "deep-zh", "deep-zh-2"]
+    train.add_argument("--recipe", choices=recipes, help="what a folder of rows trains (swift)")
     train.add_argument("--out", type=Path, required=True, help="folder for the run")
     train.add_argument("--packages", type=Path, help="folder of the package that a pretrained encoder comes in")
     train.add_argument("--soft", type=Path, help="folder of texts that teachers labelled (distil): train on those")
@@ -157,10 +213,20 @@ def _parser() -> argparse.ArgumentParser:
     distil.add_argument("--out", type=Path, required=True, help="folder for the shards; more teachers may share it")
     distil.set_defaults(command=_distil)
     export = commands.add_parser("export", help="calibrate a run and write its bundle")
-    export.add_argument("--run", type=Path, required=True, help="folder that train wrote")
-    export.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
+    export.add_argument("--run", type=Path, nargs="+", required=True, help="folder that train wrote; deep has one a language")
+    export.add_argument("--data", type=Path, required=True, help="what the run was trained on: your labels, or the folder")
     export.add_argument("--out", type=Path, required=True, help="folder for the bundle")
     export.set_defaults(command=_export)
+    calibrate = commands.add_parser(
+        "calibrate",
+        help="calibrate a bundle on your own labels, without training",
+        description=LABELS_OF_YOUR_OWN,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    calibrate.add_argument("--bundle", default="swift", help="packaged name or folder (swift)")
+    calibrate.add_argument("--data", type=Path, required=True, help="your labels, .jsonl or .csv")
+    calibrate.add_argument("--out", type=Path, required=True, help="folder for the new bundle")
+    calibrate.set_defaults(command=_calibrate)
     evaluate = commands.add_parser("evaluate", help="score a bundle on the rows that train nothing: every measure, by source")
     evaluate.add_argument("--bundle", default="swift", help="packaged name or folder")
     evaluate.add_argument("--baselines", action="store_true", help="beside it linear models and the majority answer (minutes)")
@@ -175,6 +241,12 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--seed", type=int, default=20261123, help="of the randomisation and the bootstrap")
     _judging(compare)
     compare.set_defaults(command=_compare)
+    cascade = commands.add_parser("cascade", help="what sending on the messages that swift is unsure of gains and costs")
+    cascade.add_argument("--swift", default="swift", help="packaged name or folder of the fast bundle")
+    cascade.add_argument("--deep", required=True, help="folder of the better bundle")
+    cascade.add_argument("--data", type=Path, required=True, help="folder of the labelled rows, or one file of them")
+    cascade.add_argument("--out", type=Path, required=True, help="folder for cascade.json, cascade.md and cascade.svg")
+    cascade.set_defaults(command=_cascade)
     encoders = commands.add_parser("encoders", help="train every encoder on the same rows: a table of scores against rates")
     encoders.add_argument("--data", type=Path, required=True, help="folder of the labelled and unlabelled rows")
     encoders.add_argument("--out", type=Path, required=True, help="folder for runs, bundles and encoders.md")
@@ -193,7 +265,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _judging(command: argparse.ArgumentParser) -> None:
     """What `evaluate` and `compare` share."""
-    command.add_argument("--data", type=Path, required=True, help="folder of the labelled rows, or one file of rows")
+    command.add_argument("--data", type=Path, required=True, help="folder of the labelled rows, or one file of rows or labels")
     command.add_argument("--device", choices=["auto", "cpu", "cuda"], default="cpu", help="where to score")
     command.add_argument("--out", type=Path, metavar="FILE", help="write FILE.json and FILE.md too")
     command.add_argument("--json", action="store_true", help="print JSON")

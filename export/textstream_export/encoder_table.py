@@ -69,7 +69,7 @@ def _line(name: str, recipe: Recipe, data: Path, kept: Sequence[Row], messages: 
     if trained.recipe != recipe:
         raise Misconfigured(f"{run} is of another recipe or --share: name another --out")
     if not bundle.exists():
-        export(run, data, bundle)
+        export([run], data, bundle)
     scorer = Scorer.load(bundle, device="cpu")
     rows = [row for row in kept if any(measure.startswith(f"{row.source}/") for measure in MEASURES)]
     sources = {row.source for row in rows}

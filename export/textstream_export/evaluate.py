@@ -30,6 +30,8 @@ from textstream_export.measures import (
     offset_scores,
     term_scores,
 )
+from textstream_export.own import is_own
+from textstream_export.own import read as read_own
 
 SHARED_RUN = 20
 """A dev row that shares a run of so many characters with a train row is not unseen."""
@@ -56,7 +58,9 @@ def evaluate(scorer: Scorer, data: Path) -> Scores:
 
 
 def rows_that_score(data: Path) -> list[Row]:
-    """The dev rows and tested rows of a folder, or every row of a single file."""
+    """The dev rows and tested rows of a folder, or every row of a single file, ours or a user's own."""
+    if is_own(data):
+        return read_own(data)
     return list(read_rows(data)) if data.is_file() else read_test(data)
 
 

@@ -79,37 +79,37 @@ def losses(network: Network, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
 def gold_losses(sentiment: Tensor, tags: Tensor, towards: Tensor, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
     """Cross-entropy with the labels of the sources; what a source could not say is masked.
 
-    A row of which a teacher speaks too counts for what the teacher leaves of it.
+    The label of a message of which a teacher speaks too counts for what the teacher leaves of it. Terms that annotators have
+    marked count whole.
     """
     told = batch.soft_sentiment.isfinite().all(-1)
     share = torch.where(told, 1 - recipe.soft_share, 1.0)  # (rows,)
-    of_unit = share[:, None].expand(batch.towards.shape)
     mood = F.cross_entropy(sentiment, sentiment_targets(batch, recipe.binary_neutral), reduction="none")
     weight = torch.where(batch.tags == 0, batch.outside[:, None, None], 1.0) * (batch.tags >= 0)
     per_tag = F.cross_entropy(tags.flatten(0, 2), batch.tags.clamp(min=0).flatten(), reduction="none")
     per_term = F.cross_entropy(towards.flatten(0, 1), batch.towards.clamp(min=0).flatten(), reduction="none")
     return {
         "sentiment": masked_mean(mood * share, (batch.label >= 0).float()),
-        "tags": recipe.tag_weight
-        * masked_mean(per_tag * of_unit[..., None].expand(batch.tags.shape).flatten(), weight.flatten()),
-        "towards": recipe.term_sentiment_weight
-        * masked_mean(per_term * of_unit.flatten(), (batch.towards >= 0).float().flatten()),
+        "tags": recipe.tag_weight * masked_mean(per_tag, weight.flatten()),
+        "towards": recipe.term_sentiment_weight * masked_mean(per_term, (batch.towards >= 0).float().flatten()),
     }
 
 
 def soft_losses(sentiment: Tensor, tags: Tensor, towards: Tensor, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
-    """KL divergence from the teacher's distributions; towards terms only where the teacher sees an aspect."""
+    """KL divergence from the teacher's distributions, in channels of which annotators have not said all; towards terms only
+    where the teacher sees an aspect, and annotators have not spoken."""
     told = batch.soft_sentiment.isfinite().all(-1)
     mood = divergence(sentiment / TEMPERATURE, batch.soft_sentiment / TEMPERATURE) * TEMPERATURE**2
     known = batch.soft_units.isfinite().all(-1)  # (rows, units)
     soft_tags = by_channel(batch.soft_units[..., : len(KINDS) * TAGS])
-    per_unit = divergence(tags, soft_tags).sum(-1)
+    unsaid = (batch.tags < 0) | (batch.outside < 1)[:, None, None]  # (rows, units, channels)
+    per_unit = (divergence(tags, soft_tags) * unsaid).sum(-1)
     within = 1 - soft_tags[..., _ASPECT, :].nan_to_num().softmax(-1)[..., 0]
     per_term = divergence(towards, batch.soft_units[..., len(KINDS) * TAGS :])
     return {
         "soft_sentiment": masked_mean(mood, told.float()),
         "soft_tags": recipe.tag_weight * masked_mean(per_unit, known.float()),
-        "soft_towards": recipe.term_sentiment_weight * masked_mean(per_term, known * within),
+        "soft_towards": recipe.term_sentiment_weight * masked_mean(per_term, known * within * (batch.towards < 0)),
     }
 
 

@@ -45,7 +45,7 @@ class Point:
 def confusion(counts: NDArray[np.int64], title: str, path: Path) -> None:
     """`counts` is (gold, said), in the order of LABELS; each cell also says its share of the gold label."""
     share = counts / np.maximum(1, counts.sum(1, keepdims=True))
-    figure, axes = _figure(3.4, 3.0)
+    figure, axes = panel(3.4, 3.0)
     axes.imshow(share, cmap="Greens", vmin=0, vmax=1)
     for gold, said in np.ndindex(*counts.shape):
         colour = "white" if share[gold, said] > 0.6 else INK
@@ -62,7 +62,7 @@ def reliability(sure: NDArray[np.float64], right: NDArray[np.bool_], title: str,
     filled = np.unique(bins)
     said = [sure[bins == b].mean() for b in filled]
     true = [right[bins == b].mean() for b in filled]
-    figure, axes = _figure(3.4, 3.0)
+    figure, axes = panel(3.4, 3.0)
     axes.bar((filled + 0.5) / ECE_BINS, [np.mean(bins == b) for b in filled], 1 / ECE_BINS, color=PALE, label="share of rows")
     axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle="--")
     axes.plot(said, true, color=ACCENT, marker="o", markersize=4, label="share right")
@@ -73,7 +73,7 @@ def reliability(sure: NDArray[np.float64], right: NDArray[np.bool_], title: str,
 
 def learning_curves(curves: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str, title: str, path: Path) -> None:
     """A line for each name, of (x, y) points in order."""
-    figure, axes = _figure(5.2, 3.0)
+    figure, axes = panel(5.2, 3.0)
     for name, points in curves.items():
         axes.plot(*np.array(points, np.float64).reshape(-1, 2).T, linewidth=1.2, label=name)
     axes.set(xlabel=x, ylabel=y, title=title)
@@ -152,8 +152,8 @@ def save(figure: Figure, path: Path) -> None:
             raise Misconfigured(f"cannot write the plot {path}: {error.strerror}") from None
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    """Sizes in inches."""
+def panel(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of one panel, in our style; sizes in inches."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         return figure, figure.add_subplot()

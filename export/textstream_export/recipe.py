@@ -89,12 +89,12 @@ class Recipe:
     languages: tuple[str, ...] = ("en", "zh")
     start: str = "vectors"
     """`random`; word vectors of all text, labelled or not, by mutual information (`vectors`, see `pretrain`) or by `skipgram`
-    (see that); or an encoder of `pretrained`."""
+    (see that); a `bundle`; or an encoder of `pretrained`."""
     frozen_layers: int = 0
     """Lowest layers of a pretrained encoder that stay as they are."""
     # Training
     share: float = 1.0
-    """Part of the labelled rows that is trained on, by a hash of the text: less than 1 to compare recipes at equal data."""
+    """Part of the rows that is trained on, by a hash of the text: less than 1 to compare recipes at equal data."""
     epochs: int = 4
     batch_rows: int = 256
     """Few enough that a step of short messages moves as much as one of long reviews: batches of 16 k tokens alone, 800 tweets
@@ -135,7 +135,7 @@ class Recipe:
     @property
     def is_pretrained(self) -> bool:
         """Whether it starts from an encoder that others trained."""
-        return self.start not in ("random", "vectors", "skipgram")
+        return self.start not in ("random", "vectors", "skipgram", "bundle")
 
 
 def _tuples(value: Any) -> Any:
@@ -242,3 +242,14 @@ RECIPES |= {
     "deep-en-2": _again(RECIPES["deep-en"], {"tweeteval_sentiment": 0.4, "sst2": 0.2}),
     "deep-zh-2": _again(RECIPES["deep-zh"], {"smp2020_usual": 0.5, "chnsenticorp": 0.6}),
 }
+RECIPES["swift-2"] = replace(
+    RECIPES["swift"],
+    share=0.5,
+    epochs=1,
+    learning_rate=1.5e-3,
+    twin_weight=0.5,
+    dropout=0.2,
+    feature_dropout=0.1,
+    seed=20261124,
+)
+"""A short second pass (`train --from`) with what annotators mark whole beside what teachers say, and less heed to names."""

@@ -43,10 +43,17 @@ class Run:
     recipe: Recipe
     vocabulary: Vocabulary
     network: Network
+    before: tuple[Recipe, ...] = ()
+    """Recipes of the runs that it went on from, the first one first."""
 
     def tokenise(self, max_tokens: int) -> Tokenise:
         """From texts to this network's units."""
         return tokeniser(self.vocabulary, self.recipe, max_tokens)
+
+    @property
+    def units(self) -> Lexicon | tuple[str, ...]:
+        """The vocabulary as a bundle holds it."""
+        return tuple(self.vocabulary["pieces"]) if self.recipe.is_pretrained else lexicon_of(self.vocabulary, self.recipe)
 
     def infer(self, ids: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """One pass over a padded batch (see `packing.padded`): sentiment (batch, 3), units (batch, units, OUTPUTS)."""
@@ -72,7 +79,8 @@ def train(
     """
     gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
     gold = [row for row in gold if in_share(row.text, recipe.share)]
-    rows: list[tuple[Row, Soft | None]] = list(read_shards(soft)) if soft else []
+    told = read_shards(soft) if soft else ()
+    rows: list[tuple[Row, Soft | None]] = [(row, said) for row, said in told if in_share(row.text, recipe.share)]
     labelled = {row.text for row, _ in rows}
     rows += [(row, None) for row in gold if row.text not in labelled]
     torch.manual_seed(recipe.seed)
@@ -93,7 +101,7 @@ def train(
     log = fit(network, encoded, recipe, out, pairs)
     if isinstance(encoder, Words):
         encoder.fold()
-    save(out, network, vocabulary, recipe, log)
+    save(out, network, vocabulary, recipe, log, () if before is None else (*before.before, before.recipe))
 
 
 def start(data: Path, rows: list[Row], recipe: Recipe, packages: Path | None) -> tuple[nn.Module, Vocabulary]:
@@ -139,7 +147,9 @@ def lexicon_of(vocabulary: Vocabulary, recipe: Recipe) -> Lexicon:
 def load(folder: Path) -> Run:
     """What `train` left in a folder. Raises Misconfigured where it is not a finished run."""
     try:
-        recipe = Recipe.from_json(json.loads((folder / RUN).read_text(encoding="utf-8"))["recipe"])
+        told = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        recipe = Recipe.from_json(told["recipe"])
+        before = tuple(map(Recipe.from_json, told.get("before", ())))
         saved = torch.load(folder / WEIGHTS, weights_only=True)
         weights, vocabulary = saved["weights"], saved["vocabulary"]
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
@@ -151,7 +161,7 @@ def load(folder: Path) -> Run:
         encoder = encoder_of(recipe, lexicon_of(vocabulary, recipe).rows)
     network = Network(encoder, _width(recipe, encoder), len(weights["source_bias.weight"]), recipe.dropout)
     network.load_state_dict(weights)
-    return Run(recipe, vocabulary, network.eval())
+    return Run(recipe, vocabulary, network.eval(), before)
 
 
 def _width(recipe: Recipe, encoder: nn.Module) -> int:

@@ -28,7 +28,12 @@ BINARY = frozenset(
 EMOTICON_LABELLED = frozenset({"weibo_senti_20k"})
 """Labelled by the emoticons in the text: `[...]` is taken out before training, or the model learns nothing else."""
 
+OWN, OWN_TERMS, OWN_ASPECTS = "own", "own_terms", "own_aspects"
+"""A user's own labels, by task."""
+
 CHANNELS: dict[str, Kind] = {
+    OWN_TERMS: "phrase",
+    OWN_ASPECTS: "aspect",
     **dict.fromkeys(
         ["inspec", "twitter_mm_kp", "stackexchange_kp", "tweets_kw", "weibo_kp", "csl_kg", "csl_fewclue", "tnews_kw"], "phrase"
     ),
@@ -50,6 +55,7 @@ OUTSIDE_WEIGHT: dict[str, float] = {
 
 CALIBRATED_ON = frozenset(
     [
+        OWN,
         "tweeteval_sentiment",
         "goemotions_group",
         "tweet_extraction",
@@ -64,6 +70,7 @@ CALIBRATED_ON = frozenset(
 """Sources labelled with all three classes: only they can say how likely neutral is."""
 
 LICENCES: dict[str, tuple[str, str]] = {
+    **dict.fromkeys([OWN, OWN_TERMS, OWN_ASPECTS], ("the labels of whoever trained this bundle", "theirs")),
     "tweeteval_sentiment": (
         "cardiffnlp/tweeteval, cbaziotis/datastories-semeval2017-task4",
         "'released without any restrictions but restrictions may apply to individual tasks or Twitter'; code MIT",

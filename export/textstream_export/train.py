@@ -7,7 +7,7 @@ interrupted run goes on to the same weights, and at its end `weights.pt` and `ru
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -224,16 +224,29 @@ def _split(rows: NDArray[np.int64], lengths: NDArray[np.int64], recipe: Recipe) 
         start = stop
 
 
-def save(out: Path, network: nn.Module, vocabulary: Mapping[str, Any], recipe: Recipe, log: Mapping[str, float]) -> None:
-    """Weights with the vocabulary they read, then recipe and log as JSON: a run that has `run.json` is finished."""
+def save(
+    out: Path,
+    network: nn.Module,
+    vocabulary: Mapping[str, Any],
+    recipe: Recipe,
+    log: Mapping[str, float],
+    before: Sequence[Recipe] = (),
+) -> None:
+    """Weights with the vocabulary they read, then recipes and log as JSON: a run that has `run.json` is finished."""
     _saved(out / WEIGHTS, {"weights": network.state_dict(), "vocabulary": dict(vocabulary)})
+    told = {"recipe": asdict(recipe), "before": [asdict(each) for each in before], "log": dict(log)}
     part = out / (RUN + ".part")
-    part.write_text(json.dumps({"recipe": asdict(recipe), "log": dict(log)}, indent=1), encoding="utf-8")
+    part.write_text(json.dumps(told, indent=1), encoding="utf-8")
     part.rename(out / RUN)
     (out / CHECKPOINT).unlink(missing_ok=True)
 
 
 def _saved(path: Path, what: Mapping[str, Any]) -> None:
     part = path.with_name(path.name + ".part")
-    torch.save(dict(what), part)
-    part.rename(path)
+    try:
+        torch.save(dict(what), part)
+        part.rename(path)
+    except (OSError, RuntimeError) as error:  # torch has its own error for a disk that is full
+        part.unlink(missing_ok=True)
+        why = str(error).splitlines()[0]
+        raise Misconfigured(f"cannot write {path} ({why}): make room, or name another folder with --out") from None

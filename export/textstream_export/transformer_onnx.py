@@ -1,23 +1,31 @@
-"""Writes a network whose encoder is a transformer as an ONNX graph, node by node, in the numbers of the device that runs it.
+"""Writes a network whose encoder is a transformer as ONNX graphs, node by node, in the numbers of the device that runs them.
 
     float32   as PyTorch has it: shows that the graph is right
-    int8      for the CPU: 8-bit weights with a scale a column, activations rounded to 8 bits with a scale a row
-    float16   for the GPU: the same 8-bit weights, unpacked once when the graph is loaded
+    int8      for the CPU: integer weights with a scale a column, activations rounded to 8 bits with a scale a row
+    float16   for the GPU: the same integer weights, unpacked once when the graph is loaded
 
 A scale for each row of activations, that is for each unit, costs 10 % of a pass over one scale for all of them, which is
 onnxruntime's own DynamicQuantizeMatMul. It halves the error, and a message's numbers do not depend on its batch.
+
+Weights have 7 bits: a CPU without VNNI adds two products of an activation and a weight in 16 bits, where those of 8 bits
+can overflow. So every CPU gives the same sums. The eighth bit would take a seventh of the error, which is mostly the
+activations' (LOG.md).
 """
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import onnx
 import onnxruntime as ort
+import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import StringStringEntryProto, TensorProto, helper
 from torch import nn
 
 from textstream.event import LABELS
+from textstream.model.bundle import Kernel
 from textstream.model.packing import Padded
 from textstream_export.encode import OUTPUTS
 from textstream_export.graph import FUSED, Array, Graph, array, quantise
@@ -27,10 +35,17 @@ from textstream_export.transformer import EPSILON, Layer, Transformer
 Precision = Literal["float32", "int8", "float16"]
 
 OPSET, FUSED_OPSET, IR_VERSION = 18, 1, 8
+ALIGNED = 4096
+"""Bytes: where a tensor of the shared file begins, so that it can be mapped into memory."""
+WEIGHT_LEVELS = 63
 LEAST = 1e-6
 """Least scale of a row: a row of zeros must not be divided by zero."""
-GELU_LEAST = 0.17
-"""GELU gives nothing below −0.17, so where a row's largest value is at least that, it is the largest magnitude too."""
+CENTRE, REACH = 128, 127
+"""An activation of 0 is stored as 128, the largest magnitude of its row 127 above or below."""
+GELU_CENTRE, GELU_REACH = 32, 223
+"""What GELU gives lies between −0.17 and its largest value: more of the 8 bits are for the positive side."""
+GELU_LEAST = 0.17 * GELU_REACH / GELU_CENTRE
+"""Least scale of a row after GELU: −0.17 must not fall below 0."""
 
 
 def int8(network: Network) -> Padded:
@@ -46,6 +61,47 @@ def int8(network: Network) -> Padded:
         return sentiment, tokens
 
     return infer
+
+
+def parity(network: Network, texts: Sequence[NDArray[np.int32]]) -> float:
+    """The largest difference of any logit between onnxruntime, in PyTorch's own numbers, and PyTorch."""
+    graph = build(network, "float32").SerializeToString()
+    session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
+    gap = 0.0
+    with torch.inference_mode():
+        for ids in texts:
+            found, expected = session.run(None, {"ids": ids[None]}), network(torch.from_numpy(ids[None].astype(np.int64)))
+            gap = max(gap, *(float(np.abs(a - b.numpy()).max()) for a, b in zip(found, expected, strict=True)))
+    return gap
+
+
+def write(network: Network, folder: Path, name: str) -> dict[Kernel, str]:
+    """Write a graph for each device, and the integer weights that they share; returns the graphs' names."""
+    weights = f"model.{name}.weights"
+    graphs: dict[Kernel, str] = {"cpu": f"model.{name}.int8.onnx", "cuda": f"model.{name}.fp16.onnx"}
+    models = build(network, "int8"), build(network, "float16")
+    places: dict[str, int] = {}
+    with (folder / weights).open("wb") as file:
+        for tensor in models[0].graph.initializer:
+            if tensor.data_type == TensorProto.INT8:
+                file.write(b"\0" * (-file.tell() % ALIGNED))
+                places[tensor.name] = file.tell()
+                file.write(tensor.raw_data)
+    for model, graph in zip(models, graphs.values(), strict=True):
+        for tensor in model.graph.initializer:
+            if tensor.data_type == TensorProto.INT8:
+                _keep_outside(tensor, weights, places[tensor.name])
+        (folder / graph).write_bytes(model.SerializeToString())
+        onnx.checker.check_model(str(folder / graph))
+    return graphs
+
+
+def _keep_outside(tensor: TensorProto, file: str, offset: int) -> None:
+    """Make a tensor name its bytes' place in a file instead of holding them."""
+    place = {"location": file, "offset": offset, "length": len(tensor.raw_data)}
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.extend(StringStringEntryProto(key=key, value=str(value)) for key, value in place.items())
 
 
 def build(network: Network, precision: Precision) -> onnx.ModelProto:
@@ -112,14 +168,15 @@ class _Int8(_Float32):
 
     def product(self, name: str, x: str, weight: Array, after_gelu: bool = False) -> str:
         g = self.g
-        integers, scales = quantise(weight, 0)
+        integers, scales = quantise(weight, 0, WEIGHT_LEVELS)
+        least, centre, reach = (GELU_LEAST, GELU_CENTRE, GELU_REACH) if after_gelu else (LEAST, CENTRE, REACH)
+        kind = "gelu_" if after_gelu else ""
         magnitude = x if after_gelu else g.add("Abs", x, name=f"{name}_abs")
         largest = g.add("ReduceMax", magnitude, g.constant("row", np.array([-1], np.int64)), name=f"{name}_max", keepdims=1)
-        least = g.constant("gelu_least", np.float32(GELU_LEAST)) if after_gelu else g.constant("least", np.float32(LEAST))
-        scale = g.add("Max", largest, least, name=f"{name}_scale")  # (batch, units, 1)
-        unit, middle = g.constant("unit", np.float32(1 / 127)), g.constant("middle", np.uint8(128))
-        rounded = g.add("QuantizeLinear", g.add("Div", x, scale, name=f"{name}_unit"), unit, middle, name=f"{name}_x")
-        weights = g.constant(f"{name}_w", integers), unit, g.constant(f"{name}_s", scales[0]), middle
+        scale = g.add("Max", largest, g.constant(f"{kind}least", np.float32(least)), name=f"{name}_scale")  # (batch, units, 1)
+        step, middle = g.constant(f"{kind}step", np.float32(1 / reach)), g.constant(f"{kind}centre", np.uint8(centre))
+        rounded = g.add("QuantizeLinear", g.add("Div", x, scale, name=f"{name}_unit"), step, middle, name=f"{name}_x")
+        weights = g.constant(f"{name}_w", integers), step, g.constant(f"{name}_s", scales[0]), middle
         return g.add("Mul", g.add("MatMulIntegerToFloat", rounded, *weights, name=f"{name}_p", domain=FUSED), scale, name=name)
 
 
@@ -131,7 +188,7 @@ class _Float16(_Int8):
 
     def product(self, name: str, x: str, weight: Array, after_gelu: bool = False) -> str:
         g = self.g
-        integers, scales = quantise(weight, 0)
+        integers, scales = quantise(weight, 0, WEIGHT_LEVELS)
         # Constants alone: onnxruntime works this out once, when it loads the graph.
         unpacked = g.add("Cast", g.constant(f"{name}_w", integers), name=f"{name}_float", to=TensorProto.FLOAT)
         scaled = g.add("Mul", unpacked, g.constant(f"{name}_s", scales[0]), name=f"{name}_scaled")

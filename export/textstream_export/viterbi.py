@@ -20,7 +20,7 @@ from tqdm import tqdm
 from textstream.event import KINDS
 from textstream.model.packing import Infer, padded, score
 from textstream.model.spans import Candidates, candidates, of_channels, spans_of, term_odds
-from textstream_export.calibrate import TAGS, fit_salience, gold_spans
+from textstream_export.calibrate import TAGS, Judged, fit_salience, gold_spans
 from textstream_export.data import Row, read_train, split_held_out, text_hash
 from textstream_export.encode import token_targets
 from textstream_export.report import table
@@ -78,9 +78,10 @@ def best_path(tags: NDArray[np.float32], first: NDArray[np.bool_]) -> NDArray[np
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Asked:
-    """The logits of one channel on the rows that have gold for it, one after the other."""
+    """The logits of all channels on the rows that have gold for one, one after the other."""
 
-    tags: NDArray[np.float32]  # (tokens, 1, 3)
+    channel: int
+    tags: NDArray[np.float32]  # (tokens, KINDS, 3)
     first: NDArray[np.bool_]  # (tokens,)
     half: NDArray[np.bool_]  # (tokens,) which half of the rows
     gold: frozenset[tuple[int, int]]  # [begin, end) of tokens
@@ -109,28 +110,31 @@ def _asked(rows: Sequence[Row], tokenise: Tokenise, infer: Infer) -> Asked:
         scored = score([tokens for _, tokens in pairs], infer)
         for (row, tokens), begin in zip(pairs, scored.starts.tolist(), strict=True):
             if (targets := token_targets(row, tokens)) is not None:
-                logits.append(scored.tokens[begin : begin + tokens.count, :TAGS].reshape(-1, len(KINDS), 3)[:, [channel]])
+                logits.append(scored.tokens[begin : begin + tokens.count, :TAGS].reshape(-1, len(KINDS), 3))
                 halves.append(int(text_hash(row.text), 16) // 100 % 2 == 1)
                 gold |= {(at + a, at + b) for a, b in gold_spans(targets[0][:, channel])}
                 at += tokens.count
     counts = np.array([len(each) for each in logits])
     first = np.zeros(at, np.bool_)
     first[np.cumsum(counts) - counts] = True
-    return Asked(np.concatenate(logits), first, np.repeat(np.array(halves), counts), frozenset(gold))
+    return Asked(channel, np.concatenate(logits), first, np.repeat(np.array(halves), counts), frozenset(gold))
 
 
 def span_scores(question: Asked, decode: Decoder) -> tuple[int, int, int]:
     """Spans that are right, spans that were said, spans of gold: each half by a salience and a threshold of the other."""
     found = decode(question.tags, question.first)
-    spans = list(zip(found.begin.tolist(), found.end.tolist(), strict=True))
+    own = found.channel == question.channel
+    evidence = found.evidence[own]
+    spans = list(zip(found.begin[own].tolist(), found.end[own].tolist(), strict=True))
     is_gold = np.array([span in question.gold for span in spans], np.bool_)
-    half = question.half[found.begin]
+    half = question.half[found.begin[own]]
     gold_half = question.half[np.array([begin for begin, _ in question.gold], np.int64)]
     right = said = 0
     for judged in (False, True):
         fitted = half != judged
-        calibration = fit_salience(found.evidence[fitted], is_gold[fitted])
-        sure = found.evidence @ np.array(calibration.weights) + calibration.offset
+        known = Judged(evidence[fitted], is_gold[fitted], np.ones(int(fitted.sum()), np.float32))
+        calibration = fit_salience(known)
+        sure = evidence @ np.array(calibration.weights) + calibration.offset
         best = best_apart(spans, sure)
         f1 = [_f1(best & fitted & (sure >= cut), is_gold, int((gold_half != judged).sum())) for cut in CUTS]
         kept = best & ~fitted & (sure >= CUTS[int(np.argmax(f1))])
@@ -184,7 +188,7 @@ def compare_decoders(questions: dict[str, Asked]) -> str:
         over_all = 200 * total[0] / max(1, total[1] + total[2])
         lines.append([name, *(f"{value:.2f}" for value in (*f1, over_all)), f"{np.median(costs):.2f}"])
     rows = [f"{name} ({int(question.first.sum()):,} rows)" for name, question in questions.items()]
-    return table(("decoder", *rows, "all", "µs a row and channel"), lines)
+    return table(("decoder", *rows, "all", "µs a row"), lines)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from textstream.errors import TextstreamError
 from textstream.kafka.topics import TopicAdmin, named
-from textstream.model.scorer import Scorer
+from textstream.model.cascade import load
 from textstream.settings import Settings
 
 PROBE = ["The room was lovely but the staff were rude", "房间很好，但是服务态度太差了"] * 128
@@ -41,7 +41,7 @@ def _tried(name: str, look: Callable[[], str]) -> Check:
 
 
 def _model(settings: Settings) -> str:
-    scorer = Scorer.load(**settings.model.model_dump())
+    scorer = load(**settings.model.model_dump())
     started = time.perf_counter()
     scorer.analyse(scorer.tokenise(PROBE))
     rate = len(PROBE) / (time.perf_counter() - started)

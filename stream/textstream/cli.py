@@ -12,12 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import orjson
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
@@ -30,12 +31,14 @@ from textstream.errors import Misconfigured, TextstreamError
 from textstream.kafka.client import try_properties
 from textstream.kafka.topics import TopicAdmin, named
 from textstream.layers import DEFAULT_CONFIG, Layers, config_path, load_settings, validate
+from textstream.model.cascade import Cascade, load
+from textstream.model.explain import explain
 from textstream.model.scorer import Scorer
 from textstream.observe import logs
 from textstream.observe.health import Health
 from textstream.observe.http import HttpServer
 from textstream.observe.metrics import Metrics
-from textstream.observe.terminal import pretty
+from textstream.observe.terminal import pretty, reasons
 from textstream.score import Line, guess_format, line_codec, lines, printed, score_lines
 from textstream.settings import Declared, Settings, declared
 from textstream.worker import Worker
@@ -82,10 +85,12 @@ def _parser() -> argparse.ArgumentParser:
     score = _command(commands, "score", _score, "enriched events for lines of text or JSON, without Kafka")
     score.add_argument("file", nargs="?", default="-", metavar="FILE", help="- (default) is standard input")
     score.add_argument("--model", default="swift", metavar="PATH", help="bundle (default: swift)")
+    score.add_argument("--cascade", metavar="PATH", help="better bundle, for what the first is unsure of")
     score.add_argument(
         "--format", choices=["auto", "json", "text"], default="auto", help="of the lines (default: by the first)"
     )
     score.add_argument("--pointer", help="the lines are JSON, with the text there (default: /text)")
+    score.add_argument("--explain", action="store_true", help="on standard error, which words moved each score")
     score.add_argument("--json", action="store_true", help="JSON lines also on a terminal")
 
     _with_settings(_command(commands, "check", _check, "look at everything a worker needs; changes nothing"))
@@ -147,13 +152,13 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     return validate(_layers(arguments))
 
 
-def _load_scorer(bundle: str, **options: Any) -> Scorer:
+def _load_scorer(bundle: str, **options: Any) -> Scorer | Cascade:
     """A scorer that stays, in a process that makes a million short-lived records a minute, none of them in cycles.
 
     So what lives now is never looked at again, and the collector runs a hundred times less often than every 700 objects:
     together that was a fifth of the time of a message (`textstream bench`, with and without).
     """
-    scorer = Scorer.load(bundle, **options)
+    scorer = load(bundle, **options)
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
@@ -213,8 +218,8 @@ def _stop_on_signals(worker: Worker) -> None:
 
 def _score(arguments: argparse.Namespace) -> int:
     flags = {} if arguments.pointer is None else {"input.pointer": arguments.pointer}
-    pointer = load_settings(environ={}, flags=flags).input.pointer
-    scorer = _load_scorer(arguments.model)
+    settings = load_settings(environ={}, flags=flags)
+    scorer = _load_scorer(arguments.model, cascade=arguments.cascade, cascade_margin=settings.model.cascade_margin)
     with _opened(arguments.file) as stream:
         batches = lines(stream)
         first = next(batches, [])
@@ -222,19 +227,27 @@ def _score(arguments: argparse.Namespace) -> int:
         if line_format == "auto":
             line_format = "json" if arguments.pointer is not None else guess_format(line.value for line in first)
         topic = "stdin" if arguments.file == "-" else os.fsencode(Path(arguments.file).name).decode(errors="replace")
-        codec = line_codec(scorer, topic, line_format, pointer)
+        codec = line_codec(scorer, topic, line_format, settings.input.pointer)
         outcomes = score_lines(_chain(first, batches), scorer, codec, topic, lambda: int(time.time() * 1000))
-        return _print_outcomes(outcomes, _writer(arguments.json))
+        return _print_outcomes(
+            outcomes, _writer(arguments.json), partial(_reasons, scorer) if arguments.explain else lambda _: None
+        )
 
 
-def _print_outcomes(batches: Iterable[list[Outcome]], write: Callable[[bytes], object]) -> int:
-    """Print them as they come; returns the exit status."""
+def _print_outcomes(
+    batches: Iterable[list[Outcome]], write: Callable[[bytes], object], explained: Callable[[Outcome], RenderableType | None]
+) -> int:
+    """Print them as they come, and on standard error what explains them; returns the exit status."""
+    beside = Console(stderr=True)
     failed = 0
     try:
         for batch in batches:
             for outcome in batch:
                 failed += outcome.kind != "enriched"
                 write(printed(outcome))
+                if (note := explained(outcome)) is not None:
+                    sys.stdout.flush()  # where both go to one terminal, in their order
+                    beside.print(note)
             sys.stdout.flush()  # whoever feeds us line by line waits for this answer
     except BrokenPipeError:
         raise
@@ -242,6 +255,14 @@ def _print_outcomes(batches: Iterable[list[Outcome]], write: Callable[[bytes], o
         _discard_output()
         raise Misconfigured(f"the input cannot be read or the output not be written: {error.strerror}") from None
     return EX_DATAERR if failed else 0
+
+
+def _reasons(scorer: Scorer | Cascade, outcome: Outcome) -> RenderableType | None:
+    """Which words moved the score of an event, by the model that scored it; None where none did."""
+    event = orjson.loads(outcome.value) if outcome.kind == "enriched" and outcome.value else None
+    if event is None or event["sentiment"] is None:
+        return None
+    return reasons(event, explain(scorer.that_scored(event) if isinstance(scorer, Cascade) else scorer, event))
 
 
 def _discard_output() -> None:

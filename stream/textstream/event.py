@@ -76,10 +76,12 @@ class Analysis(TypedDict):
     key_terms: list[KeyTerm]
     truncated: Annotated[bool, Field(description="The text is longer than the model scores; see `scored_until`.")]
     scored_until: NotRequired[CodePoint]
+    model: NotRequired["ModelInfo"]
+    """Which of several models spoke; absent where there is one."""
 
 
 class ModelInfo(TypedDict):
-    """Which model spoke; `digest` is the SHA-256 over the bundle's manifest."""
+    """Which model spoke. `digest` is the SHA-256 over its bundle's manifest; in a cascade one for both bundles together."""
 
     name: str
     version: str
@@ -117,7 +119,10 @@ def event_id(topic: str, partition: int, offset: int) -> str:
 
 
 def enriched_event(text: str, analysis: Analysis, *, model: ModelInfo, source: Source, processed_at: str) -> EnrichedEvent:
-    """Put the model's analysis of `text` and the record's source together; `processed_at` is RFC 3339."""
+    """Put an analysis of `text` and the record's source together; `processed_at` is RFC 3339.
+
+    `model` spoke, unless the analysis itself says which did.
+    """
     event: EnrichedEvent = {
         "id": event_id(source["topic"], source["partition"], source["offset"]),
         "text": text,
@@ -125,7 +130,7 @@ def enriched_event(text: str, analysis: Analysis, *, model: ModelInfo, source: S
         "sentiment": analysis["sentiment"],
         "key_terms": analysis["key_terms"],
         "truncated": analysis["truncated"],
-        "model": model,
+        "model": analysis.get("model", model),
         "source": source,
         "processed_at": processed_at,
     }

@@ -133,6 +133,13 @@ class Model(Section):
     min_salience: float | None = Field(
         default=None, ge=0, le=1, description="Least salience of a key term; unset: the bundle's own threshold."
     )
+    cascade: str | None = Field(
+        default=None, description="Path of a better, slower bundle that scores again what `model.bundle` is unsure of."
+    )
+    cascade_margin: float = Field(
+        default=0.4, ge=0, le=1,
+        description="Unsure: its two most likely labels are less than this apart in probability (`textstream-export cascade`).",
+    )  # fmt: skip
 
 
 class Batch(Section):

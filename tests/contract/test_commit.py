@@ -39,6 +39,11 @@ class Idler:
         self.answering.set()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
+    @property
+    def partitions(self) -> int:
+        """How many it has accepted."""
+        return len(self._consumer.assignment())
+
     def _run(self) -> None:
         while not self._leaving.wait(0.01):
             if self.answering.is_set():
@@ -96,6 +101,7 @@ def held_up(stream: Stream, worker: Running) -> Iterator[Idler]:
     """
     with Idler(stream) as absent:
         shares(stream, 4, 4)
+        wait_until(lambda: absent.partitions == 4, 10, "the member did not accept its partitions")
         absent.answering.clear()
         with Idler(stream):
             # The worker gives one up and asks to join anew; the absent member would have to give one up too.

@@ -28,7 +28,7 @@ def test_no_template_fails_more_often_than_its_ceiling(report: Report) -> None:
     assert {name: rate for name, rate in rates.items() if rate > CEILINGS[name]} == {}
 
 
-@pytest.mark.xfail(strict=True, reason="swift 0.1.0 was trained without swapped names: it moves by 0.11 to 0.18 in the mean")
+@pytest.mark.xfail(strict=True, reason="swift 0.2.0 moves by 0.01 to 0.13 in the mean, 0.10 to 0.49 at p95")
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("swap", SWAPS)
 def test_a_swapped_name_or_gender_hardly_moves_the_score(report: Report, language: str, swap: str) -> None:

@@ -1,6 +1,8 @@
 """The commands, run as a user runs them, without a broker."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +13,8 @@ import pytest
 from tests.support.worker import clean_environment, textstream
 from textstream import Scorer
 from textstream.event import json_schema
+from textstream.model import bundle as files
+from textstream.model.cascade import margin
 
 
 def score(stdin: bytes, *arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -28,6 +32,33 @@ def test_plain_text_is_scored() -> None:
     for event in events:
         jsonschema.validate(event, json_schema())
         assert event["key_terms"]
+
+
+def test_explanations_go_to_standard_error_and_leave_the_events_as_they_are() -> None:
+    """The words that moved a score, by how much, beside each scored line; a line that was not scored has none."""
+    lines = "The room was lovely\n\nThe staff were rude\n房间很好\n".encode()
+    plain, done = score(lines), score(lines, "--explain")
+    events, same = ([json.loads(line) for line in each.stdout.splitlines()] for each in (plain, done))
+    assert [event["sentiment"] for event in events] == [event["sentiment"] for event in same]
+    told = done.stderr.decode()
+    assert re.search(r"-0\.\d\d rude", told) and re.search(r"\+0\.\d\d lovely", told)
+    assert "房间很好" in told
+    assert told.count("negative") + told.count("neutral") + told.count("positive") == 3
+
+
+def test_a_cascade_scores_again_what_the_first_is_unsure_of(tmp_path: Path) -> None:
+    """The event names the bundle that scored it, by the margin alone; here both are the same network under two names."""
+    better = Path(shutil.copytree(files.PACKAGED / "swift", tmp_path / "better"))
+    manifest = (better / files.MANIFEST).read_text(encoding="utf-8")
+    (better / files.MANIFEST).write_text(manifest.replace("textstream-swift", "textstream-better"), encoding="utf-8")
+    lines = "I love it, wonderful\nterrible, the worst ever\nok I guess\nit came monday\n房间很好，但是服务太差了\n太喜欢了\n"
+    done = score(lines.encode(), "--cascade", str(better))
+    assert (done.returncode, done.stderr) == (0, b"")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    names = [event["model"]["name"] for event in events]
+    assert names == ["textstream-better" if margin(event["sentiment"]) < 0.4 else "textstream-swift" for event in events]
+    assert len(set(names)) == 2
+    assert len({event["model"]["digest"] for event in events}) == 1
 
 
 def test_a_bad_line_gives_an_error_in_its_place(tmp_path: Path) -> None:

@@ -19,15 +19,15 @@ from textstream.model import bundle as files
 from textstream.model.packing import padded
 from textstream.model.scorer import Scorer
 from textstream.model.tokens import Lexicon, Tokeniser
-from textstream_export import cli
+from textstream_export import behaviour, cli
 from textstream_export import train as training
-from textstream_export.data import Row, read_train, split_held_out, text_hash, unseen_hashes
+from textstream_export.data import Aspect, Row, read_train, split_held_out, text_hash, unseen_hashes
 from textstream_export.distil import Choice, chosen
 from textstream_export.encode import build_lexicon, encode
 from textstream_export.evaluate import evaluate
 from textstream_export.export import MAX_PARITY_GAP, export, swap
 from textstream_export.golden import texts
-from textstream_export.loss import gold_losses, make_batch
+from textstream_export.loss import gold_losses, make_batch, soft_losses
 from textstream_export.network import Network, Windows
 from textstream_export.recipe import RECIPES, Optimiser, Recipe, Schedule
 from textstream_export.run import lexicon_of, load, train
@@ -76,7 +76,7 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bundle(run: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("bundles") / "tiny"
-    export(run, data, out)
+    export([run], data, out)
     return out
 
 
@@ -90,16 +90,20 @@ def test_what_was_trained_is_loaded_and_has_learnt_the_data(bundle: Path, data: 
 
 def test_the_manifest_holds_recipe_sources_scores_and_calibration(bundle: Path, data: Path) -> None:
     manifest = files.read(bundle).manifest
-    assert manifest.recipe["width"] == TINY.width
+    assert manifest.recipe["runs"][0][-1]["width"] == TINY.width
     assert {source.name for source in manifest.sources} >= {"tweeteval_sentiment", "smp2020_usual", "absa_mams"}
-    assert manifest.scores == evaluate(Scorer.load(bundle, device="cpu"), data)
+    scorer = Scorer.load(bundle, device="cpu")
+    assert manifest.scores == evaluate(scorer, data) | behaviour.run(scorer).scores()
     assert set(manifest.calibration.sentiment) == {"en", "zh"}
-    assert "| tweeteval_sentiment |" in (bundle / files.CARD).read_text(encoding="utf-8")
+    card = (bundle / files.CARD).read_text(encoding="utf-8")
+    assert "| tweeteval_sentiment |" in card
+    assert "## How it behaves" in card
 
 
 def test_nothing_is_left_beside_the_bundle(bundle: Path) -> None:
+    manifest = files.read(bundle).manifest
     assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
-    assert sorted(path.name for path in bundle.iterdir()) == sorted([files.MANIFEST, *files.FILES])
+    assert sorted(path.name for path in bundle.iterdir()) == sorted([files.MANIFEST, *manifest.files])
 
 
 def test_the_same_recipe_data_and_seed_give_the_same_weights(run: Path, data: Path, tmp_path: Path) -> None:
@@ -213,6 +217,7 @@ def test_a_run_goes_on_from_a_finished_one(run: Path, data: Path, tmp_path: Path
     train(data, still, tmp_path, begin=run)
     first, second = load(run), load(tmp_path)
     assert second.vocabulary == first.vocabulary
+    assert second.before == (first.recipe,)
     old, new = first.network.state_dict(), second.network.state_dict()
     assert all(torch.allclose(old[name], new[name], atol=1e-4) for name in old if not name.startswith("source_bias"))
 
@@ -229,15 +234,34 @@ def test_a_gold_row_counts_whole_where_no_teacher_speaks() -> None:
     assert float(rest) == pytest.approx(0.25 * float(whole))
 
 
+def test_what_annotators_marked_is_not_asked_of_the_teacher() -> None:
+    """In a row's own channel gold tags count whole and the teacher's not at all; in the others the teacher alone speaks."""
+    recipe = replace(TINY, soft_share=0.75)
+    lexicon = Lexicon(("pizza",), 8, 8)
+    told = np.zeros((1, 12), np.float16)
+    told[0, 1::3] = 9  # a begin in every channel
+    row = Row("pizza", "en", "absa_mams", aspects=(Aspect(0, 5, "positive"),))
+    alone, both = (
+        make_batch(encode([(row, each)], Tokeniser(lexicon, 9), recipe), np.array([0]))
+        for each in (None, Soft(np.zeros(3, np.float16), told))
+    )
+    logits = torch.zeros(1, 3), torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 3)
+    golden = [float(gold_losses(*logits, each, recipe)["tags"]) for each in (alone, both)]
+    assert golden[0] == pytest.approx(golden[1])
+    said = soft_losses(*logits, both, recipe)
+    assert float(said["soft_tags"]) == pytest.approx(2 * np.log(3), rel=0.01), "phrase and entity, and not aspect"
+    assert float(said["soft_towards"]) == 0
+
+
 def test_a_folder_that_is_no_finished_run_is_refused(tmp_path: Path, data: Path) -> None:
     with pytest.raises(Misconfigured, match="not a finished run"):
-        export(tmp_path, data, tmp_path / "out")
+        export([tmp_path], data, tmp_path / "out")
 
 
 def test_the_last_good_bundle_stays_when_an_export_fails(bundle: Path, run: Path, tmp_path: Path) -> None:
     place = Path(shutil.copytree(bundle, tmp_path / "place"))
     with pytest.raises(Misconfigured, match="no data folder"):
-        export(run, tmp_path / "no data", place)
+        export([run], tmp_path / "no data", place)
     assert Scorer.load(place, device="cpu").info == Scorer.load(bundle, device="cpu").info
 
 
@@ -249,9 +273,9 @@ def test_a_disk_that_is_full_is_one_line_and_leaves_nothing(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "write_graph", full)
+    monkeypatch.setattr(module, "write_network", full)
     with pytest.raises(Misconfigured, match="No space left on device"):
-        export(run, data, tmp_path / "bundle")
+        export([run], data, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -69,7 +69,7 @@ def test_the_path_is_the_best_of_all_legal_ones(lengths: list[int], seed: int) -
 
 
 def test_sure_tags_give_the_spans_that_the_greedy_decoding_gives() -> None:
-    said = np.array([O, B, I, I, O, B, B, I, O, B], np.float32)[:, None]
+    said = np.array([[tag, O, O] for tag in (O, B, I, I, O, B, B, I, O, B)], np.float32)
     first = firsts([8, 2])
     for found in (viterbi(said, first), candidates(said, first)):
         assert list(zip(found.begin.tolist(), found.end.tolist(), strict=True)) == [(1, 4), (5, 6), (6, 8), (9, 10)]
@@ -93,7 +93,7 @@ def test_spans_stand_apart_within_their_texts_with_the_evidence_of_their_tokens(
 
 def test_a_term_that_opens_with_an_inside_is_whole() -> None:
     """The first token becomes a begin, where that costs less than to leave it outside."""
-    said = np.array([[0, 1.0, 2.0], [0, 0, 3.0]], np.float32)[:, None]
+    said = np.array([[[0, 1.0, 2.0], O, O], [[0, 0, 3.0], O, O]], np.float32)
     found = viterbi(said, firsts([2]))
     assert (found.begin.tolist(), found.end.tolist()) == ([0], [2])
 
@@ -101,10 +101,10 @@ def test_a_term_that_opens_with_an_inside_is_whole() -> None:
 def test_scores_count_right_said_and_gold_spans_over_both_halves() -> None:
     """A network that is sure and right finds every span, each half judged by what the other has fitted."""
     rng = np.random.default_rng(2)
-    pattern = [O, B, I, O, [2.0, 1.9, 0.0], O]  # a term that is gold, and a doubt that is none
-    said = np.array(pattern * 60, np.float32)[:, None] + rng.normal(0, 0.1, (360, 1, 3)).astype(np.float32)
+    pattern = [O, B, I, O, [2.0, 1.9, 0.0], O]  # a term that is right, and a doubt that is wrong
+    said = np.array([[tag, O, O] for tag in pattern * 60], np.float32) + rng.normal(0, 0.1, (360, 3, 3)).astype(np.float32)
     first, half = firsts([6] * 60), np.repeat(np.arange(60) % 2 == 1, 6)
-    question = Asked(said, first, half, frozenset((6 * at + 1, 6 * at + 3) for at in range(60)))
+    question = Asked(0, said, first, half, frozenset((6 * at + 1, 6 * at + 3) for at in range(60)))
     assert [span_scores(question, decode) for decode in (candidates, viterbi)] == [(60, 60, 60)] * 2
 
 

@@ -14,6 +14,10 @@ from textstream.errors import Misconfigured
 from textstream.model import bundle as files
 from textstream.model.scorer import Scorer
 
+NETWORK, TOKENIZER = "model.onnx", "tokenizer.json"
+FILES = (NETWORK, TOKENIZER, files.GOLDEN, files.CARD)
+TRAINED = Path(__file__).parents[2] / "export" / "bundles"
+
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
@@ -42,18 +46,26 @@ def change_golden(folder: Path, edit: Callable[[list[dict[str, Any]]], None]) ->
     change(folder, lambda m: m["files"].update({files.GOLDEN: files.digest((folder / files.GOLDEN).read_bytes())}))
 
 
+def test_bundles_in_the_repository_stay_small() -> None:
+    """No file above 95 MB, which a repository's host may refuse; all together below 200 MB; in the package below 40 MB."""
+    sizes = {path: path.stat().st_size for place in (files.PACKAGED, TRAINED) for path in place.rglob("*") if path.is_file()}
+    assert max(sizes.values()) < 95e6
+    assert sum(sizes.values()) < 200e6
+    assert sum(size for path, size in sizes.items() if files.PACKAGED in path.parents) < 40e6
+
+
 def test_a_copy_elsewhere_is_the_same_model(copy: Path) -> None:
     assert Scorer.load(copy, device="cpu").info == Scorer.load("swift", device="cpu").info
 
 
-@pytest.mark.parametrize("name", files.FILES)
+@pytest.mark.parametrize("name", FILES)
 def test_a_changed_file_is_named(copy: Path, name: str) -> None:
     with (copy / name).open("ab") as file:
         file.write(b" ")
     refused(copy, name, "digest")
 
 
-@pytest.mark.parametrize("name", [files.MANIFEST, *files.FILES])
+@pytest.mark.parametrize("name", [files.MANIFEST, *FILES])
 def test_a_missing_file_is_named(copy: Path, name: str) -> None:
     (copy / name).unlink()
     refused(copy, name)
@@ -65,8 +77,8 @@ def test_a_manifest_that_is_not_json(copy: Path) -> None:
 
 
 def test_another_format_version(copy: Path) -> None:
-    change(copy, lambda m: m.update(format_version=2))
-    refused(copy, files.MANIFEST, "format version 2")
+    change(copy, lambda m: m.update(format_version=1))
+    refused(copy, files.MANIFEST, "format version 1")
 
 
 def test_another_text_preparation(copy: Path) -> None:
@@ -79,9 +91,33 @@ def test_a_manifest_without_calibration(copy: Path) -> None:
     refused(copy, files.MANIFEST, "calibration")
 
 
+@pytest.mark.parametrize(
+    ("edit", "what"),
+    [
+        (lambda network: network.update(languages=["en"]), "exactly one network for each of its languages"),
+        (lambda network: network.update(languages=["en", "zh", "zh"]), "exactly one network for each of its languages"),
+        (lambda network: network["graphs"].pop("cuda"), "a graph for each of cpu and cuda"),
+        (lambda network: network.update(tokenizer="../tokenizer.json"), "networks.0.tokenizer"),
+        (lambda network: network["graphs"].update(cpu="other.onnx"), "no digest for other.onnx"),
+    ],
+)
+def test_a_network_that_does_not_say_what_it_needs(copy: Path, edit: Callable[[dict[str, Any]], None], what: str) -> None:
+    change(copy, lambda m: edit(m["networks"][0]))
+    refused(copy, files.MANIFEST, what)
+
+
+def test_a_network_of_words_beside_another(copy: Path) -> None:
+    def split(manifest: dict[str, Any]) -> None:
+        (network,) = manifest["networks"]
+        manifest["networks"] = [network | {"languages": ["en"]}, network | {"languages": ["zh"]}]
+
+    change(copy, split)
+    refused(copy, files.MANIFEST, "reads words beside others")
+
+
 def test_a_manifest_without_a_digest(copy: Path) -> None:
-    change(copy, lambda m: m["files"].pop(files.NETWORK))
-    refused(copy, files.MANIFEST, files.NETWORK)
+    change(copy, lambda m: m["files"].pop(NETWORK))
+    refused(copy, files.MANIFEST, NETWORK)
 
 
 def test_golden_outputs_that_this_machine_does_not_repeat(copy: Path) -> None:
@@ -107,8 +143,8 @@ def test_too_few_golden_inputs(copy: Path) -> None:
 
 
 def test_a_graph_that_onnxruntime_cannot_read(copy: Path) -> None:
-    (copy / files.NETWORK).write_bytes(b"not a graph")
-    change(copy, lambda m: m["files"].update({files.NETWORK: files.digest(b"not a graph")}))
+    (copy / NETWORK).write_bytes(b"not a graph")
+    change(copy, lambda m: m["files"].update({NETWORK: files.digest(b"not a graph")}))
     with pytest.raises(Misconfigured, match="onnxruntime cannot load"):
         Scorer.load(copy, device="cpu")
 

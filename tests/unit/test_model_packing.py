@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from textstream.event import Language
-from textstream.model.packing import MOST_UNITS, OVERLAP, WINDOW, padded, score
+from textstream.model.packing import CORE, GPU, OVERLAP, WINDOW, Passes, padded, score
 from textstream.model.tokens import Tokens
 
 Ids = NDArray[np.int32]
@@ -69,15 +69,16 @@ def test_texts_of_all_lengths_keep_their_order_and_their_own_mean() -> None:
     assert np.allclose(scored.sentiment[:, 0], expected)
 
 
-def test_no_pass_is_larger_than_the_limit() -> None:
+@pytest.mark.parametrize("passes", [CORE, GPU])
+def test_no_pass_is_larger_than_the_limit(passes: Passes) -> None:
     sizes: list[int] = []
 
     def watch(ids: Ids) -> tuple[Logits, Logits]:
         sizes.append(ids.shape[0] * ids.shape[1])
         return echo(ids)
 
-    score([tokens([1] * n) for n in [3] * 5000 + [200] * 100], padded(watch))
-    assert max(sizes) <= MOST_UNITS
+    score([tokens([1] * n) for n in [3] * 5000 + [200] * 100], padded(watch, passes))
+    assert max(sizes) <= passes.most_units
 
 
 def test_a_token_of_several_pieces_is_answered_by_its_first() -> None:

@@ -2,20 +2,27 @@
 
 # ruff: noqa: D103 (a test's name is the sentence it proves)
 
+from collections.abc import Iterable
 from itertools import product
 
 import numpy as np
 import regex
 from hypothesis import example, given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from textstream.model.spans import EVIDENCE, LEVELS, SURE, candidates, splits_grapheme
+from textstream.model.spans import EVIDENCE, LEVELS, NO_ASPECT, SURE, SURE_ASPECT, candidates, splits_grapheme
 
 O, B, I = ([9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [0.0, 0.0, 9.0])  # noqa: E741 (the names of the tags)
 
 
+def channels(tokens: Iterable[list[list[float]]]) -> NDArray[np.float32]:
+    """(tokens, 3, 3): the tags of each token in the first channels, nothing in the others."""
+    return np.array([[*own, *[O] * (3 - len(own))] for own in tokens], np.float32)
+
+
 def spans(*tags: list[float], first: tuple[int, ...] = (0,)) -> list[tuple[int, int]]:
-    logits = np.array(tags, np.float32)[:, None]  # one channel
+    logits = channels([tag] for tag in tags)
     starts = np.isin(np.arange(len(tags)), first)
     found = candidates(logits, starts)
     return sorted(zip(found.begin.tolist(), found.end.tolist(), strict=True))
@@ -38,22 +45,22 @@ def test_no_span_runs_from_one_text_into_the_next() -> None:
 
 
 def test_evidence_is_the_mean_and_the_weakest_of_a_spans_tokens() -> None:
-    found = candidates(np.array([[B, [0, 0, 3.0], O]], np.float32).transpose(1, 0, 2), np.array([True, False, False]))
+    found = candidates(channels([[B], [[0, 0, 3.0]], [O]]), np.array([True, False, False]))
     mean, least, length, *_ = found.evidence[0].tolist()
     assert (round(mean), round(least), round(length, 2)) == (6, 3, 0.69)
 
 
 def test_evidence_is_how_surely_a_span_ends_where_it_does_and_begins_a_term() -> None:
     """The log-odds of inside behind its last token, certainly none at the end of a text, and of begin against inside."""
-    logits = np.array([[0, 5.0, 2.0], [0, 0, 4.0], [6.0, 0, 4.0], [0, 20.0, 0]], np.float32)[:, None]
+    logits = channels([[[0, 5.0, 2.0]], [[0, 0, 4.0]], [[6.0, 0, 4.0]], [[0, 20.0, 0]]])
     found = candidates(logits, np.array([True, False, False, False]))
     assert found.evidence.shape == (len(found.begin), EVIDENCE)
-    behind, begins = found.evidence[:, 3:].T
+    behind, begins = found.evidence[:, 4:].T
     assert list(zip(found.begin.tolist(), found.end.tolist(), strict=True)) == [(0, 2), (3, 4)]
     assert behind.tolist() == [np.float32(4 - np.logaddexp(6, 0)), -SURE]
     assert begins.tolist() == [3.0, SURE]
     other_text = candidates(logits, np.array([True, False, True, False]))
-    assert other_text.evidence[0, 3] == -SURE
+    assert other_text.evidence[0, 4] == -SURE
 
 
 def test_a_weak_neighbour_is_part_of_one_candidate_and_not_of_the_other() -> None:
@@ -95,8 +102,16 @@ def test_evidence_is_of_begin_and_inside_together_however_large() -> None:
     assert np.array_equal(np.argwhere((expected > min(LEVELS)).T), np.stack([found.channel, found.begin], 1))
 
 
+def test_evidence_names_the_surest_aspect_of_its_own_text() -> None:
+    """Bounded to both sides, and nothing of another text."""
+    logits = channels([[B, [0.0, 2.0, -9.0]], [B, O], [B, O], [B, B]])
+    found = candidates(logits, np.array([True, False, True, True]))
+    phrases = found.channel == 0
+    assert found.evidence[phrases, 3].round(2).tolist() == [2.0, 2.0, NO_ASPECT, SURE_ASPECT]
+
+
 def test_channels_are_decoded_apart() -> None:
-    logits = np.array([[B, O], [O, B]], np.float32)
+    logits = channels([[B, O], [O, B]])
     found = candidates(logits, np.array([True, False]))
     assert (found.channel.tolist(), found.begin.tolist(), found.end.tolist()) == ([0, 1], [0, 1], [1, 2])
 

@@ -15,7 +15,7 @@ from tests.support.events import event, term
 from textstream import samples
 from textstream.event import LABELS, EnrichedEvent
 from textstream.observe.dashboard import MIN_HEIGHT, MIN_WIDTH, progress, render, summary
-from textstream.observe.terminal import SIGNS, STYLES, highlight, line, mark, pretty, visible
+from textstream.observe.terminal import MOST_REASONS, SIGNS, STYLES, highlight, line, mark, pretty, reasons, visible
 from textstream.observe.view import DeadLetter, View, ViewModel
 
 MIXED = "The room was lovely but the staff were rude 👨‍👩‍👧‍👦 房间很干净"
@@ -163,3 +163,26 @@ def test_plain_lines_and_summary_count_every_outcome() -> None:
     shown = drawn(summary(view), color_system=None)
     for part in (f"{view.enriched} enriched", "not_json 1", "p50", "negative", "en 100%", view.terms[0].normalized.strip()):
         assert part in shown
+
+
+def test_reasons_show_the_strongest_words_first_in_the_text_and_below() -> None:
+    """Words that hardly move the score are not named, nor more than a reader takes in."""
+    at = {word: (MIXED.index(word), MIXED.index(word) + len(word)) for word in ("room", "lovely", "rude")}
+    words = [(*at["room"], 0.01), (*at["lovely"], 0.5), (*at["rude"], -0.8)]
+    shown = drawn(reasons(mixed(), words), color_system=None)
+    assert "room was lovely" in shown
+    below = shown.splitlines()[1]
+    assert below.split() == ["-0.80", "rude", "+0.50", "lovely"]
+    many = [(at, at + 1, 0.1 + at / 100) for at in range(MOST_REASONS + 3)]
+    assert drawn(reasons(mixed(), many), color_system=None).count("+0.") == MOST_REASONS
+
+
+def test_a_text_of_which_no_word_counts_says_so() -> None:
+    """A reader is told that nothing was found, rather than shown nothing."""
+    assert "no single word" in drawn(reasons(mixed(), [(4, 8, 0.01)]), color_system=None)
+
+
+def test_reasons_never_steer_the_terminal() -> None:
+    """No escape sequence of the text reaches it, neither in the text nor in the words below."""
+    what = event("\x1b[31mred\x1b[0m \u202e", "negative")
+    assert "\x1b" not in drawn(reasons(what, [(0, 8, 0.5), (8, 12, -0.5)]), color_system=None)

@@ -66,10 +66,7 @@ class Codec:
         self._path = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
         self._keep_input = keep_input and input_format == "json"
         self._model = model
-        self._constant_headers: tuple[Header, ...] = (
-            ("textstream.model", f"{model['name']}/{model['version']}@{model['digest']}".encode()),
-            ("textstream.schema", SCHEMA_VERSION.encode()),
-        )
+        self._model_headers = _model_headers(model)
         self._routes = routes
 
     def decode(self, record: Record) -> str | None:
@@ -113,7 +110,8 @@ class Codec:
             event["input"] = orjson.Fragment(record.value or b"")
         sentiment = analysis["sentiment"]
         label = sentiment["label"] if sentiment else "none"
-        outcome = self._outcome(record, "enriched", orjson.dumps(event), now_ms, label=label)
+        headers = _model_headers(analysis["model"]) if "model" in analysis else self._model_headers
+        outcome = self._outcome(record, "enriched", orjson.dumps(event), now_ms, label=label, model=headers)
         return self._fitting(outcome)
 
     def tombstone(self, record: Record, now_ms: int) -> Outcome:
@@ -157,6 +155,7 @@ class Codec:
         label: str = "none",
         about: Sequence[Header] = (),
         reason: str = "",
+        model: tuple[Header, ...] | None = None,
     ) -> Outcome:
         """One record's outcome under the input's headers and ours, at a time that the broker takes."""
         position = record.position
@@ -169,7 +168,7 @@ class Codec:
             ("textstream.id", event_id(topic, partition, offset).encode()),
             ("textstream.source", f"{topic}/{partition}/{offset}".encode()),
             ("textstream.label", label.encode()),
-            *self._constant_headers,
+            *(model or self._model_headers),
         ]
         timestamp_ms = record.timestamp_ms
         if not _takes(limits, timestamp_ms, now_ms):
@@ -202,6 +201,13 @@ def _cut(whole: Outcome, limit: int) -> Outcome:
     value = None if record.value is None else record.value[: max(room, 0)]
     kept = record if key == record.key else Record(record.position, record.value, key, (), record.timestamp_ms)
     return Outcome(kept, "dead", value, marked, whole.timestamp_ms, reason=whole.reason)
+
+
+def _model_headers(model: ModelInfo) -> tuple[Header, ...]:
+    return (
+        ("textstream.model", f"{model['name']}/{model['version']}@{model['digest']}".encode()),
+        ("textstream.schema", SCHEMA_VERSION.encode()),
+    )
 
 
 def _takes(limits: TopicLimits, timestamp_ms: int, now_ms: int) -> bool:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,14 +17,28 @@ from textstream.model.spans import EVIDENCE
 from textstream.model.text import TEXT_VERSION
 from textstream.model.tokens import Lexicon
 
-FORMAT_VERSION = 1
-MANIFEST, NETWORK, TOKENIZER, GOLDEN, CARD = "manifest.json", "model.onnx", "tokenizer.json", "golden.jsonl", "MODEL_CARD.md"
-FILES = (NETWORK, TOKENIZER, GOLDEN, CARD)
+FORMAT_VERSION = 2
+MANIFEST, GOLDEN, CARD = "manifest.json", "golden.jsonl", "MODEL_CARD.md"
 PACKAGED = Path(__file__).parent.parent / "bundles"
+
+Kernel = Literal["cpu", "cuda"]
+"""What runs a graph."""
+Vocabulary = Lexicon | tuple[str, ...]
+"""What the units of a network are: words of a lexicon, or the word pieces of an encoder that others trained."""
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+"""Of a file in the bundle's own folder, and nowhere else."""
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkFiles(_Part):
+    """One network of a bundle: the languages it answers for, what it reads, and its graph for each device."""
+
+    languages: tuple[str, ...] = Field(min_length=1)
+    tokenizer: FileName
+    graphs: dict[Kernel, FileName]
 
 
 class SentimentCalibration(_Part):
@@ -35,7 +49,7 @@ class SentimentCalibration(_Part):
 
 
 class TermCalibration(_Part):
-    """salience = sigmoid(weights · evidence + offset), for the evidence of `spans.candidates`."""
+    """salience = sigmoid(weights · evidence + offset), see `spans.EVIDENCE`."""
 
     weights: tuple[float, ...] = Field(min_length=EVIDENCE, max_length=EVIDENCE)
     offset: float
@@ -62,7 +76,7 @@ class TrainingSource(_Part):
 class Manifest(_Part):
     """`manifest.json`: what the bundle is, and the digest of everything in it."""
 
-    format_version: Literal[1]
+    format_version: Literal[2]
     name: str
     version: str
     tasks: tuple[Literal["sentiment", "key_terms", "key_term_sentiment"], ...]
@@ -71,9 +85,11 @@ class Manifest(_Part):
     languages: tuple[str, ...]
     text_version: int
     max_tokens: int = Field(ge=1)
-    files: dict[str, str]
+    networks: tuple[NetworkFiles, ...]
+    files: dict[FileName, str]
+    """Name → digest of every file but the manifest: those named above, and the weights that graphs share."""
     calibration: Calibration
-    golden_tolerance: float = Field(gt=0)
+    golden_tolerance: dict[Kernel, float]
     weights_licence: str
     sources: tuple[TrainingSource, ...]
     recipe: dict[str, Any]
@@ -87,7 +103,8 @@ class Bundle:
     folder: Path
     manifest: Manifest
     info: ModelInfo
-    lexicon: Lexicon
+    vocabularies: tuple[Vocabulary, ...]
+    """One for each network, in their order."""
 
 
 def read(bundle: str | Path) -> Bundle:
@@ -95,10 +112,14 @@ def read(bundle: str | Path) -> Bundle:
     folder = locate(bundle)
     raw = _read(folder, MANIFEST)
     manifest = _manifest(folder, raw)
-    for name in FILES:
+    named = (name for network in manifest.networks for name in (network.tokenizer, *network.graphs.values()))
+    for name in dict.fromkeys((GOLDEN, CARD, *named, *manifest.files)):
         _check(folder, name, manifest.files.get(name))
     info: ModelInfo = {"name": manifest.name, "version": manifest.version, "digest": digest(raw)}
-    return Bundle(folder, manifest, info, _lexicon(folder))
+    vocabularies = tuple(_vocabulary(folder, network.tokenizer) for network in manifest.networks)
+    if len(vocabularies) > 1 and any(isinstance(vocabulary, Lexicon) for vocabulary in vocabularies):
+        raise damaged(folder, MANIFEST, "has a network that reads words beside others: one of those reads all languages")
+    return Bundle(folder, manifest, info, vocabularies)
 
 
 def locate(bundle: str | Path) -> Path:
@@ -154,20 +175,26 @@ def _manifest(folder: Path, raw: bytes) -> Manifest:
         raise damaged(folder, MANIFEST, f"wants text preparation {manifest.text_version}, this textstream has {TEXT_VERSION}")
     if (manifest.labels, manifest.kinds) != (LABELS, KINDS):
         raise damaged(folder, MANIFEST, "has other labels or kinds than this textstream")
+    answered = [language for network in manifest.networks for language in network.languages]
+    if sorted(answered) != sorted(manifest.languages):
+        raise damaged(folder, MANIFEST, "does not have exactly one network for each of its languages")
+    if any(set(network.graphs) != {"cpu", "cuda"} for network in manifest.networks):
+        raise damaged(folder, MANIFEST, "does not name a graph for each of cpu and cuda")
     return manifest
 
 
 def _check(folder: Path, name: str, expected: str | None) -> None:
-    found = digest(_read(folder, name))
     if expected is None:
         raise damaged(folder, MANIFEST, f"has no digest for {name}")
-    if found != expected:
+    if digest(_read(folder, name)) != expected:
         raise damaged(folder, name, "does not match its digest in the manifest")
 
 
-def _lexicon(folder: Path) -> Lexicon:
+def _vocabulary(folder: Path, name: str) -> Vocabulary:
     try:
-        raw = json.loads(_read(folder, TOKENIZER))
+        raw = json.loads(_read(folder, name))
+        if "pieces" in raw:
+            return tuple(map(str, raw["pieces"]))
         return Lexicon(tuple(raw["words"]), int(raw["affix_rows"]), int(raw["bigram_rows"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise damaged(folder, TOKENIZER, f"is not a tokenizer ({type(error).__name__}: {error})") from None
+        raise damaged(folder, name, f"is not a tokenizer ({type(error).__name__}: {error})") from None

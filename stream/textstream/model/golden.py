@@ -13,6 +13,7 @@ LEAST = 200
 
 class _Scores(Protocol):
     manifest: files.Manifest
+    device: files.Kernel
     min_salience: float
 
     def tokenise(self, texts: list[str]) -> list[Tokens]: ...
@@ -28,7 +29,9 @@ def verify(scorer: _Scores, folder: Path) -> None:
         texts = [row["text"] for row in rows]
         expected = [row["analysis"] for row in rows]
         found = scorer.analyse(scorer.tokenise(texts))
-        wrong = [i for i, (a, b) in enumerate(zip(expected, found, strict=True)) if differs(a, b, scorer)]
+        tolerance, least = scorer.manifest.golden_tolerance[scorer.device], scorer.min_salience
+        pairs = enumerate(zip(expected, found, strict=True))
+        wrong = [i for i, (a, b) in pairs if differs(a, b, tolerance, least)]
     except (KeyError, TypeError) as error:
         raise files.damaged(folder, files.GOLDEN, f"is not a golden set ({type(error).__name__}: {error})") from None
     if wrong:
@@ -36,14 +39,13 @@ def verify(scorer: _Scores, folder: Path) -> None:
         raise files.damaged(folder, files.GOLDEN, what)
 
 
-def differs(expected: Analysis, found: Analysis, scorer: _Scores) -> bool:
+def differs(expected: Analysis, found: Analysis, tolerance: float, min_salience: float) -> bool:
     """Whether two analyses of one text differ by more than rounding on another machine explains."""
-    tolerance = scorer.manifest.golden_tolerance
     if expected["language"]["code"] != found["language"]["code"] or expected["truncated"] != found["truncated"]:
         return True
     if _far(expected["sentiment"], found["sentiment"], tolerance):
         return True
-    clear = scorer.min_salience + tolerance  # a term at the threshold may fall on either side of it
+    clear = min_salience + tolerance  # a term at the threshold may fall on either side of it
     here, there = ({(t["begin"], t["end"], t["kind"]): t for t in a["key_terms"]} for a in (expected, found))
     missing = [t for key, t in [*here.items(), *there.items()] if key not in here or key not in there]
     if any(term["salience"] > clear for term in missing):

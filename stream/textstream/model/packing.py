@@ -30,10 +30,22 @@ Padded = Callable[[Ids], tuple[Logits, Logits]]
 """A network that reads texts of one length: ids (texts, units, features), 0 behind the last unit of a shorter one → sentiment
 (texts, 3), outputs (texts, units, outputs)."""
 
-MOST_UNITS = 320
-"""Padded units of a pass: an activation of 1536 floats is 2 MB. 80 messages of 25 units are a quarter slower than 8."""
-PASS_COSTS_UNITS = 4
-"""What starting a pass costs, in units: 1 ms at 200 µs each. More padding than that is not worth saving one."""
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """How large the passes of a padded network are."""
+
+    most_units: int
+    """Padded units of a pass."""
+    costs_units: int
+    """What starting a pass costs, in units. More padding than that is not worth saving one."""
+
+
+CORE = Passes(most_units=320, costs_units=4)
+"""An activation of 1536 floats is 2 MB; a pass costs 1 ms at 200 µs a unit. 80 messages of 25 units are a quarter slower than
+8."""
+GPU = Passes(most_units=32_768, costs_units=2048)
+"""Enough to fill a GPU, whose passes cost mostly their launches. Not measured."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,13 +95,13 @@ def score(batch: Sequence[Tokens], infer: Infer) -> Scored:
     return Scored(merged, units[np.concatenate(heads)], np.cumsum(of_each) - of_each)
 
 
-def padded(run: Padded) -> Infer:
+def padded(run: Padded, passes: Passes = CORE) -> Infer:
     """The network that `run` is a pass of, for texts of like length."""
 
     def infer(ids: Ids, lengths: Lengths) -> tuple[Logits, Logits]:
         moods, units = list[Logits](), list[Logits]()
         starts = np.cumsum(lengths) - lengths
-        for group in _groups(lengths):
+        for group in _groups(lengths, passes):
             at, inside = _places(starts[group], lengths[group])
             sentiment, outputs = run(np.where(inside[..., None], ids[at], np.int32(0)))
             moods.append(sentiment)
@@ -119,12 +131,12 @@ def _runs(begin: NDArray[np.int64], lengths: Lengths) -> NDArray[np.int64]:
     return np.arange(int(lengths.sum())) + np.repeat(begin - np.cumsum(lengths) + lengths, lengths)
 
 
-def _groups(lengths: Lengths) -> Iterator[slice]:
+def _groups(lengths: Lengths, passes: Passes) -> Iterator[slice]:
     """Texts in order of length, cut where padding or size would cost more than a pass of its own."""
     start = padding = 0
     for at, (shorter, longer) in enumerate(pairwise(lengths.tolist()), start=1):
         padding += (at - start) * (longer - shorter)
-        if padding > PASS_COSTS_UNITS or (at + 1 - start) * longer > MOST_UNITS:
+        if padding > passes.costs_units or (at + 1 - start) * longer > passes.most_units:
             yield slice(start, at)
             start, padding = at, 0
     yield slice(start, len(lengths))

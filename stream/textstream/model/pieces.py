@@ -7,7 +7,7 @@ vocabulary lacks is read by its Unicode name: "😂" is "face with tears of joy"
 import re
 import threading
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -79,20 +79,41 @@ class PieceTokeniser:
     """As `tokens.Tokeniser`, with word pieces for units: cuts texts into the same tokens. Thread-safe."""
 
     def __init__(self, vocabulary: Sequence[str], max_tokens: int) -> None:
-        self.max_tokens = max_tokens
         self._pieces = Pieces(vocabulary)
         self._lock = threading.Lock()
-        whole_words = tuple(piece for piece in self._pieces.vocabulary if not piece.startswith("##"))
-        self._cut = Tokeniser(Lexicon(whole_words, affix_rows=1, bigram_rows=1), max_tokens)
+        self._cut = Tokeniser(_whole_words([self._pieces]), max_tokens)
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokens of each text, in the order given; never raises on any `str`."""
         with self._lock:
-            return [self._with_pieces(tokens) for tokens in self._cut(texts)]
+            return [_with_pieces(tokens, self._pieces) for tokens in self._cut(texts)]
 
-    def _with_pieces(self, tokens: Tokens) -> Tokens:
-        places = zip(tokens.begins.tolist(), tokens.ends.tolist(), strict=True)
-        pieces = [self._pieces[tokens.text[begin:end]] for begin, end in places]
-        counts = np.fromiter(map(len, pieces), np.int64, len(pieces))
-        units = np.fromiter(chain.from_iterable(pieces), np.int32, int(counts.sum()))
-        return replace(tokens, features=units[:, None], heads=(np.cumsum(counts) - counts).astype(np.int32))
+
+class LanguageTokeniser:
+    """Word pieces of each language's own vocabulary. Which language a text is in, its tokens tell. Thread-safe."""
+
+    def __init__(self, vocabularies: Mapping[str, Sequence[str]], max_tokens: int) -> None:
+        self._pieces = {code: Pieces(vocabulary) for code, vocabulary in vocabularies.items()}
+        self._lock = threading.Lock()
+        self._cut = Tokeniser(_whole_words(self._pieces.values()), max_tokens)
+
+    def __call__(self, texts: Sequence[str]) -> list[Tokens]:
+        """Tokens of each text, in the order given; one in a language without vocabulary has no units."""
+        with self._lock:
+            return [_with_pieces(tokens, self._pieces.get(tokens.language["code"])) for tokens in self._cut(texts)]
+
+
+def _whole_words(vocabularies: Iterable[Pieces]) -> Lexicon:
+    """The words that stand in a vocabulary as they are: known words speak for their language."""
+    words = dict.fromkeys(piece for pieces in vocabularies for piece in pieces.vocabulary if not piece.startswith("##"))
+    return Lexicon(tuple(words), affix_rows=1, bigram_rows=1)
+
+
+def _with_pieces(tokens: Tokens, pieces: Pieces | None) -> Tokens:
+    if pieces is None:
+        return replace(tokens, features=np.zeros((0, 1), np.int32), heads=np.zeros(0, np.int32))
+    places = zip(tokens.begins.tolist(), tokens.ends.tolist(), strict=True)
+    each = [pieces[tokens.text[begin:end]] for begin, end in places]
+    counts = np.fromiter(map(len, each), np.int64, len(each))
+    units = np.fromiter(chain.from_iterable(each), np.int32, int(counts.sum()))
+    return replace(tokens, features=units[:, None], heads=(np.cumsum(counts) - counts).astype(np.int32))

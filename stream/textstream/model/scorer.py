@@ -1,7 +1,7 @@
 """Scorer: a verified bundle that turns texts into analyses. The model's whole path on one screen is `Scorer.analyse`."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,6 @@ from textstream.event import (
     EnrichedEvent,
     KeyTerm,
     Kind,
-    Language,
     ModelInfo,
     Sentiment,
     Source,
@@ -27,10 +26,11 @@ from textstream.model import bundle as files
 from textstream.model.calibrate import DIGITS, probabilities, salience, sentiments
 from textstream.model.golden import verify
 from textstream.model.packing import Scored, score
+from textstream.model.pieces import LanguageTokeniser
 from textstream.model.session import Device, Session
 from textstream.model.spans import candidates, span_means, splits_grapheme
 from textstream.model.text import fold
-from textstream.model.tokens import Tokeniser, Tokens
+from textstream.model.tokens import Lexicon, Tokeniser, Tokens
 
 BATCH = 512
 """Texts a call of `analyse` when `score` cuts a stream of its own."""
@@ -54,17 +54,19 @@ def normalized(said: str) -> str:
 class Scorer:
     """Sentiment, key terms and language of texts. `tokenise` and `analyse` may run in different threads."""
 
-    def __init__(self, bundle: files.Bundle, session: Session, max_terms: int, min_salience: float, max_tokens: int) -> None:
+    def __init__(
+        self, bundle: files.Bundle, sessions: Sequence[Session], max_terms: int, min_salience: float, max_tokens: int
+    ) -> None:
         self.info: ModelInfo = bundle.info
         self.manifest = bundle.manifest
         self.max_terms = max_terms
         self.min_salience = min_salience
         self.max_tokens = max_tokens
-        self.device = session.device
-        self._session = session
-        self._tokeniser = Tokeniser(bundle.lexicon, max_tokens)
+        self.device = sessions[0].device
+        self._sessions = tuple(sessions)
+        self._tokeniser = _tokeniser(bundle, max_tokens)
         languages, calibration = bundle.manifest.languages, bundle.manifest.calibration
-        self._language = {code: i for i, code in enumerate(languages)}
+        self._number = {code: i for i, code in enumerate(languages)}
         self._sentiment = [calibration.sentiment[code] for code in languages]
         self._towards = [calibration.towards[code] for code in languages]
         self._terms = [calibration.terms[code][kind] for code in languages for kind in KINDS]
@@ -90,9 +92,9 @@ class Scorer:
         limit = manifest.max_tokens if max_tokens is None else max_tokens
         if max_terms < 0 or not 0 <= least <= 1 or limit < 1 or threads < 0:
             raise Misconfigured("max_terms and threads must be 0 or more, min_salience 0 to 1, max_tokens 1 or more")
-        session = Session(found.folder / files.NETWORK, device, threads)
-        verify(cls(found, session, MAX_TERMS, manifest.calibration.min_salience, manifest.max_tokens), found.folder)
-        return cls(found, session, max_terms, least, limit)
+        sessions = open_sessions(found.folder, manifest.networks, device, threads)
+        verify(cls(found, sessions, MAX_TERMS, manifest.calibration.min_salience, manifest.max_tokens), found.folder)
+        return cls(found, sessions, max_terms, least, limit)
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         """Each text made ready for `analyse`; `count` is the number of tokens that will be scored."""
@@ -102,18 +104,12 @@ class Scorer:
         """The analysis of each text, in the order given."""
         if not batch:
             return []
-        languages = [tokens.language for tokens in batch]
-        spoken = [i for i, language in enumerate(languages) if language["supported"] and batch[i].count]
-        analyses = [_unscored(tokens, language) for tokens, language in zip(batch, languages, strict=True)]
-        if not spoken:
-            return analyses
-        texts = [batch[i] for i in spoken]
-        number = np.array([self._language[languages[i]["code"]] for i in spoken])
-        scored = score(texts, self._session.infer)
-        moods = sentiments(probabilities(scored.sentiment, number, self._sentiment))
-        terms = self._key_terms(texts, number, scored, moods)
-        for i, mood, found in zip(spoken, moods, terms, strict=True):
-            analyses[i]["sentiment"], analyses[i]["key_terms"] = mood, found
+        analyses = [_unscored(tokens, tokens.language["code"] in self._number) for tokens in batch]
+        for spoken, number, scored in self._scored(batch):
+            moods = sentiments(probabilities(scored.sentiment, number, self._sentiment))
+            terms = self._key_terms([batch[i] for i in spoken], number, scored, moods)
+            for i, mood, found in zip(spoken, moods, terms, strict=True):
+                analyses[i]["sentiment"], analyses[i]["key_terms"] = mood, found
         return analyses
 
     def score(self, texts: Iterable[str]) -> list[EnrichedEvent]:
@@ -138,20 +134,23 @@ class Scorer:
         """
         said: list[list[Sentiment | None]] = [[None] * len(own) for own in spans]
         batch = self.tokenise(texts)
-        languages = [tokens.language for tokens in batch]
-        spoken = [i for i, language in enumerate(languages) if language["supported"] and batch[i].count]
-        if not spoken:
-            return said
-        scored = score([batch[i] for i in spoken], self._session.infer)
-        where = [(i, k, at, *_covering(batch[i], *span)) for at, i in enumerate(spoken) for k, span in enumerate(spans[i])]
-        where = [place for place in where if place[3] < place[4]]
-        text, first, last = (np.array([place[column] for place in where], np.int64) for column in (2, 3, 4))
-        number = np.array([self._language[languages[i]["code"]] for i in spoken])[text]
-        begin = scored.starts[text]
-        logits = span_means(scored.tokens[:, _TAGS:], begin + first, begin + last)
-        for (i, k, *_), mood in zip(where, sentiments(probabilities(logits, number, self._towards)), strict=True):
-            said[i][k] = mood
+        for spoken, number, scored in self._scored(batch):
+            where = [(i, k, at, *_covering(batch[i], *span)) for at, i in enumerate(spoken) for k, span in enumerate(spans[i])]
+            where = [place for place in where if place[3] < place[4]]
+            text, first, last = (np.array([place[column] for place in where], np.int64) for column in (2, 3, 4))
+            begin = scored.starts[text]
+            logits = span_means(scored.tokens[:, _TAGS:], begin + first, begin + last)
+            for (i, k, *_), mood in zip(where, sentiments(probabilities(logits, number[text], self._towards)), strict=True):
+                said[i][k] = mood
         return said
+
+    def _scored(self, batch: Sequence[Tokens]) -> Iterator[tuple[list[int], NDArray[np.int64], Scored]]:
+        """For each network the texts in its languages, by their place in `batch`, the numbers of those, and what it said."""
+        for network, session in zip(self.manifest.networks, self._sessions, strict=True):
+            spoken = [i for i, tokens in enumerate(batch) if tokens.language["code"] in network.languages and tokens.count]
+            if spoken:
+                number = np.array([self._number[batch[i].language["code"]] for i in spoken])
+                yield spoken, number, score([batch[i] for i in spoken], session.infer)
 
     def _key_terms(
         self, texts: Sequence[Tokens], number: NDArray[np.int64], scored: Scored, moods: Sequence[Sentiment]
@@ -180,13 +179,35 @@ class Scorer:
         return out
 
 
+def open_sessions(
+    folder: Path, networks: Sequence[files.NetworkFiles], device: Device = "auto", threads: int = 1
+) -> list[Session]:
+    """A session for each network, all on the same device."""
+    return [
+        Session({kernel: folder / name for kernel, name in network.graphs.items()}, device, threads) for network in networks
+    ]
+
+
+def _tokeniser(bundle: files.Bundle, max_tokens: int) -> Callable[[Sequence[str]], list[Tokens]]:
+    """Words of one lexicon for all languages, or the word pieces of each language's own network."""
+    pieces: dict[str, tuple[str, ...]] = {}
+    for network, vocabulary in zip(bundle.manifest.networks, bundle.vocabularies, strict=True):
+        if isinstance(vocabulary, Lexicon):
+            return Tokeniser(vocabulary, max_tokens)
+        pieces |= dict.fromkeys(network.languages, vocabulary)
+    return LanguageTokeniser(pieces, max_tokens)
+
+
 def _covering(tokens: Tokens, begin: int, end: int) -> tuple[int, int]:
     """First token and end, exclusive, of the tokens that stand in the code points [begin, end); equal where none does."""
     first = int(np.searchsorted(tokens.ends, begin, side="right"))
     return first, max(first, int(np.searchsorted(tokens.begins, end, side="left")))
 
 
-def _unscored(tokens: Tokens, language: Language) -> Analysis:
+def _unscored(tokens: Tokens, supported: bool) -> Analysis:
+    language = tokens.language
+    if language["supported"] != supported:  # a bundle of fewer languages
+        language = {**language, "supported": supported}
     analysis: Analysis = {"language": language, "sentiment": None, "key_terms": [], "truncated": tokens.truncated}
     if tokens.truncated:
         analysis["scored_until"] = int(tokens.ends[-1]) if tokens.count else 0

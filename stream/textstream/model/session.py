@@ -1,50 +1,45 @@
 """An onnxruntime session on the device that was asked for, and nowhere else."""
 
+import ctypes
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
 import onnxruntime as ort
 
 from textstream.errors import Misconfigured
+from textstream.model.bundle import Kernel
 from textstream.model.flat import Feed, Offsets, flat
-from textstream.model.packing import Ids, Infer, Logits, padded
+from textstream.model.packing import CORE, GPU, Ids, Infer, Logits, padded
 
 Device = Literal["auto", "cpu", "cuda"]
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+_DRIVER = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
 _FATAL = 4  # onnxruntime's most quiet level
 
 
 class Session:
     """One loaded graph; `infer` is the network in it, whatever the layout of its passes."""
 
-    def __init__(self, path: Path, device: Device = "auto", threads: int = 1) -> None:
+    def __init__(self, graphs: Mapping[Kernel, Path], device: Device = "auto", threads: int = 1) -> None:
         ort.disable_telemetry_events()
         ort.set_default_logger_severity(_FATAL)  # a missing CUDA library is reported below, in one line
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # A plan of memory for each shape of input: nearly every pass has a new one, so plans cost time and are kept for ever.
-        options.enable_mem_pattern = False
-        wanted = [_CPU] if device == "cpu" else [_CUDA, _CPU]
-        offered = set(ort.get_available_providers())
-        try:
-            self._session = ort.InferenceSession(str(path), options, providers=[p for p in wanted if p in offered])
-        except Exception as error:  # onnxruntime's own exceptions share no base but Exception
-            raise Misconfigured(f"onnxruntime cannot load {path}: {str(error).splitlines()[0]}") from None
-        self.device: Literal["cpu", "cuda"] = "cuda" if _CUDA in self._session.get_providers() else "cpu"
-        if device == "cuda" and self.device != "cuda":  # onnxruntime falls back to the CPU without a word
+        session = None if device == "cpu" else _on_cuda(graphs["cuda"], threads)
+        if session is None and device == "cuda":  # onnxruntime falls back to the CPU without a word
             raise Misconfigured(
                 "device = cuda, but onnxruntime found no usable CUDA: pip install 'textstream[gpu]' on a machine with an "
                 "NVIDIA driver, or set model.device to auto or cpu"
             )
-        self.infer: Infer = padded(self._padded) if self._reads_padded() else flat(self._flat, self._offsets(path))
+        self.device: Kernel = "cpu" if session is None else "cuda"
+        self._session = _open(graphs["cpu"], [_CPU], threads) if session is None else session
+        self.infer: Infer = self._network(graphs[self.device])
 
-    def _reads_padded(self) -> bool:
-        return [i.name for i in self._session.get_inputs()] == ["ids"]
-
-    def _offsets(self, path: Path) -> Offsets:
+    def _network(self, path: Path) -> Infer:
+        if [i.name for i in self._session.get_inputs()] == ["ids"]:
+            return padded(self._padded, GPU if self.device == "cuda" else CORE)
         try:
-            return Offsets.of(self._session.get_modelmeta().custom_metadata_map)
+            return flat(self._flat, Offsets.of(self._session.get_modelmeta().custom_metadata_map))
         except (KeyError, ValueError):
             raise Misconfigured(
                 f"{path} is a graph of another textstream: export the bundle again, or install it again"
@@ -57,3 +52,31 @@ class Session:
     def _flat(self, feed: Feed) -> tuple[Logits, Logits]:
         sentiment, tokens = self._session.run(None, feed)
         return sentiment, tokens
+
+
+def _on_cuda(path: Path, threads: int) -> ort.InferenceSession | None:
+    """None where there is no usable CUDA. Without a driver nothing is loaded, which would be for the CPU and in vain."""
+    if _CUDA not in ort.get_available_providers() or not _driver():
+        return None
+    session = _open(path, [_CUDA, _CPU], threads)
+    return session if _CUDA in session.get_providers() else None
+
+
+def _open(path: Path, providers: list[str], threads: int) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # A plan of memory for each shape of input: nearly every pass has a new one, so plans cost time and are kept for ever.
+    options.enable_mem_pattern = False
+    try:
+        return ort.InferenceSession(str(path), options, providers=providers)
+    except Exception as error:  # onnxruntime's own exceptions share no base but Exception
+        raise Misconfigured(f"onnxruntime cannot load {path}: {str(error).splitlines()[0]}") from None
+
+
+def _driver() -> bool:
+    try:
+        ctypes.CDLL(_DRIVER)
+    except OSError:
+        return False
+    return True

@@ -11,11 +11,16 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from textstream.event import KINDS
+
 LEVELS = (-1.5, -0.5)
 """Log-odds of being inside a term above which a token belongs to one: about 0.18 and 0.38. Weak neighbours of a term are part
 of it at one level and not at the other: salience decides between the two spans."""
 SURE = 8.0
-"""Log-odds beyond which more tells nothing: those at a text's end are minus as many."""
+"""Log-odds of a border beyond which more tells nothing: those at a text's end are minus as many."""
+NO_ASPECT, SURE_ASPECT = -2.0, 6.0
+"""Log-odds of an aspect below and beyond which it is no surer."""
+_ASPECT = KINDS.index("aspect")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,13 +36,14 @@ class Candidates:
     """(spans, EVIDENCE): what salience is computed from."""
 
 
-EVIDENCE = 5
-"""Mean and least log-odds of a span's tokens, log of its length in tokens, log-odds that it goes on into the token behind it,
-log-odds that its first token begins a term and does not go on with one."""
+EVIDENCE = 6
+"""Mean and least log-odds of a span's tokens; log of its length in tokens; the greatest log-odds of any aspect in its text,
+for where opinions of things are told, other words matter less; log-odds that it goes on into the token behind it, and that its
+first token begins a term rather than going on with one."""
 
 
 def candidates(tags: NDArray[np.float32], first: NDArray[np.bool_], levels: Sequence[float] = LEVELS) -> Candidates:
-    """Decode `tags` (tokens, channels, 3), logits of outside, begin and inside, at each of the rising `levels`.
+    """Decode `tags` (tokens, KINDS, 3), logits of outside, begin and inside, at each of the rising `levels`.
 
     `first` (tokens,) marks the first token of each text, where no span goes on.
     """
@@ -103,8 +109,10 @@ def spans_of(
     goes_on = logits[2, behind] - _log_sum(logits[0, behind], logits[1, behind])
     goes_on[first[behind % len(first)]] = -SURE
     opened = logits[1, begin] - logits[2, begin]
-    evidence = np.stack([mean, least, np.log(length), goes_on, opened], 1, dtype=np.float32)
-    np.clip(evidence[:, 3:], -SURE, SURE, out=evidence[:, 3:])
+    aspects = np.maximum.reduceat(odds.reshape(-1, len(first))[_ASPECT], np.flatnonzero(first))  # (texts,)
+    aspect = aspects.clip(NO_ASPECT, SURE_ASPECT)[np.cumsum(first)[at] - 1]
+    borders = np.stack([goes_on, opened]).clip(-SURE, SURE)
+    evidence = np.stack([mean, least, np.log(length), aspect, *borders], 1, dtype=np.float32)
     return Candidates(channel, at, at + length, evidence)
 
 

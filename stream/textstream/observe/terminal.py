@@ -6,6 +6,7 @@ carries its sign in brackets. Text from the stream is shown as it is, but can ne
 """
 
 import unicodedata
+from collections.abc import Sequence
 from functools import lru_cache
 
 from rich.console import RenderableType
@@ -26,6 +27,8 @@ DIM = Style(dim=True)
 
 VERDICT_WIDTH = 14
 """Columns of a label and its score: `negative -0.17`."""
+LEAST_REASON, MOST_REASONS = 0.02, 8
+"""Words that move the score by less are not worth a reader's look, nor are more of them."""
 MAX_LINE_CODE_POINTS = 160
 """Longest text of a plain line."""
 
@@ -78,6 +81,24 @@ def pretty(event: EnrichedEvent) -> RenderableType:
         grid.add_row("", _terms(event["key_terms"]))
     if event["truncated"]:
         grid.add_row("", Text(f"longer than the model reads: scored up to code point {event['scored_until']}", DIM))
+    return grid
+
+
+def reasons(event: EnrichedEvent, words: Sequence[tuple[int, int, float]]) -> RenderableType:
+    """Which words moved an event's score: [begin, end) and by how much. Marked in the text, the strongest listed below."""
+    text, said = Text(visible(event["text"])), visible(event["text"])
+    strongest = [word for word in sorted(words, key=lambda word: -abs(word[2])) if abs(word[2]) >= LEAST_REASON][:MOST_REASONS]
+    for begin, end, moved in strongest:
+        text.stylize(STYLES["positive" if moved > 0 else "negative"], begin, end)
+    listed = [
+        Text.assemble((f"{moved:+.2f} ", STYLES["positive" if moved > 0 else "negative"]), said[begin:end])
+        for begin, end, moved in strongest
+    ]
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True, min_width=VERDICT_WIDTH)
+    grid.add_column(overflow="fold")
+    grid.add_row(verdict(event), text)
+    grid.add_row("", Text("   ").join(listed) if listed else Text("no single word moves the score", DIM))
     return grid
 
 

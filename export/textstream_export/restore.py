@@ -1,0 +1,70 @@
+"""The network of a bundle, read back from its ONNX graph: the inverse of `to_onnx`.
+
+So whoever has a bundle can train on from it. The graph holds the table in 8 bits, one scale a row, and everything else as it
+was trained; the graph of a restored network is the same graph again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+from textstream.errors import Misconfigured
+from textstream.event import LABELS
+from textstream.model import bundle as files
+from textstream.model.flat import WINDOW, Offsets
+from textstream.model.tokens import Lexicon
+from textstream_export.network import Network, Windows
+from textstream_export.recipe import Recipe
+from textstream_export.run import Run
+
+Constants = Mapping[str, NDArray[np.float32]]
+
+
+def restore(bundle: files.Bundle, recipe: Recipe) -> Run:
+    """The bundle's network, to be trained on by `recipe`; the shape is the bundle's. Raises Misconfigured for another kind."""
+    (lexicon, *_), (network, *_) = bundle.vocabularies, bundle.manifest.networks
+    if not isinstance(lexicon, Lexicon):
+        raise _another(bundle)
+    model = onnx.load(bundle.folder / network.graphs["cpu"])
+    constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+    try:
+        offsets = Offsets.of({each.key: each.value for each in model.metadata_props})
+        weights = _weights(constants, len(offsets.windows))
+    except (KeyError, ValueError):
+        raise _another(bundle) from None
+    recipe = replace(
+        recipe,
+        width=constants["table_int8"].shape[1],
+        near=offsets.near,
+        windows=offsets.windows,
+        max_words=len(lexicon.words),
+        affix_rows=lexicon.affix_rows,
+        bigram_rows=lexicon.bigram_rows,
+    )
+    sources = len(recipe.sources) + len(recipe.terms)
+    weights["source_bias.weight"] = np.zeros((sources, len(LABELS)), np.float32)
+    restored = Network(Windows(recipe, lexicon.rows), recipe.width, sources, recipe.dropout)
+    restored.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+    return Run(recipe, {"words": list(lexicon.words)}, restored.eval())
+
+
+def _weights(constants: Constants, windows: int) -> dict[str, NDArray[np.float32]]:
+    """By the names that the network has for them; a matrix stands transposed in the graph. Raises KeyError."""
+    names = {"encoder.beside": "beside", "sentiment": "sentiment", "token": "token", "message": "message"}
+    names |= {f"encoder.windows.{at}": f"{WINDOW}{at}" for at in range(windows)}
+    return {
+        "encoder.table.weight": constants["table_int8"] * constants["table_scale"],
+        "sentiment.bias": constants["sentiment_b"],
+        "token.bias": constants["message_b"],  # added once a message, to all its units
+        **{f"{ours}.weight": constants[f"{theirs}_w"].T for ours, theirs in names.items()},
+    }
+
+
+def _another(bundle: files.Bundle) -> Misconfigured:
+    what = "holds another network than swift's: train from swift, or from a bundle that was made from it"
+    return Misconfigured(f"model bundle {bundle.folder} {what}")

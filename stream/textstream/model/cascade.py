@@ -1,0 +1,90 @@
+"""Two models as one: a fast one scores everything, a better one scores again what the fast one is unsure of.
+
+Unsure means a small margin: the difference between the two largest of the calibrated probabilities. `textstream-export
+cascade` measures what each margin costs and gains.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Protocol
+
+from textstream.errors import Misconfigured
+from textstream.event import Analysis, EnrichedEvent, ModelInfo, Sentiment
+from textstream.model.calibrate import DIGITS
+from textstream.model.scorer import Scorer
+from textstream.model.tokens import Tokens
+
+
+class Model(Protocol):
+    """Either of the two: a `Scorer`, or a fake in tests."""
+
+    info: ModelInfo
+
+    def tokenise(self, texts: Sequence[str]) -> Sequence[Tokens]:
+        """One for each text."""
+        ...
+
+    def analyse(self, batch: Sequence[Tokens]) -> list[Analysis]:
+        """One for each of `batch`."""
+        ...
+
+
+class Cascade:
+    """Scores with `first`, and again with `second` where the margin is below `margin`.
+
+    An analysis names which of the two gave it, under one digest for both and the margin: so whoever drops duplicates by
+    `id` and `model.digest` keeps one event for each message, also where the other model scored it the second time.
+    """
+
+    def __init__(self, first: Model, second: Model, margin: float) -> None:
+        both = sha256(f"{first.info['digest']} {second.info['digest']} {margin!r}".encode())
+        digest = f"sha256:{both.hexdigest()}"
+        self.margin = margin
+        self._first, self._second = first, second
+        self._by_first, self._by_second = (ModelInfo({**model.info, "digest": digest}) for model in (first, second))
+        self.info = ModelInfo(
+            name=f"{first.info['name']}+{second.info['name']}",
+            version=f"{first.info['version']}+{second.info['version']}",
+            digest=digest,
+        )
+
+    def that_scored(self, event: EnrichedEvent) -> Model:
+        """The one of the two that gave the event's analysis."""
+        return self._first if event["model"] == self._by_first else self._second
+
+    def tokenise(self, texts: Sequence[str]) -> Sequence[Tokens]:
+        """As `first` reads them."""
+        return self._first.tokenise(texts)
+
+    def analyse(self, batch: Sequence[Tokens]) -> list[Analysis]:
+        """The analysis of each text, in the order given."""
+        analyses = self._first.analyse(batch)
+        unsure = [i for i, analysis in enumerate(analyses) if margin(analysis["sentiment"]) < self.margin]
+        for analysis in analyses:
+            analysis["model"] = self._by_first
+        again = self._second.analyse(self._second.tokenise([batch[i].text for i in unsure])) if unsure else []
+        for i, analysis in zip(unsure, again, strict=True):
+            if analysis["sentiment"] is not None:
+                analyses[i] = {**analysis, "model": self._by_second}
+        return analyses
+
+
+def margin(sentiment: Sentiment | None) -> float:
+    """How much more likely the label is than the next; 1 where there is no label to be unsure of."""
+    if sentiment is None:
+        return 1.0
+    chances = sentiment["probabilities"]
+    _, second, first = sorted((chances["negative"], chances["neutral"], chances["positive"]))
+    return round(first - second, DIGITS)
+
+
+def load(bundle: str | Path, *, cascade: str | Path | None, cascade_margin: float, **options: Any) -> Scorer | Cascade:
+    """The scorer of `bundle`, or with `cascade` its cascade with the bundle there; options are those of `Scorer.load`."""
+    first = Scorer.load(bundle, **options)
+    if cascade is None:
+        return first
+    second = Scorer.load(cascade, **options)
+    if second.info["digest"] == first.info["digest"]:
+        raise Misconfigured(f"model.cascade names the bundle that scores already ({first.info['name']}): name a better one")
+    return Cascade(first, second, cascade_margin)

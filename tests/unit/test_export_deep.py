@@ -1,0 +1,149 @@
+"""The deep tier from training to a bundle of one network a language, on a small made data set and small made encoders."""
+
+# ruff: noqa: D103 (a test's name is the sentence it proves)
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.unit import export_fixture
+from textstream.errors import Misconfigured
+from textstream.model import bundle as files
+from textstream.model.pieces import FIRST, PAD, UNKNOWN
+from textstream.model.scorer import Scorer
+from textstream.model.text import cut, normal
+from textstream_export import export as exporting
+from textstream_export import precision
+from textstream_export.data import read_train, split_held_out
+from textstream_export.encode import encode
+from textstream_export.evaluate import evaluate
+from textstream_export.export import export
+from textstream_export.network import Network
+from textstream_export.recipe import RECIPES
+from textstream_export.run import tokeniser
+from textstream_export.train import fit, save
+from textstream_export.transformer import Shape, Transformer
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_fixture.write(tmp_path_factory.mktemp("data"))
+
+
+def train(data: Path, language: str, out: Path) -> Path:
+    """A run as `run.train` leaves it, but that its encoder is small and starts at random."""
+    recipe = replace(
+        RECIPES[f"deep-{language}"], epochs=12, frozen_layers=0, pretrained_rate=3e-3, learning_rate=3e-3, bf16=False,
+        sources=RECIPES["swift"].sources, terms=RECIPES["swift"].terms,
+    )  # fmt: skip
+    rows, _ = split_held_out(row for row in read_train(data) if row.lang == language)
+    words = sorted({normal(surface) for row in rows for surface in cut(row.text)} - {""})
+    pieces = [PAD, UNKNOWN, FIRST, *words]
+    shape = Shape(len(pieces), width=32, layers=2, heads=2, positions=300)
+    vocabulary = {"pieces": pieces, "shape": shape.as_json()}
+    torch.manual_seed(3)
+    torch.set_num_threads(1)
+    encoded = encode([(row, None) for row in rows], tokeniser(vocabulary, recipe, 100), recipe)
+    network = Network(Transformer(shape, pieces.index(FIRST)), shape.width, len(encoded.sources), recipe.dropout)
+    save(out, network, vocabulary, recipe, fit(network, encoded, recipe, out))
+    return out
+
+
+@pytest.fixture(scope="module")
+def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return [train(data, language, tmp_path_factory.mktemp(language)) for language in ("en", "zh")]
+
+
+@pytest.fixture(scope="module")
+def bundle(runs: list[Path], data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("bundles") / "deep"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(precision, "MAX_LOSS", 0.2)  # of a dozen held-out rows one is ten points
+        export(runs, data, out)
+    return out
+
+
+def test_one_bundle_answers_in_both_languages_each_by_its_own_network(bundle: Path, data: Path) -> None:
+    scorer = Scorer.load(bundle, device="cpu")
+    scores = evaluate(scorer, data)
+    assert scores["tweeteval_sentiment/macro_recall"] > 0.9
+    assert scores["smp2020_usual/macro_f1"] > 0.9
+    assert scores["absa_mams/offset_f1"] > 0.8
+    assert scores["aste_zh_dianping/offset_f1"] > 0.8
+    assert scores["absa_mams/towards/accuracy"] > 0.8
+
+
+def test_texts_of_all_languages_in_one_batch_keep_their_places(bundle: Path) -> None:
+    """Each gets what it gets alone; one in a third language, or without words, gets no answer."""
+    scorer = Scorer.load(bundle, device="cpu")
+    texts = ["the pizza is great", "这个火锅太差", "Привет, как дела?", "", "the room is awful", "😀", "这个房间很好"]
+    together = scorer.score(texts)
+    assert [event["sentiment"] is not None for event in together] == [True, True, False, False, True, False, True]
+    for text, event in zip(texts, together, strict=True):
+        (alone,) = scorer.score([text])
+        assert (alone["sentiment"], alone["key_terms"]) == (event["sentiment"], event["key_terms"])
+
+
+def test_the_graphs_of_both_devices_share_one_file_of_weights(bundle: Path) -> None:
+    manifest = files.read(bundle).manifest
+    assert sorted(path.name for path in bundle.iterdir()) == sorted([files.MANIFEST, *manifest.files])
+    assert {"model.en.weights", "model.zh.weights"} < set(manifest.files)
+    for network in manifest.networks:
+        (language,) = network.languages
+        weights = (bundle / f"model.{language}.weights").stat().st_size
+        assert all((bundle / graph).stat().st_size < weights + 60_000 for graph in network.graphs.values())
+
+
+def test_what_each_precision_loses_stands_in_the_manifest_and_the_card(bundle: Path) -> None:
+    scores = files.read(bundle).manifest.scores
+    for name in ("int8", "fp16"):
+        for task in ("sentiment", "key_terms", "key_term_sentiment"):
+            assert abs(scores[f"precision/{name}/en/{task}"]) <= 0.2
+    assert "| int8 |" in (bundle / files.CARD).read_text(encoding="utf-8")
+
+
+def test_a_precision_that_loses_too_much_is_not_exported(
+    runs: list[Path], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "MAX_LOSS", -1.0)
+    with pytest.raises(Misconfigured, match=r"loses -?\d\.\d\d points"):
+        export(runs, data, tmp_path / "deep")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_graphs_that_say_something_else_than_pytorch_are_not_exported(
+    runs: list[Path], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "MAX_LOSS", 0.2)
+    monkeypatch.setattr(exporting, "AGREED", 0.0)
+    with pytest.raises(Misconfigured, match=r"golden texts: a graph is wrong, not rounded"):
+        export(runs, data, tmp_path / "deep")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_language_alone_is_a_bundle_that_supports_no_other(
+    runs: list[Path], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "MAX_LOSS", 0.2)
+    export(runs[:1], data, tmp_path / "english")
+    english, chinese = Scorer.load(tmp_path / "english", device="cpu").score(["the pizza is great", "这个火锅很好"])
+    assert english["sentiment"] is not None
+    assert chinese["sentiment"] is None and not chinese["language"]["supported"]
+
+
+def test_runs_that_make_no_bundle_together_are_refused(runs: list[Path], data: Path, tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="each language in one of them alone"):
+        export([runs[0], runs[0]], data, tmp_path / "deep")
+
+
+def test_the_weights_are_checked_as_every_file_is(bundle: Path) -> None:
+    weights = bundle / "model.en.weights"
+    whole = weights.read_bytes()
+    try:
+        weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        with pytest.raises(Misconfigured, match=r"model\.en\.weights does not match its digest"):
+            Scorer.load(bundle, device="cpu")
+    finally:
+        weights.write_bytes(whole)

@@ -1,0 +1,206 @@
+"""A user's own labels: what is read from JSON lines and CSV, and what is said of what cannot be."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from textstream.errors import Misconfigured
+from textstream.model.tokens import Lexicon, Tokeniser
+from textstream_export import own
+from textstream_export.data import Aspect, Row
+from textstream_export.sources import OWN, OWN_ASPECTS, OWN_TERMS
+
+LABELLED = [("fine by me", "positive"), ("no good", "negative"), ("it is a door", "neutral")]
+TOKENISE = Tokeniser(Lexicon((), 8, 8), 512)
+
+
+def lines(path: Path, *rows: Any) -> Path:
+    """A file with each row on a line: what is not a string, as JSON; one row of each class before."""
+    first = [{"text": text, "label": label} for text, label in LABELLED]
+    said = [row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in [*first, *rows]]
+    path.write_text("\n".join(said) + "\n", encoding="utf-8")
+    return path
+
+
+def wrong(path: Path) -> str:
+    """What is said of a file that cannot be read."""
+    with pytest.raises(Misconfigured) as caught:
+        own.read(path)
+    return str(caught.value).replace(str(path), "FILE")
+
+
+def test_a_text_gives_a_row_for_each_task_that_it_is_labelled_for(tmp_path: Path) -> None:
+    """A message label, terms and aspects on one line are three rows: each source has one channel."""
+    aspect = {"begin": 0, "end": 4, "sentiment": "negative", "term": "cafe"}
+    path = lines(
+        tmp_path / "my.jsonl", {"id": 7, "text": "cafe is bad", "label": "negative", "terms": ["bad"], "aspects": [aspect]}
+    )
+    assert own.read(path)[3:] == [
+        Row("cafe is bad", "und", OWN, label="negative"),
+        Row("cafe is bad", "und", OWN_TERMS, terms=("bad",)),
+        Row("cafe is bad", "und", OWN_ASPECTS, aspects=(Aspect(0, 4, "negative"),)),
+    ]
+
+
+def test_csv_is_read_as_json_lines_are(tmp_path: Path) -> None:
+    """Quoted commas, quotes and line ends, a spreadsheet's mark, blank lines, other columns, and lists as JSON."""
+    path = tmp_path / "my.csv"
+    content = (
+        "\ufefftext,id,label,aspects\r\n"
+        '"not, ""good"", no",1,negative,\r\n'
+        "\r\n"
+        '"two\nlines\u2028here",2,neutral,\r\n'
+        '很好,3,positive,"[{""begin"": 0, ""end"": 2, ""sentiment"": ""positive""}]"\r\n'
+    )
+    path.write_bytes(content.encode("utf-8"))
+    assert own.read(path) == [
+        Row('not, "good", no', "und", OWN, label="negative"),
+        Row("two\nlines\u2028here", "und", OWN, label="neutral"),
+        Row("很好", "und", OWN, label="positive"),
+        Row("很好", "und", OWN_ASPECTS, aspects=(Aspect(0, 2, "positive"),)),
+    ]
+
+
+def test_the_same_label_twice_is_read_once(tmp_path: Path) -> None:
+    """Copies of a line, but for white space around the text, weigh no more than one."""
+    path = lines(tmp_path / "my.jsonl", {"text": "no good", "label": "negative"}, {"text": " no good ", "label": "negative"})
+    assert [row.text for row in own.read(path)] == [text for text, _ in LABELLED]
+
+
+def test_labels_for_terms_alone_need_no_class(tmp_path: Path) -> None:
+    """A file that labels no message has no class that is missing."""
+    path = tmp_path / "my.jsonl"
+    path.write_text('{"text": "the last update", "terms": ["last update"]}\n', encoding="utf-8")
+    assert [row.source for row in own.read(path)] == [OWN_TERMS]
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("{", "FILE:4: not JSON (Expecting property name enclosed in double quotes: line 1 column 2 (char 1)): write"),
+        ("[" * 100_000, "FILE:4: not JSON (maximum recursion depth exceeded"),
+        (["a"], "FILE:4: not an object: write"),
+        ({"txt": "a", "label": "neutral"}, "FILE:4: no `text`, it has `txt`, `label`: give the labelled text there"),
+        ({"text": " ", "label": "neutral"}, "FILE:4: no `text`"),
+        ({"text": 5, "label": "neutral"}, "FILE:4: no `text`"),
+        ({}, "FILE:4: no `text`, it has nothing"),
+        ({"text": "a", "lable": "neutral"}, "FILE:4: no label, it has `text`, `lable`: give `label`, `terms` or `aspects`"),
+        ({"text": "a", "label": None}, "FILE:4: no label, it has `text`"),
+        ({"text": "a", "label": "pos"}, "FILE:4: unknown label 'pos': write one of negative, neutral, positive"),
+        ({"text": "a", "label": 1}, "FILE:4: unknown label 1: write one of"),
+        ({"text": "a", "label": ["neutral"]}, "FILE:4: unknown label ['neutral']"),
+        ({"text": "a", "terms": "a"}, "FILE:4: `terms` is not a list of phrases; write \"terms\": ["),
+        ({"text": "a", "terms": []}, "FILE:4: `terms` is not a list of phrases"),
+        ({"text": "a cat", "terms": ["dog"]}, "FILE:4: term 'dog' does not stand in the text, in whole words"),
+        ({"text": "a cat", "terms": ["ca"]}, "FILE:4: term 'ca' does not stand in the text"),
+        ({"text": "a cat", "terms": [""]}, "FILE:4: term '' does not stand in the text"),
+        ({"text": "a cat", "aspects": "cat"}, "FILE:4: `aspects` is not a list"),
+        ({"text": "a cat", "aspects": ["cat"]}, "FILE:4: aspect 'cat' is not an object; write"),
+        ({"text": "a cat", "aspects": [{"begin": 2, "end": 5}]}, "FILE:4: `sentiment` is missing; write"),
+        ({"text": "a cat", "aspects": [{"begin": 2, "end": 6, "sentiment": "neutral"}]},
+         "FILE:4: aspect [2, 6) is outside the text, which has 5 characters"),
+        ({"text": "a cat", "aspects": [{"begin": -1, "end": 2, "sentiment": "neutral"}]}, "FILE:4: aspect [-1, 2) is outside"),
+        ({"text": "a cat", "aspects": [{"begin": 2, "end": 2, "sentiment": "neutral"}]}, "FILE:4: aspect [2, 2) is outside"),
+        ({"text": "a cat", "aspects": [{"begin": "2", "end": 5, "sentiment": "neutral"}]}, "FILE:4: aspect [2, 5) is outside"),
+        ({"text": "a cat", "aspects": [{"begin": 0, "end": 3, "sentiment": "neutral", "term": "cat"}]},
+         "FILE:4: aspect 'cat' is not what stands at [0, 3): 'a c'"),
+        ({"text": "a cat", "aspects": [{"begin": 2, "end": 5, "sentiment": "good"}]}, "FILE:4: unknown sentiment 'good'"),
+        ({"text": "a cat", "aspects": [{"begin": 2, "end": 5, "sentiment": "neutral"},
+                                       {"begin": 0, "end": 3, "sentiment": "neutral"}]},
+         "FILE:4: aspects 'a c' and 'cat' overlap"),
+        ({"text": "no good", "label": "positive"},
+         "FILE:4: the text of line 2 again, with another `label`: keep the one that is right"),
+    ],
+)  # fmt: skip
+def test_a_line_that_is_wrong_is_named_with_what_to_change(tmp_path: Path, row: Any, said: str) -> None:
+    """The error begins with file and line, and says what stands there and what should."""
+    assert wrong(lines(tmp_path / "my.jsonl", row)).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("text;label\na;neutral\n", "FILE:1: the columns are text;label: the first line names them, text,label at least"),
+        ("I love it,positive\n", "FILE:1: the columns are I love it, positive: the first line"),
+        ("text,label\ngood, really,positive\n", 'FILE:2: 3 fields, the header has 2: put "…" around a text with commas in it'),
+        ('text,label\n"a\nb",neutral\n"oh "no" no",negative\n', "FILE:4: not CSV ("),
+        ('text,label\n"never closed,neutral\na,neutral\n', "FILE:2: not CSV ("),
+        ('text,label\n"a\nb",neutral\nc,maybe\n', "FILE:4: unknown label 'maybe'"),
+        ("text,label\n,neutral\n", "FILE:2: no `text`, it has `label`"),
+        ("text,label\na,\n", "FILE:2: no label, it has `text`"),
+        ("text,terms\na,a\n", "FILE:2: `terms` and `aspects` of a CSV file are JSON lists"),
+    ],
+)
+def test_a_line_of_csv_that_is_wrong_is_named_where_it_begins(tmp_path: Path, content: str, said: str) -> None:
+    """Also behind a text that runs over several lines."""
+    path = tmp_path / "my.csv"
+    path.write_text(content, encoding="utf-8")
+    assert wrong(path).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("my.jsonl", b""), ("my.jsonl", b"\n  \n"), ("my.csv", b"text,label\n"), ("my.csv", b"")]
+)
+def test_a_file_without_labels_is_refused(tmp_path: Path, name: str, content: bytes) -> None:
+    """Nothing in it, or only blank lines, or only the names of columns."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert wrong(path) == "FILE is empty: write a labelled text on each line"
+
+
+@pytest.mark.parametrize("missing", ["negative", "neutral", "positive"])
+def test_a_class_without_a_text_is_refused(tmp_path: Path, missing: str) -> None:
+    """A model trained without it would unlearn to say it."""
+    path = tmp_path / "my.csv"
+    path.write_text(
+        "text,label\n" + "".join(f"{text},{label}\n" for text, label in LABELLED if label != missing), encoding="utf-8"
+    )
+    assert wrong(path).startswith(f"FILE: no text is labelled {missing}, and")
+
+
+def test_a_file_that_is_not_utf_8_is_named_with_the_line(tmp_path: Path) -> None:
+    """Such as a spreadsheet saved in the encoding of a Western European or Chinese desktop."""
+    path = tmp_path / "my.csv"
+    path.write_bytes("text,label\nok,neutral\ncafé,positive\n".encode("latin-1"))
+    assert wrong(path) == "FILE:3: byte 0xe9 is not UTF-8: save the file as UTF-8"
+    path.write_bytes("text,label\n很好,positive\n".encode("gb18030"))
+    assert wrong(path).startswith("FILE:2: byte")
+
+
+def test_a_file_that_is_huge_is_refused_unread(tmp_path: Path) -> None:
+    """Its size is enough: a sparse file of a tebibyte is refused at once."""
+    path = tmp_path / "my.jsonl"
+    with path.open("wb") as file:
+        file.truncate(2**40)
+    assert wrong(path) == "FILE has 1048576 MiB, at most 256 are read: name a file with fewer rows"
+
+
+def test_a_file_that_is_not_there_or_of_another_kind_is_refused(tmp_path: Path) -> None:
+    """A folder, a missing file, another format."""
+    (tmp_path / "folder.csv").mkdir()
+    assert wrong(tmp_path / "folder.csv").startswith("cannot read FILE: Is a directory")
+    assert wrong(tmp_path / "none.jsonl").startswith("cannot read FILE: No such file or directory; name your file")
+    assert wrong(tmp_path / "my.xlsx").startswith("FILE: labels are read from JSON lines (.jsonl) or CSV (.csv)")
+
+
+def test_texts_in_no_language_that_is_scored_are_left_out(tmp_path: Path) -> None:
+    """They would never be scored; where no other is left, that is said."""
+    rows = [
+        Row(text, "und", OWN, label="neutral") for text in ("good enough", "😀", "https://t.co/x", "服务很好", "Привет мир")
+    ]
+    assert [(row.text, row.lang) for row in own.in_languages(rows, TOKENISE, tmp_path)] == [
+        ("good enough", "en"),
+        ("服务很好", "zh"),
+    ]
+    with pytest.raises(Misconfigured, match="no text is in English or Chinese"):
+        own.in_languages(rows[1:3], TOKENISE, tmp_path)
+
+
+def test_a_part_is_held_out_whatever_the_spelling() -> None:
+    """Copies of a text that differ in case, spacing and marks fall on the same side: none calibrates what it trained."""
+    rows = [Row(f"message number {i}", "en", OWN, label="neutral") for i in range(2000)]
+    share = sum(map(own.held_out, rows)) / len(rows)
+    assert abs(share - own.HELD_OUT_PER_CENT / 100) < 0.03
+    assert all(own.held_out(row) == own.held_out(Row(row.text.upper() + " !", "en", OWN)) for row in rows)
