@@ -149,10 +149,10 @@ def minimise(loss: Callable[[], torch.Tensor], *parameters: torch.Tensor) -> Non
 def fit_salience(said: Judged) -> TermCalibration:
     """The logistic regression from a span's evidence to whether it is gold."""
     if len(np.unique(said.gold)) < 2:
-        return TermCalibration(weights=(1.0, 0.0, 0.0, 0.0), offset=0.0)
+        return TermCalibration(weights=(1.0, *[0.0] * (EVIDENCE - 1)), offset=0.0)
     model = LogisticRegression(max_iter=1000).fit(said.evidence, said.gold, said.weight)
-    a, b, c, d = (round(float(v), 5) for v in model.coef_[0])
-    return TermCalibration(weights=(a, b, c, d), offset=round(float(model.intercept_[0]), 5))
+    weights = tuple(round(float(v), 5) for v in model.coef_[0])
+    return TermCalibration(weights=weights, offset=round(float(model.intercept_[0]), 5))
 
 
 def choose_min_salience(events: Callable[[Sequence[Row]], Iterable[EnrichedEvent]], rows: Sequence[Row]) -> float:
@@ -248,5 +248,5 @@ def refit_salience(known: TermCalibration, said: Judged) -> TermCalibration:
         return error + PULL / len(y) * shift.square().sum()
 
     minimise(loss, shift)
-    a, b, c, d, offset = (round(float(v), 5) for v in start + shift.detach())
-    return TermCalibration(weights=(a, b, c, d), offset=offset)
+    *weights, offset = (round(float(v), 5) for v in start + shift.detach())
+    return TermCalibration(weights=tuple(weights), offset=offset)

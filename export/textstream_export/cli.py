@@ -155,14 +155,14 @@ def _cascade(arguments: argparse.Namespace) -> None:
 
 
 def _encoders(arguments: argparse.Namespace) -> None:
-    from textstream_export.encoder_table import COMPARED, compare_encoders
+    from textstream_export.encoder_table import COMPARED, PRETRAINED, compare_encoders
 
-    names = arguments.only or list(COMPARED)
+    names = arguments.only or [name for name in COMPARED if arguments.packages or name != PRETRAINED]
     if unknown := [name for name in names if name not in COMPARED]:
         raise Misconfigured(f"no encoder {', '.join(unknown)}: --only takes {', '.join(map(repr, COMPARED))}")
     if not 0 < arguments.share <= 1:
         raise Misconfigured(f"--share is {arguments.share}, but a part of the rows is more than 0 and at most 1")
-    said = compare_encoders(arguments.data, arguments.out, arguments.share, names)
+    said = compare_encoders(arguments.data, arguments.out, arguments.share, names, arguments.packages)
     _write({arguments.out / "encoders.md": said})
     print(said)
 
@@ -249,8 +249,9 @@ def _parser() -> argparse.ArgumentParser:
     cascade.set_defaults(command=_cascade)
     encoders = commands.add_parser("encoders", help="train every encoder on the same rows: a table of scores against rates")
     encoders.add_argument("--data", type=Path, required=True, help="folder of the labelled and unlabelled rows")
-    encoders.add_argument("--out", type=Path, required=True, help="folder for runs, bundles and encoders.md")
+    encoders.add_argument("--out", type=Path, required=True, help="folder for the runs and encoders.md")
     encoders.add_argument("--share", type=float, default=0.06, help="part of the train rows that each is trained on")
+    encoders.add_argument("--packages", type=Path, help="folder of the packages that pretrained encoders come in: those too")
     encoders.add_argument("--only", nargs="+", metavar="NAME", help="some of them, as the table names them")
     encoders.set_defaults(command=_encoders)
     coverage = commands.add_parser("coverage", help="how many gold spans the tokens can represent, by source")

@@ -106,6 +106,17 @@ def _of_one_bundle(runs: Sequence[Run]) -> None:
 
 def _fill(folder: Path, runs: Sequence[Run], train: list[Row], kept: list[Row], data: Path) -> files.Manifest:
     """Every file of the bundle into `folder`, the manifest last."""
+    draft = drafted(folder, runs, train, kept)
+    scorer = draft.scorer()
+    half, exact = draft.scorer("cuda"), draft.exact(runs) if runs[0].recipe.is_pretrained else None
+    lost = losses(exact, {"int8": scorer, "fp16": half}, kept) if exact else {}
+    golden = agreed(scorer, [half, exact] if exact else [half])
+    draft.update(scores=evaluate(scorer, data) | behaviour.run(scorer, draft.manifest.languages).scores() | lost)
+    return finish(draft, golden, card(draft.manifest))
+
+
+def drafted(folder: Path, runs: Sequence[Run], train: Sequence[Row], kept: Sequence[Row]) -> "Draft":
+    """Graphs and tokenizers of the runs in `folder`, calibrated on rows that were kept from training."""
     networks = tuple(write_network(folder, run) for run in runs)
     draft = Draft(folder, tuple(run.units for run in runs), _manifest(runs, networks, train))
     draft.update(calibration=calibrated(draft.outputs(kept)))
@@ -114,12 +125,7 @@ def _fill(folder: Path, runs: Sequence[Run], train: list[Row], kept: list[Row], 
         [row for row in kept if row.source in CHANNELS and row.source not in OUTSIDE_WEIGHT],
     )
     draft.update(calibration=draft.manifest.calibration.model_copy(update={"min_salience": least}))
-    scorer = draft.scorer()
-    half, exact = draft.scorer("cuda"), draft.exact(runs) if runs[0].recipe.is_pretrained else None
-    lost = losses(exact, {"int8": scorer, "fp16": half}, kept) if exact else {}
-    golden = agreed(scorer, [half, exact] if exact else [half])
-    draft.update(scores=evaluate(scorer, data) | behaviour.run(scorer, draft.manifest.languages).scores() | lost)
-    return finish(draft, golden, card(draft.manifest))
+    return draft
 
 
 def finish(draft: "Draft", golden: Golden, text: str) -> files.Manifest:
@@ -263,7 +269,7 @@ def swap(new: Path, place: Path) -> None:
 UNCALIBRATED = files.Calibration(sentiment={}, towards={}, terms={}, min_salience=0.0)
 
 
-def _manifest(runs: Sequence[Run], networks: tuple[files.NetworkFiles, ...], train: list[Row]) -> files.Manifest:
+def _manifest(runs: Sequence[Run], networks: tuple[files.NetworkFiles, ...], train: Sequence[Row]) -> files.Manifest:
     """What is known before calibration."""
     recipe = runs[0].recipe
     drawn = {name for run in runs for name in (*run.recipe.sources, *run.recipe.terms)}

@@ -197,6 +197,7 @@ CHINESE_DEEP_TERMS: dict[str, float] = {
 }
 _DEEP = Recipe(
     name="deep",
+    encoder="transformer",
     epochs=1,
     batch_rows=48,
     batch_tokens=1536,

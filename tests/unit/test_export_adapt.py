@@ -21,9 +21,10 @@ from tests.unit.test_export_end_to_end import TINY
 from textstream.errors import Misconfigured
 from textstream.model import bundle as files
 from textstream.model.scorer import Scorer
+from textstream.model.spans import EVIDENCE
 from textstream_export import adapt, cli
 from textstream_export import train as training
-from textstream_export.calibrate import refit_salience, refit_sentiment
+from textstream_export.calibrate import NOTHING, Judged, refit_salience, refit_sentiment
 from textstream_export.evaluate import evaluate
 from textstream_export.export import export, swap
 from textstream_export.restore import restore
@@ -195,11 +196,12 @@ def test_few_labels_move_calibration_little_and_none_not_at_all() -> None:
     assert abs(few.temperature - 1.5) < 0.4
     assert many.temperature == pytest.approx(0.5, abs=0.05)
     assert many.bias[1] - many.bias[0] == pytest.approx(1.0, abs=0.15)
-    term = files.TermCalibration(weights=(1.0, 0.0, 0.0), offset=-1.0)
-    evidence = logits
+    term = files.TermCalibration(weights=(1.0, *[0.0] * (EVIDENCE - 1)), offset=-1.0)
+    evidence = rng.normal(0, 2, (6000, EVIDENCE)).astype(np.float32)
     gold = rng.random(6000) < 1 / (1 + np.exp(-(2 * evidence[:, 0] - evidence[:, 1] + 0.5)))
-    assert refit_salience(term, evidence[:0], gold[:0]) == term
-    assert refit_salience(term, evidence, gold).weights == pytest.approx((2.0, -1.0, 0.0), abs=0.15)
+    assert refit_salience(term, NOTHING) == term
+    learnt = refit_salience(term, Judged(evidence, gold, np.ones(6000, np.float32)))
+    assert learnt.weights == pytest.approx((2.0, -1.0, *[0.0] * (EVIDENCE - 2)), abs=0.15)
 
 
 def test_the_commands_train_export_and_calibrate(

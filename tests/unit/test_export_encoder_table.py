@@ -16,7 +16,7 @@ from textstream_export.encoder_table import COMPARED, MEASURES, compare_encoders
 from textstream_export.encoders import ENCODERS
 from textstream_export.run import load
 
-SMALL = {name: replace(TINY, encoder=recipe.encoder, layers=1, epochs=3) for name, recipe in COMPARED.items()}
+SMALL = {name: (replace(TINY, encoder=recipe.encoder, layers=1, epochs=3),) for name, (recipe, *_) in COMPARED.items()}
 
 
 @pytest.fixture(scope="module")
@@ -26,11 +26,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_encoder_and_every_start_of_its_vectors_is_compared() -> None:
-    assert {recipe.encoder for recipe in COMPARED.values()} == set(ENCODERS)
-    assert {recipe.start for recipe in COMPARED.values()} == {"random", "vectors", "skipgram"}
+    every = [recipe for recipes in COMPARED.values() for recipe in recipes]
+    assert {recipe.encoder for recipe in every} == set(ENCODERS)
+    assert {recipe.start for recipe in every} == {"random", "vectors", "skipgram", "bge-small-en", "bge-small-zh"}
 
 
-def test_an_encoder_is_trained_exported_judged_and_timed(
+def test_an_encoder_is_trained_calibrated_judged_and_timed(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One line for each, held-out rows beside dev rows; what stands is not made again, and another share is refused."""
@@ -46,16 +47,22 @@ def test_an_encoder_is_trained_exported_judged_and_timed(
         assert sst2 == "– / –"
         assert int(weights.replace(",", "")) > 1000
         assert int(rate.replace(",", "")) > 0
-    made = (tmp_path / "GRU" / "run" / "weights.pt").stat().st_mtime_ns
+    run = tmp_path / "en-zh-gru-random"
+    made = (run / "weights.pt").stat().st_mtime_ns
     compare_encoders(data, tmp_path, 0.9, ["GRU"])
-    assert (tmp_path / "GRU" / "run" / "weights.pt").stat().st_mtime_ns == made
-    assert load(tmp_path / "GRU" / "run").recipe.share == 0.9
+    assert (run / "weights.pt").stat().st_mtime_ns == made
+    assert load(run).recipe.share == 0.9
     with pytest.raises(Misconfigured, match="another recipe or --share"):
         compare_encoders(data, tmp_path, 0.5, ["GRU"])
 
 
 @pytest.mark.parametrize(
-    ("flags", "message"), [(["--only", "CNN"], "no encoder CNN: --only takes 'windows'"), (["--share", "0"], "--share is 0.0")]
+    ("flags", "message"),
+    [
+        (["--only", "CNN"], "no encoder CNN: --only takes 'windows'"),
+        (["--share", "0"], "--share is 0.0"),
+        (["--only", "bge-small, pretrained"], "with --packages"),
+    ],
 )
 def test_what_cannot_be_compared_is_one_line(
     data: Path, tmp_path: Path, flags: list[str], message: str, capsys: pytest.CaptureFixture[str]

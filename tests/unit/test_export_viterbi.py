@@ -25,6 +25,7 @@ from textstream_export.viterbi import (
     OUTSIDE,
     Asked,
     asked,
+    best_apart,
     best_path,
     compare_decoders,
     span_scores,
@@ -105,6 +106,12 @@ def test_scores_count_right_said_and_gold_spans_over_both_halves() -> None:
     first, half = firsts([6] * 60), np.repeat(np.arange(60) % 2 == 1, 6)
     question = Asked(0, said, first, half, frozenset((6 * at + 1, 6 * at + 3) for at in range(60)))
     assert [span_scores(question, decode) for decode in (candidates, viterbi)] == [(60, 60, 60)] * 2
+
+
+def test_of_spans_that_overlap_the_surest_is_kept() -> None:
+    """As the service keeps them: a span that loses to a better one does not stand in the way of a third."""
+    spans = [(0, 2), (1, 4), (3, 5), (6, 7)]
+    assert best_apart(spans, np.array([3.0, 2.0, 1.0, 0.0])).tolist() == [True, False, True, True]
 
 
 def test_decoders_are_compared_on_held_out_rows_of_each_language_and_kind(tmp_path: Path) -> None:

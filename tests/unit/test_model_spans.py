@@ -3,6 +3,7 @@
 # ruff: noqa: D103 (a test's name is the sentence it proves)
 
 from collections.abc import Iterable
+from itertools import product
 
 import numpy as np
 import regex
@@ -10,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from textstream.model.spans import LOWEST, MOST, candidates, splits_grapheme
+from textstream.model.spans import EVIDENCE, LEVELS, NO_ASPECT, SURE, SURE_ASPECT, candidates, splits_grapheme
 
 O, B, I = ([9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [0.0, 0.0, 9.0])  # noqa: E741 (the names of the tags)
 
@@ -24,7 +25,7 @@ def spans(*tags: list[float], first: tuple[int, ...] = (0,)) -> list[tuple[int, 
     logits = channels([tag] for tag in tags)
     starts = np.isin(np.arange(len(tags)), first)
     found = candidates(logits, starts)
-    return list(zip(found.begin.tolist(), found.end.tolist(), strict=True))
+    return sorted(zip(found.begin.tolist(), found.end.tolist(), strict=True))
 
 
 def test_a_span_begins_at_b_and_goes_on_through_i() -> None:
@@ -45,8 +46,50 @@ def test_no_span_runs_from_one_text_into_the_next() -> None:
 
 def test_evidence_is_the_mean_and_the_weakest_of_a_spans_tokens() -> None:
     found = candidates(channels([[B], [[0, 0, 3.0]], [O]]), np.array([True, False, False]))
-    mean, least, length, _ = found.evidence[0].tolist()
+    mean, least, length, *_ = found.evidence[0].tolist()
     assert (round(mean), round(least), round(length, 2)) == (6, 3, 0.69)
+
+
+def test_evidence_is_how_surely_a_span_ends_where_it_does_and_begins_a_term() -> None:
+    """The log-odds of inside behind its last token, certainly none at the end of a text, and of begin against inside."""
+    logits = channels([[[0, 5.0, 2.0]], [[0, 0, 4.0]], [[6.0, 0, 4.0]], [[0, 20.0, 0]]])
+    found = candidates(logits, np.array([True, False, False, False]))
+    assert found.evidence.shape == (len(found.begin), EVIDENCE)
+    behind, begins = found.evidence[:, 4:].T
+    assert list(zip(found.begin.tolist(), found.end.tolist(), strict=True)) == [(0, 2), (3, 4)]
+    assert behind.tolist() == [np.float32(4 - np.logaddexp(6, 0)), -SURE]
+    assert begins.tolist() == [3.0, SURE]
+    other_text = candidates(logits, np.array([True, False, True, False]))
+    assert other_text.evidence[0, 4] == -SURE
+
+
+def test_a_weak_neighbour_is_part_of_one_candidate_and_not_of_the_other() -> None:
+    """Nested spans, each once, though both levels find some of them."""
+    weak = [0.0, -9.0, -1.0]
+    assert LEVELS[0] < weak[2] < LEVELS[1]
+    assert spans(B, I, weak, O, B) == [(0, 2), (0, 3), (4, 5)]
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=5), st.integers(0, 10_000))
+def test_candidates_are_the_runs_of_every_level_each_once(lengths: list[int], seed: int) -> None:
+    """Counted token by token: a run begins at a text's first token, behind a weak one, or where begin beats inside."""
+    logits = np.random.default_rng(seed).normal(0, 2, (sum(lengths), 3, 3)).astype(np.float32)
+    first = np.isin(np.arange(len(logits)), np.cumsum([0, *lengths]))
+    odds = np.logaddexp(logits[..., 1], logits[..., 2]) - logits[..., 0]
+    expected = set()
+    for channel, level in product(range(3), LEVELS):
+        begin = None
+        for at in range(len(logits) + 1):
+            inside = at < len(logits) and odds[at, channel] > level
+            if begin is not None and (not inside or first[at] or logits[at, channel, 1] > logits[at, channel, 2]):
+                expected.add((channel, begin, at))
+                begin = None
+            if inside and begin is None:
+                begin = at
+    found = candidates(logits, first)
+    said = list(zip(found.channel.tolist(), found.begin.tolist(), found.end.tolist(), strict=True))
+    assert len(said) == len(set(said))
+    assert set(said) == expected
 
 
 def test_evidence_is_of_begin_and_inside_together_however_large() -> None:
@@ -56,7 +99,7 @@ def test_evidence_is_of_begin_and_inside_together_however_large() -> None:
     found = candidates(logits, np.ones(50, np.bool_))  # every token a text, every span a token
     expected = np.logaddexp(logits[..., 1], logits[..., 2]) - logits[..., 0]
     assert np.allclose(found.evidence[:, 0], expected[found.begin, found.channel], atol=1e-4)
-    assert np.array_equal(np.argwhere((expected > LOWEST).T), np.stack([found.channel, found.begin], 1))
+    assert np.array_equal(np.argwhere((expected > min(LEVELS)).T), np.stack([found.channel, found.begin], 1))
 
 
 def test_evidence_names_the_surest_aspect_of_its_own_text() -> None:
@@ -64,7 +107,7 @@ def test_evidence_names_the_surest_aspect_of_its_own_text() -> None:
     logits = channels([[B, [0.0, 2.0, -9.0]], [B, O], [B, O], [B, B]])
     found = candidates(logits, np.array([True, False, True, True]))
     phrases = found.channel == 0
-    assert found.evidence[phrases, 3].round(2).tolist() == [2.0, 2.0, LOWEST, MOST]
+    assert found.evidence[phrases, 3].round(2).tolist() == [2.0, 2.0, NO_ASPECT, SURE_ASPECT]
 
 
 def test_channels_are_decoded_apart() -> None:

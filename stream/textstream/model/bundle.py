@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from textstream.errors import Misconfigured
 from textstream.event import KINDS, LABELS, Kind, Label, ModelInfo
+from textstream.model.spans import EVIDENCE
 from textstream.model.text import TEXT_VERSION
 from textstream.model.tokens import Lexicon
 
@@ -48,9 +49,9 @@ class SentimentCalibration(_Part):
 
 
 class TermCalibration(_Part):
-    """salience = sigmoid(weights · evidence + offset), see `spans.Candidates`."""
+    """salience = sigmoid(weights · evidence + offset), see `spans.EVIDENCE`."""
 
-    weights: tuple[float, float, float, float]
+    weights: tuple[float, ...] = Field(min_length=EVIDENCE, max_length=EVIDENCE)
     offset: float
 
 

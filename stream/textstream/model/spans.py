@@ -4,6 +4,7 @@ Also the question whether a cut at a code point would split what a reader sees a
 """
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,19 +13,19 @@ from numpy.typing import NDArray
 
 from textstream.event import KINDS
 
-LOWEST = -2.0
-"""Log-odds of being inside a term above which a token may belong to one: about 0.12. What is kept is salience's choice."""
-
-
-EVIDENCE = 4
-MOST = 6.0
-"""Log-odds of an aspect beyond which it is no surer."""
+LEVELS = (-1.5, -0.5)
+"""Log-odds of being inside a term above which a token belongs to one: about 0.18 and 0.38. Weak neighbours of a term are part
+of it at one level and not at the other: salience decides between the two spans."""
+SURE = 8.0
+"""Log-odds of a border beyond which more tells nothing: those at a text's end are minus as many."""
+NO_ASPECT, SURE_ASPECT = -2.0, 6.0
+"""Log-odds of an aspect below and beyond which it is no surer."""
 _ASPECT = KINDS.index("aspect")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """Spans that may be key terms, in order of channel and then of place; each array has one entry a span."""
+    """Spans that may be key terms, nested ones among them; each array has one entry a span."""
 
     channel: NDArray[np.int64]
     begin: NDArray[np.int64]
@@ -32,45 +33,87 @@ class Candidates:
     end: NDArray[np.int64]
     """Exclusive."""
     evidence: NDArray[np.float32]
-    """(spans, EVIDENCE): mean and least log-odds of its tokens, log of its length in tokens, and the greatest log-odds of any
-    aspect in its text: where opinions of things are told, other words matter less. What salience is computed from."""
+    """(spans, EVIDENCE): what salience is computed from."""
 
 
-def candidates(tags: NDArray[np.float32], first: NDArray[np.bool_]) -> Candidates:
-    """Decode `tags` (tokens, KINDS, 3), logits of outside, begin and inside.
+EVIDENCE = 6
+"""Mean and least log-odds of a span's tokens; log of its length in tokens; the greatest log-odds of any aspect in its text,
+for where opinions of things are told, other words matter less; log-odds that it goes on into the token behind it, and that its
+first token begins a term rather than going on with one."""
+
+
+def candidates(tags: NDArray[np.float32], first: NDArray[np.bool_], levels: Sequence[float] = LEVELS) -> Candidates:
+    """Decode `tags` (tokens, KINDS, 3), logits of outside, begin and inside, at each of the rising `levels`.
 
     `first` (tokens,) marks the first token of each text, where no span goes on.
     """
-    outside, begin, inside = np.ascontiguousarray(tags.transpose(2, 1, 0))  # (channels, tokens) each
-    # logaddexp(begin, inside) - outside, of operations that numpy has vectorised: a tenth of its time
-    odds = np.maximum(begin, inside) + np.log(1 + np.exp(-np.abs(begin - inside))) - outside
-    within = odds > LOWEST
+    logits = of_channels(tags)
+    begin, inside = logits[1:]
+    odds, apart = term_odds(logits), np.tile(first, tags.shape[1]) | (begin > inside)
+    begins, lasts = list[NDArray[np.int64]](), list[NDArray[np.int64]]()
+    before: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None
+    for level in levels:
+        starts, stops = _runs(odds > level, apart)
+        own, last = np.flatnonzero(starts), np.flatnonzero(stops)
+        if before is not None:  # a run lies within one of the level before: it is the same where both its borders are
+            new = ~(before[0][own] & before[1][last])
+            own, last = own[new], last[new]
+        begins.append(own)
+        lasts.append(last)
+        before = starts, stops
+    return spans_of(logits, odds, first, np.concatenate(begins), np.concatenate(lasts) + 1)
+
+
+def of_channels(tags: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(tokens, channels, 3) → (3, channels · tokens): the channels one after the other, each with all tokens."""
+    return np.ascontiguousarray(tags.transpose(2, 1, 0)).reshape(3, -1)
+
+
+def term_odds(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(channels · tokens,): log-odds of begin or inside."""
+    outside, begin, inside = logits
+    return np.asarray(_log_sum(begin, inside) - outside, np.float32)
+
+
+def _log_sum(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """np.logaddexp of operations that numpy has vectorised: a tenth of its time."""
+    return np.asarray(np.maximum(a, b) + np.log(1 + np.exp(-np.abs(a - b))), np.float32)
+
+
+def _runs(within: NDArray[np.bool_], apart: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Where runs of tokens within begin, and where they have their last; they are parted before tokens that stand apart."""
     starts = within.copy()
-    starts[:, 1:] &= first[1:] | ~within[:, :-1] | (begin > inside)[:, 1:]
-    ends = within.copy()
-    ends[:, :-1] &= ~within[:, 1:] | starts[:, 1:]
-    channel, at = np.nonzero(starts)
-    end = np.nonzero(ends)[1] + 1
-    return Candidates(channel, at, end, span_evidence(odds, first, channel, at, end))
+    starts[1:] &= apart[1:] | ~within[:-1]
+    stops = within.copy()
+    stops[:-1] &= ~within[1:] | starts[1:]
+    return starts, stops
 
 
-def span_evidence(
+def spans_of(
+    logits: NDArray[np.float32],
     odds: NDArray[np.float32],
     first: NDArray[np.bool_],
-    channel: NDArray[np.int64],
     begin: NDArray[np.int64],
     end: NDArray[np.int64],
-) -> NDArray[np.float32]:
-    """`Candidates.evidence` of spans, from the log-odds (channels, tokens) of being inside a term."""
+) -> Candidates:
+    """Spans [begin, end) of the channels one after the other, with their evidence."""
+    channel, at = np.divmod(begin, max(1, len(first)))
+    length = end - begin
     if not len(begin):
-        return np.zeros((0, EVIDENCE), np.float32)
-    flat = np.append(odds.ravel(), np.float32(0))  # one more, so that the last span may end at the end
-    cuts = np.stack([begin, end], 1).ravel() + np.repeat(channel * odds.shape[1], 2)
-    length = (end - begin).astype(np.float32)
+        return Candidates(channel, at, at, np.zeros((0, EVIDENCE), np.float32))
+    flat = np.append(odds, np.float32(0))  # one more, so that the last span may end at the end
+    cuts = np.stack([begin, end], 1).ravel()
     mean = np.add.reduceat(flat, cuts)[::2] / length
     least = np.minimum.reduceat(flat, cuts)[::2]
-    aspect = np.clip(np.maximum.reduceat(odds[_ASPECT], np.flatnonzero(first)), LOWEST, MOST)  # (texts,)
-    return np.stack([mean, least, np.log(length), aspect[np.cumsum(first)[begin] - 1]], 1)
+    behind = np.where(end < len(odds), end, 0)
+    goes_on = logits[2, behind] - _log_sum(logits[0, behind], logits[1, behind])
+    goes_on[first[behind % len(first)]] = -SURE
+    opened = logits[1, begin] - logits[2, begin]
+    aspects = np.maximum.reduceat(odds.reshape(-1, len(first))[_ASPECT], np.flatnonzero(first))  # (texts,)
+    aspect = aspects.clip(NO_ASPECT, SURE_ASPECT)[np.cumsum(first)[at] - 1]
+    borders = np.stack([goes_on, opened]).clip(-SURE, SURE)
+    evidence = np.stack([mean, least, np.log(length), aspect, *borders], 1, dtype=np.float32)
+    return Candidates(channel, at, at + length, evidence)
 
 
 def span_means(values: NDArray[np.float32], begin: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.float32]:
