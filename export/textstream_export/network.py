@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
 from textstream.event import LABELS
+from textstream.model.tokens import FEATURES
 from textstream_export.encode import OUTPUTS
 from textstream_export.recipe import Recipe
 from textstream_export.spelling import Spelling
@@ -29,7 +30,8 @@ class Words(nn.Module):
     def __init__(self, recipe: Recipe, rows: int, spelling: Spelling | None = None) -> None:
         super().__init__()
         self.spelling = spelling
-        self.width, self.feature_dropout = recipe.width, recipe.feature_dropout
+        self.width = recipe.width
+        self.left_out = torch.tensor([recipe.pair_dropout if name == "bigram" else recipe.feature_dropout for name in FEATURES])
         self.table = nn.Embedding(rows, recipe.width, padding_idx=0, sparse=True)
         nn.init.normal_(self.table.weight, std=0.1)
         nn.init.zeros_(self.table.weight[0])
@@ -37,16 +39,15 @@ class Words(nn.Module):
 
     def looked_up(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """ids (batch, tokens, FEATURES) → what the word says, and what its other features say, (batch, tokens, width) each."""
-        rows = self.table(self._some(ids))  # (batch, tokens, FEATURES, width)
+        rows = self.table(self._some(ids, self.left_out))  # (batch, tokens, FEATURES, width)
         word, rest = rows[:, :, 0], rows[:, :, 1:].sum(2)
         if self.spelling is not None:
-            word = word + self.spelling(self._some(ids[:, :, 0]))
+            word = word + self.spelling(self._some(ids[:, :, 0], self.left_out[0]))
         return word, rest
 
-    def _some(self, ids: Tensor) -> Tensor:
+    def _some(self, ids: Tensor, left_out: Tensor) -> Tensor:
         """While training, some features are left out, so that none is relied on alone."""
-        dropped = self.training and self.feature_dropout > 0
-        return ids * (torch.rand(ids.shape) >= self.feature_dropout) if dropped else ids
+        return ids * (torch.rand(ids.shape) >= left_out) if self.training else ids
 
     @torch.no_grad()
     def fold(self) -> None:

@@ -82,7 +82,7 @@ class Recipe:
     max_words: int = 80_000
     min_word_count: int = 3
     affix_rows: int = 8_192
-    bigram_rows: int = 131_072
+    bigram_rows: int = 32_768
     gram_rows: int = 65_536
     """Hashed character n-grams that spell words while training (see `spelling`); 0 for none."""
     # Where it starts
@@ -95,7 +95,7 @@ class Recipe:
     # Training
     share: float = 1.0
     """Part of the rows that is trained on, by a hash of the text: less than 1 to compare recipes at equal data."""
-    epochs: int = 4
+    epochs: int = 3
     batch_rows: int = 256
     """Few enough that a step of short messages moves as much as one of long reviews: batches of 16 k tokens alone, 800 tweets
     or 100 reviews, gave tweets too few steps (run C of LOG.md)."""
@@ -106,6 +106,8 @@ class Recipe:
     pretrained_rate: float = 1e-4
     weight_decay: float = 0.01
     feature_dropout: float = 0.15
+    pair_dropout: float = 0.5
+    """The same of pairs of neighbours, the rows in which a small network learns single texts by heart."""
     dropout: float = 0.25
     average_decay: float = 0.998
     bf16: bool = False
@@ -113,7 +115,7 @@ class Recipe:
     term_sentiment_weight: float = 0.3
     soft_share: float = 0.7
     """Part of the loss that a teacher's logits have where there are some; the rest is for gold labels."""
-    twin_weight: float = 4.0
+    twin_weight: float = 1.0
     """Of the distance between the scores of two texts that differ in a name or a gender only."""
     twins: int = 24
     """Such pairs a step."""

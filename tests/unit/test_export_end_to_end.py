@@ -223,7 +223,7 @@ def test_a_student_learns_from_logits_alone(data: Path, tmp_path: Path) -> None:
 
 def test_a_run_goes_on_from_a_finished_one(run: Path, data: Path, tmp_path: Path) -> None:
     """The second run begins with the vocabulary and weights of the first: after no step to speak of, it says the same."""
-    still = replace(TINY, epochs=1, learning_rate=1e-9, gram_rows=0, dropout=0.0, feature_dropout=0.0)
+    still = replace(TINY, epochs=1, learning_rate=1e-9, gram_rows=0, dropout=0.0, feature_dropout=0.0, pair_dropout=0.0)
     train(data, still, tmp_path, begin=run)
     first, second = load(run), load(tmp_path)
     assert second.vocabulary == first.vocabulary

@@ -16,7 +16,7 @@ from textstream_export.twins import chosen, distance
 
 WORDS = ("<name>", "terrible", "terribly", "ok", "好", "antidisestablishmentarianism")
 LEXICON = Lexicon(WORDS, 16, 32)
-TINY = replace(RECIPES["swift"], width=24, dropout=0.0, feature_dropout=0.0)
+TINY = replace(RECIPES["swift"], width=24, dropout=0.0, feature_dropout=0.0, pair_dropout=0.0)
 
 
 def test_a_word_is_spelt_by_its_groups_of_three_to_five_letters() -> None:
