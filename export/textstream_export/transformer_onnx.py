@@ -7,9 +7,9 @@
 A scale for each row of activations, that is for each unit, costs 10 % of a pass over one scale for all of them, which is
 onnxruntime's own DynamicQuantizeMatMul. It halves the error, and a message's numbers do not depend on its batch.
 
-Weights have 7 bits: a CPU without VNNI adds two products of an activation and a weight in 16 bits, where those of 8 bits
-can overflow. So every CPU gives the same sums. The eighth bit would take a seventh of the error, which is mostly the
-activations' (LOG.md).
+Weights have all the levels at which every CPU gives the same sums. One without VNNI adds the products of two neighbours in 16
+bits: 255 · 128 fits, so the magnitudes of two weights that meet there may be 128 together. That is 7 bits where both are as
+large as can be, and nearly 8 else (LOG.md).
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,8 @@ Precision = Literal["float32", "int8", "float16"]
 OPSET, FUSED_OPSET, IR_VERSION = 18, 1, 8
 ALIGNED = 4096
 """Bytes: where a tensor of the shared file begins, so that it can be mapped into memory."""
-WEIGHT_LEVELS = 63
+PAIR = 127
+"""Most that the magnitudes of two neighbours in a column are together, before each is rounded."""
 LEAST = 1e-6
 """Least scale of a row: a row of zeros must not be divided by zero."""
 CENTRE, REACH = 128, 127
@@ -168,7 +169,7 @@ class _Int8(_Float32):
 
     def product(self, name: str, x: str, weight: Array, after_gelu: bool = False) -> str:
         g = self.g
-        integers, scales = quantise(weight, 0, WEIGHT_LEVELS)
+        integers, scales = quantise_pairs(weight)
         least, centre, reach = (GELU_LEAST, GELU_CENTRE, GELU_REACH) if after_gelu else (LEAST, CENTRE, REACH)
         kind = "gelu_" if after_gelu else ""
         magnitude = x if after_gelu else g.add("Abs", x, name=f"{name}_abs")
@@ -176,7 +177,7 @@ class _Int8(_Float32):
         scale = g.add("Max", largest, g.constant(f"{kind}least", np.float32(least)), name=f"{name}_scale")  # (batch, units, 1)
         step, middle = g.constant(f"{kind}step", np.float32(1 / reach)), g.constant(f"{kind}centre", np.uint8(centre))
         rounded = g.add("QuantizeLinear", g.add("Div", x, scale, name=f"{name}_unit"), step, middle, name=f"{name}_x")
-        weights = g.constant(f"{name}_w", integers), step, g.constant(f"{name}_s", scales[0]), middle
+        weights = g.constant(f"{name}_w", integers), step, g.constant(f"{name}_s", scales), middle
         return g.add("Mul", g.add("MatMulIntegerToFloat", rounded, *weights, name=f"{name}_p", domain=FUSED), scale, name=name)
 
 
@@ -188,14 +189,21 @@ class _Float16(_Int8):
 
     def product(self, name: str, x: str, weight: Array, after_gelu: bool = False) -> str:
         g = self.g
-        integers, scales = quantise(weight, 0, WEIGHT_LEVELS)
+        integers, scales = quantise_pairs(weight)
         # Constants alone: onnxruntime works this out once, when it loads the graph.
         unpacked = g.add("Cast", g.constant(f"{name}_w", integers), name=f"{name}_float", to=TensorProto.FLOAT)
-        scaled = g.add("Mul", unpacked, g.constant(f"{name}_s", scales[0]), name=f"{name}_scaled")
+        scaled = g.add("Mul", unpacked, g.constant(f"{name}_s", scales), name=f"{name}_scaled")
         return g.add("MatMul", x, g.add("Cast", scaled, name=f"{name}_half", to=TensorProto.FLOAT16), name=name)
 
     def as_float(self, x: str) -> str:
         return self.g.add("Cast", x, name="x_float", to=TensorProto.FLOAT)
+
+
+def quantise_pairs(weight: Array) -> tuple[NDArray[np.int8], Array]:
+    """Integers for weight (inputs, outputs), and the scales (outputs,) that make them `weight` again. `inputs` is even."""
+    inputs, outputs = weight.shape
+    scales = np.maximum(np.abs(weight).reshape(inputs // 2, 2, outputs).sum(1).max(0), 1e-8) / PAIR
+    return np.rint(weight / scales).astype(np.int8), scales.astype(np.float32)
 
 
 def _embedded(g: Graph, numbers: _Float32, encoder: Transformer, ids: str, zero: str) -> str:

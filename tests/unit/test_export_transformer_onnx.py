@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from textstream_export.network import Network
 from textstream_export.transformer import Shape, Transformer
-from textstream_export.transformer_onnx import Precision, build, int8
+from textstream_export.transformer_onnx import Precision, build, int8, quantise_pairs
 
 Outputs = tuple[NDArray[np.float32], NDArray[np.float32]]
 PADDED_FROM = 20
@@ -63,3 +63,13 @@ def test_in_8_bits_a_message_does_not_depend_on_its_batch(network: Network, ids:
         alone = infer(row[None, :length])
         assert np.allclose(alone[0][0], together[0][at], atol=1e-4)
         assert np.allclose(alone[1][0], together[1][at, :length], atol=1e-4)
+
+
+def test_no_two_weights_that_meet_overflow_16_bits_and_most_have_more_than_7() -> None:
+    """The largest activations times two neighbours' weights fit, so that every CPU gives the same sums."""
+    weight = np.random.default_rng(2).normal(size=(384, 1536)).astype(np.float32)
+    weight[6:8] *= 4  # where both are large
+    integers, scales = quantise_pairs(weight)
+    assert 255 * np.abs(integers.astype(np.int64)).reshape(192, 2, 1536).sum(1).max() <= np.iinfo(np.int16).max
+    assert np.abs(integers * scales - weight).max() <= scales.max() / 2 * 1.001
+    assert scales.mean() < 0.8 * np.abs(weight).max(0).mean() / 63
