@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
+from tests.support.bundles import SHIPPED, TRAINED, each_shipped
 from textstream.errors import Misconfigured
 from textstream.model import bundle as files
-from textstream.model.scorer import Scorer
+from textstream.model.golden import verify
+from textstream.model.scorer import MAX_TERMS, Scorer
+from textstream.model.session import Session
 
 NETWORK, TOKENIZER = "model.onnx", "tokenizer.json"
 FILES = (NETWORK, TOKENIZER, files.GOLDEN, files.CARD)
-TRAINED = Path(__file__).parents[2] / "export" / "bundles"
 
 
 @pytest.fixture
@@ -52,6 +54,30 @@ def test_bundles_in_the_repository_stay_small() -> None:
     assert max(sizes.values()) < 95e6
     assert sum(sizes.values()) < 200e6
     assert sum(size for path, size in sizes.items() if files.PACKAGED in path.parents) < 40e6
+
+
+def test_every_bundle_in_the_repository_is_tested_here() -> None:
+    assert {path for place in (files.PACKAGED, TRAINED) for path in place.iterdir()} == set(SHIPPED.values())
+
+
+@each_shipped
+def test_a_shipped_bundle_repeats_its_golden_outputs_in_both_languages(name: str) -> None:
+    """Loading checks every digest and golden output; then it answers."""
+    events = Scorer.load(SHIPPED[name], device="cpu").score(["I love this phone", "这部手机很好用"])
+    assert [(event["language"]["code"], event["sentiment"] and event["sentiment"]["label"]) for event in events] == [
+        ("en", "positive"), ("zh", "positive"),
+    ]  # fmt: skip
+
+
+@each_shipped
+def test_the_graphs_for_a_gpu_repeat_the_golden_outputs_too(name: str) -> None:
+    """Within what a GPU is allowed. Run on the CPU, which rounds a product of halves otherwise than a GPU, but no less."""
+    found = files.read(SHIPPED[name])
+    manifest = found.manifest
+    sessions = [Session({"cpu": found.folder / network.graphs["cuda"]}, "cpu") for network in manifest.networks]
+    scorer = Scorer(found, sessions, MAX_TERMS, manifest.calibration.min_salience, manifest.max_tokens)
+    scorer.device = "cuda"
+    verify(scorer, found.folder)
 
 
 def test_a_copy_elsewhere_is_the_same_model(copy: Path) -> None:
@@ -161,12 +187,22 @@ def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:
         Scorer.load(tmp_path / "file")
 
 
-def test_the_packaged_bundle_is_small_and_its_card_names_every_source_and_the_weights_licence() -> None:
-    bundle = files.read("swift")
+@each_shipped
+def test_the_card_names_every_source_and_the_weights_licence(name: str) -> None:
+    bundle = files.read(SHIPPED[name])
     card = (bundle.folder / files.CARD).read_text(encoding="utf-8")
-    assert sum(path.stat().st_size for path in bundle.folder.iterdir()) <= 15_000_000
     assert "Licence of the weights" in card
     for source in bundle.manifest.sources:
         assert f"| {source.name} |" in card
         assert source.licence in card
     assert len(files.golden(bundle.folder)) >= 200
+
+
+def test_the_packaged_bundle_is_small() -> None:
+    assert sum(path.stat().st_size for path in (files.PACKAGED / "swift").iterdir()) <= 15_000_000
+
+
+def test_the_better_bundle_names_the_licences_of_the_encoders_that_it_started_from() -> None:
+    licence = files.read(SHIPPED["deep"]).manifest.weights_licence
+    assert "bge-small-en (MIT" in licence
+    assert "bge-small-zh (MIT" in licence

@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from tests.support.bundles import SHIPPED, each_shipped
 from textstream.errors import Misconfigured
 from textstream.event import EnrichedEvent, KeyTerm
 from textstream.model.scorer import Scorer
@@ -60,8 +61,9 @@ def check(event: EnrichedEvent) -> None:
     assert len({term["normalized"] for term in terms}) == len(terms) <= 10
 
 
-def test_every_promise_holds_on_a_batch_of_all_sorts(scorer: Scorer) -> None:
-    events = scorer.score(MIXED)
+@each_shipped
+def test_every_promise_holds_on_a_batch_of_all_sorts(name: str) -> None:
+    events = Scorer.load(SHIPPED[name], device="cpu").score(MIXED)
     assert [event["text"] for event in events] == MIXED
     for event in events:
         check(event)
