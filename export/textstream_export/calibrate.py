@@ -70,7 +70,8 @@ def run(rows: Sequence[Row], tokeniser: Tokenise, infer: Infer) -> Outputs:
             column = targets[0][:, KINDS.index(kind)]
             if row.source not in OUTSIDE_WEIGHT:  # else what is not gold may be a key term all the same
                 spans[kind].setdefault(row.source, []).append(_judged(own, gold_spans(column), KINDS.index(kind)))
-                if kind == "aspect" and row.source != OWN_ASPECTS:  # a review is read for its aspects, and for nothing else
+                # What such texts are read for is not their phrases, of which every text has some.
+                if kind != "phrase" and row.source != OWN_ASPECTS:
                     spans["phrase"].setdefault(row.source, []).append(_judged(own, [], KINDS.index("phrase")))
             for begin, end in gold_spans(column):
                 if targets[1][begin] != UNKNOWN:
@@ -156,8 +157,8 @@ def fit_salience(said: Judged) -> TermCalibration:
 
 
 def choose_min_salience(events: Callable[[Sequence[Row]], Iterable[EnrichedEvent]], rows: Sequence[Row]) -> float:
-    """The threshold with the best mean F1 of emitted terms, over languages and kinds that have held-out gold: of the gold's own
-    kind, and of any kind but beside entities, where nobody has said what else a text is about."""
+    """The threshold with the best mean F1 of emitted terms, of any kind and of the gold's own, over languages and kinds that
+    have held-out gold."""
     by_group: dict[tuple[str, str], list[tuple[float, bool, bool]]] = {}
     gold_count: dict[tuple[str, str], int] = {}
     for row, event in zip(rows, events(rows), strict=True):
@@ -175,7 +176,6 @@ def choose_min_salience(events: Callable[[Sequence[Row]], Iterable[EnrichedEvent
         [_f1([(s, right) for s, right, own in by_group[g] if own or any_kind], gold_count[g], at) for at in grid]
         for g in sorted(by_group)
         for any_kind in (True, False)
-        if not (any_kind and g[1] == "entity")
     ]
     return float(grid[int(np.mean(curves, axis=0).argmax())])
 
