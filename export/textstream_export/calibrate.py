@@ -17,7 +17,7 @@ from textstream.model.text import fold
 from textstream_export.data import LANGUAGES, Row
 from textstream_export.encode import UNKNOWN, token_targets
 from textstream_export.soft import Tokenise
-from textstream_export.sources import CALIBRATED_ON, CHANNELS, OUTSIDE_WEIGHT
+from textstream_export.sources import CALIBRATED_ON, CHANNELS, OUTSIDE_WEIGHT, OWN_ASPECTS
 
 CHUNK = 512
 BALANCE = 1.0
@@ -70,7 +70,8 @@ def run(rows: Sequence[Row], tokeniser: Tokenise, infer: Infer) -> Outputs:
             column = targets[0][:, KINDS.index(kind)]
             if row.source not in OUTSIDE_WEIGHT:  # else what is not gold may be a key term all the same
                 spans[kind].setdefault(row.source, []).append(_judged(own, gold_spans(column), KINDS.index(kind)))
-                if kind != "phrase":  # what such texts are read for is not their phrases, of which every text has some
+                # What such texts are read for is not their phrases, of which every text has some.
+                if kind != "phrase" and row.source != OWN_ASPECTS:
                     spans["phrase"].setdefault(row.source, []).append(_judged(own, [], KINDS.index("phrase")))
             for begin, end in gold_spans(column):
                 if targets[1][begin] != UNKNOWN:
