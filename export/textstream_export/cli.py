@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textstream.errors import Misconfigured, TextstreamError
+from textstream_export.recipe import RECIPES
 
 if TYPE_CHECKING:
     from textstream_export.data import Row
@@ -48,7 +49,6 @@ def main(argv: list[str] | None = None) -> None:
 
 def _train(arguments: argparse.Namespace) -> None:
     from textstream_export import adapt, own
-    from textstream_export.recipe import RECIPES
     from textstream_export.run import train
 
     folders = {"packages": arguments.packages, "soft": arguments.soft, "begin": arguments.begin}
@@ -200,8 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--data", type=Path, required=True, help="your labels, .jsonl or .csv; or folder of the labelled rows")
     train.add_argument("--bundle", help="the bundle that your labels train: packaged name or folder (swift)")
-    recipes = ["swift", "swift-2", "deep-en", "deep-en-2", "deep-zh", "deep-zh-2"]
-    train.add_argument("--recipe", choices=recipes, help="what a folder of rows trains (swift)")
+    train.add_argument("--recipe", choices=RECIPES, help="what a folder of rows trains (swift)")
     train.add_argument("--out", type=Path, required=True, help="folder for the run")
     train.add_argument("--packages", type=Path, help="folder of the package that a pretrained encoder comes in")
     train.add_argument("--soft", type=Path, help="folder of texts that teachers labelled (distil): train on those")

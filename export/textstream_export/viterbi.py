@@ -20,7 +20,7 @@ from tqdm import tqdm
 from textstream.event import KINDS
 from textstream.model.packing import Infer, padded, score
 from textstream.model.spans import Candidates, candidates, of_channels, spans_of, term_odds
-from textstream_export.calibrate import TAGS, Judged, fit_salience, gold_spans
+from textstream_export.calibrate import TAG_LOGITS, Judged, fit_salience, gold_spans
 from textstream_export.data import Row, read_train, split_held_out, text_hash
 from textstream_export.encode import token_targets
 from textstream_export.report import table
@@ -110,7 +110,7 @@ def _asked(rows: Sequence[Row], tokenise: Tokenise, infer: Infer) -> Asked:
         scored = score([tokens for _, tokens in pairs], infer)
         for (row, tokens), begin in zip(pairs, scored.starts.tolist(), strict=True):
             if (targets := token_targets(row, tokens)) is not None:
-                logits.append(scored.tokens[begin : begin + tokens.count, :TAGS].reshape(-1, len(KINDS), 3))
+                logits.append(scored.tokens[begin : begin + tokens.count, :TAG_LOGITS].reshape(-1, len(KINDS), 3))
                 halves.append(int(text_hash(row.text), 16) // 100 % 2 == 1)
                 gold |= {(at + a, at + b) for a, b in gold_spans(targets[0][:, channel])}
                 at += tokens.count
