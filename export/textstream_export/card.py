@@ -112,7 +112,7 @@ def behaviour_section(scores: Mapping[str, float]) -> str:
     )
     return f"""## How it behaves
 Share of hand-written cases that it fails, by what they ask of a reader (50 cases a template, about 50 templates a language;
-`python -m textstream_export.behaviour --bundle BUNDLE --failures 3` prints each template and what failed).
+`textstream-export behaviour --bundle BUNDLE --failures 3` prints each template and what failed).
 
 | capability | English | Chinese |
 |---|---|---|

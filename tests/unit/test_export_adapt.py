@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import resource
 import shutil
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from textstream_export import adapt, cli
 from textstream_export import train as training
 from textstream_export.calibrate import NOTHING, Judged, fit_sentiment, refit_salience, refit_sentiment
 from textstream_export.evaluate import evaluate
-from textstream_export.export import export, swap
+from textstream_export.export import export, foreign_to_a_bundle, swap
 from textstream_export.restore import restore
 from textstream_export.run import load, train
 from textstream_export.to_onnx import build
@@ -296,15 +297,27 @@ def test_a_disk_that_fills_up_during_training_is_one_line(
     assert not (tmp_path / training.RUN).exists()
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "deep/notes.txt"])
+@pytest.mark.parametrize("name", ["notes.txt", "deep/notes.txt", "manifest.json"])
 def test_a_folder_that_is_no_bundle_is_not_replaced(name: str, run: Path, labels: Path, tmp_path: Path) -> None:
-    """Whoever names the wrong folder with --out keeps what is in it."""
+    """Whoever names the wrong folder with --out keeps what is in it, also where a manifest of something else is."""
     notes = tmp_path / "work" / name
     notes.parent.mkdir(parents=True)
-    notes.write_text("mine")
-    with pytest.raises(Misconfigured, match="is no bundle, so it is not replaced: name another folder"):
+    notes.write_text('{"files": {"manifest.json": "mine"}}')
+    what = re.escape(name.split("/", maxsplit=1)[0])
+    with pytest.raises(Misconfigured, match=f"work is not replaced, for {what} is of no bundle: move it away, or name another"):
         adapt.export(run, labels, tmp_path / "work")
-    assert notes.read_text() == "mine"
+    assert notes.read_text() == '{"files": {"manifest.json": "mine"}}'
+
+
+def test_a_bundle_with_other_files_in_its_folder_is_not_replaced(bundle: Path, tmp_path: Path) -> None:
+    """What somebody put beside a bundle would go with it; a bundle alone may be replaced, and an empty folder."""
+    place = Path(shutil.copytree(bundle, tmp_path / "mine"))
+    assert foreign_to_a_bundle(place) is None
+    (place / "my labels.jsonl").write_text("mine")
+    assert foreign_to_a_bundle(place) == "my labels.jsonl"
+    assert foreign_to_a_bundle(place / "my labels.jsonl") == "my labels.jsonl"
+    (tmp_path / "empty").mkdir()
+    assert foreign_to_a_bundle(tmp_path / "empty") is foreign_to_a_bundle(tmp_path / "missing") is None
 
 
 def test_a_bundle_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path: Path) -> None:

@@ -101,7 +101,9 @@ def test_units_see_their_neighbours(encoder: Encoder) -> None:
 
 @each_encoder
 def test_one_step_lowers_the_loss_of_its_batch(encoder: Encoder, data: Path) -> None:
-    recipe = replace(TINY, encoder=encoder, dropout=0.0, feature_dropout=0.0, pair_dropout=0.0, average_decay=0.0, schedule="constant")
+    recipe = replace(
+        TINY, encoder=encoder, dropout=0.0, feature_dropout=0.0, pair_dropout=0.0, average_decay=0.0, schedule="constant"
+    )
     rows, _ = split_held_out(read_train(data))
     lexicon = build_lexicon(rows, recipe)
     encoded = encode([(row, None) for row in rows], Tokeniser(lexicon, 100), recipe)
