@@ -5,8 +5,9 @@ export(run, data, out)          that run → a bundle, calibrated on the labels 
 recalibrate(bundle, data, out)  the bundle as it is, calibrated on all labels
 
 A few hundred labels say little of what the network knows already, so it learns them while it goes on saying what it said:
-half of the loss is the distance to its own outputs before, on the same texts and on the bundle's golden ones, of both
-languages and all tasks. The vocabulary stays.
+the distance to its own outputs before is part of the loss, on the same texts and on the bundle's golden ones, of both
+languages and all tasks. It counts half, and so does the label of a message; tags and sentiment of marked terms count whole.
+The vocabulary stays.
 """
 
 import shutil

@@ -126,5 +126,5 @@ def test_decoders_are_compared_on_held_out_rows_of_each_language_and_kind(
     assert {"en aspect", "zh aspect"} <= set(questions)
     assert all(question.gold and question.first[0] for question in questions.values())
     cli.main(["decoders", "--run", str(tmp_path / "run"), "--data", str(data)])
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().out.strip().splitlines()
     assert [line.split(" | ")[0].strip("| ") for line in lines[2:]] == list(DECODERS)
