@@ -9,7 +9,7 @@ from textstream.model.scorer import Scorer
 from textstream_export.behaviour import SWAPS, Report, run
 
 CEILINGS: dict[str, float] = json.loads(Path(__file__).with_name("behaviour_ceilings.json").read_text(encoding="utf-8"))
-"""Most failures a case that each template may have: what `python -m textstream_export.behaviour --ceilings` printed."""
+"""Most failures a case that each template may have: what `textstream-export behaviour --ceilings` printed."""
 
 MEAN_SHIFT, P95_SHIFT = 0.02, 0.06
 """How far a swapped name or gender may move the score: promised to users, not measured."""
