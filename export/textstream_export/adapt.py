@@ -5,8 +5,9 @@ export(run, data, out)          that run → a bundle, calibrated on the labels 
 recalibrate(bundle, data, out)  the bundle as it is, calibrated on all labels
 
 A few hundred labels say little of what the network knows already, so it learns them while it goes on saying what it said:
-half of the loss is the distance to its own outputs before, on the same texts and on the bundle's golden ones, of both
-languages and all tasks. The vocabulary stays.
+the distance to its own outputs before is part of the loss, on the same texts and on the bundle's golden ones, of both
+languages and all tasks. It counts half, and so does the label of a message; tags and sentiment of marked terms count whole.
+The vocabulary stays.
 """
 
 import shutil
@@ -67,7 +68,7 @@ def train(data: Path, bundle: str | Path, out: Path, recipe: Recipe = RECIPE) ->
     base = files.read(bundle)
     run = restore(base, recipe)
     tokenise = run.tokenise(recipe.max_train_tokens)
-    training = [row for row in own.in_languages(own.read(data), tokenise, data) if not own.held_out(row)]
+    training = [row for row in own.in_languages(own.read_to_learn(data), tokenise, data) if not own.held_out(row)]
     if not training:
         raise Misconfigured(f"{data}: too few labels, all of them are held out to calibrate: label more texts")
     torch.manual_seed(recipe.seed)
@@ -82,12 +83,12 @@ def train(data: Path, bundle: str | Path, out: Path, recipe: Recipe = RECIPE) ->
 def export(run: Path, data: Path, out: Path) -> files.Manifest:
     """Write the bundle of a run that `train` left. What stood at `out` stays until the new one is complete and verified."""
     trained, base = load(run), _base(run)
-    rows = own.in_languages(own.read(data), trained.tokenise(base.max_tokens), data)
+    rows = own.in_languages(own.read_to_learn(data), trained.tokenise(base.max_tokens), data)
     kept, taught = [row for row in rows if own.held_out(row)], [row for row in rows if not own.held_out(row)]
     with placed(out) as folder:
         draft = Draft(folder, (trained.units,), base.model_copy(update={"networks": (write_network(folder, trained),)}))
         draft.update(
-            name=base.name.removesuffix(SUFFIX) + SUFFIX,
+            name=_own_name(base),
             weights_licence=TRAINED_FURTHER + base.weights_licence.removeprefix(TRAINED_FURTHER),
             sources=(*base.sources, *_sources(taught)),
             recipe=_made_from(base) | {"own": asdict(trained.recipe), "held_out_per_cent": own.HELD_OUT_PER_CENT},
@@ -98,12 +99,12 @@ def export(run: Path, data: Path, out: Path) -> files.Manifest:
 def recalibrate(bundle: str | Path, data: Path, out: Path) -> files.Manifest:
     """Write `bundle` with its calibration moved to the labels in `data`. Its weights stay."""
     found, scorer = files.read(bundle), Scorer.load(bundle, device="cpu")
-    rows = own.in_languages(own.read(data), scorer.tokenise, data)
+    rows = own.in_languages(own.read_to_learn(data), scorer.tokenise, data)
     with placed(out) as folder:
         for name in found.manifest.files.keys() - {files.GOLDEN, files.CARD}:
             shutil.copyfile(found.folder / name, folder / name)
         draft = Draft(folder, found.vocabularies, found.manifest)
-        draft.update(recipe=_made_from(found.manifest) | {"held_out_per_cent": 100})
+        draft.update(name=_own_name(found.manifest), recipe=_made_from(found.manifest) | {"held_out_per_cent": 100})
         return _finish(draft, rows, data)
 
 
@@ -121,6 +122,11 @@ def _base(run: Path) -> files.Manifest:
         return files.Manifest.model_validate_json((run / BASE).read_bytes())
     except (OSError, ValueError) as error:
         raise Misconfigured(f"{run / BASE} is not the manifest of a bundle ({error}): train the run again") from None
+
+
+def _own_name(base: files.Manifest) -> str:
+    """The name of what was made from a bundle; it does not grow where that was one's own already."""
+    return base.name.removesuffix(SUFFIX) + SUFFIX
 
 
 def _made_from(base: files.Manifest) -> dict[str, Any]:

@@ -3,12 +3,10 @@
     for template, cases in suite("en"): ...    the cases, the same ones each time
     report = run(scorer)                       each template's failures, and how far swapped names move the score
 
-`python -m textstream_export.behaviour --bundle B` prints the report; with `--ceilings` the table that tests/e2e holds a
+`textstream-export behaviour --bundle B` prints the report; with `--ceilings` the table that tests/e2e holds a
 bundle to. No case comes from data, and no name in it was shown to a network by augmentation.
 """
 
-import argparse
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +15,6 @@ from typing import Protocol
 import numpy as np
 
 from textstream.event import EnrichedEvent
-from textstream.model.scorer import Scorer
 from textstream_export.behaviour_data import FILLS, Case, Language, Template, fill
 from textstream_export.behaviour_en import ENGLISH
 from textstream_export.behaviour_zh import CHINESE
@@ -134,22 +131,7 @@ def ceilings(report: Report) -> dict[str, float]:
     return {name: round(min(1.0, rate + MARGIN), 2) for name, rate in report.rates().items()}
 
 
-def main() -> None:
-    """Print the report of a bundle."""
-    parser = argparse.ArgumentParser(prog="python -m textstream_export.behaviour", description="run the behaviour suite")
-    parser.add_argument("--bundle", default="swift", help="packaged name or folder")
-    parser.add_argument("--ceilings", action="store_true", help="print the table of ceilings as JSON instead")
-    parser.add_argument("--failures", type=int, default=0, metavar="N", help="print N failed cases of each template too")
-    arguments = parser.parse_args()
-    report = run(Scorer.load(arguments.bundle, device="cpu"))
-    if arguments.ceilings:
-        print(json.dumps(ceilings(report), indent=1, ensure_ascii=False))
-        return
-    print(report)
-    for outcome in report.outcomes:
-        for failed in outcome.failed[: arguments.failures]:
-            print(f"{outcome.name}: {' → '.join(failed.texts)}")
-
-
-if __name__ == "__main__":
-    main()
+def shown(report: Report, failures: int) -> str:
+    """The report, and so many failed cases of each template."""
+    failed = [f"{outcome.name}: {' → '.join(case.texts)}" for outcome in report.outcomes for case in outcome.failed[:failures]]
+    return "\n".join([str(report), *failed])

@@ -112,7 +112,7 @@ def behaviour_section(scores: Mapping[str, float]) -> str:
     )
     return f"""## How it behaves
 Share of hand-written cases that it fails, by what they ask of a reader (50 cases a template, about 50 templates a language;
-`python -m textstream_export.behaviour --bundle BUNDLE --failures 3` prints each template and what failed).
+`textstream-export behaviour --bundle BUNDLE --failures 3` prints each template and what failed).
 
 | capability | English | Chinese |
 |---|---|---|
@@ -139,7 +139,8 @@ def precision_section(scores: Mapping[str, float]) -> str:
     )
     return f"""## What fewer bits cost
 Points lost on held-out train rows, against the numbers that PyTorch trained: int8 is what a CPU runs, fp16 what a GPU runs.
-At most {100 * MAX_LOSS:g} of any may go. Both run on the same weights of 8 bits. The fp16 graph was measured on a CPU.
+At most {100 * MAX_LOSS:g} of any may go. Both run on the same weights of 8 bits.
+The graph in half precision was measured on a CPU, not on a GPU.
 
 | precision | {" | ".join(tasks)} |
 |---|{"---|" * len(tasks)}

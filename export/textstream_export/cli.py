@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textstream.errors import Misconfigured, TextstreamError
+from textstream_export.recipe import RECIPES
 
 if TYPE_CHECKING:
     from textstream_export.data import Row
@@ -48,7 +49,6 @@ def main(argv: list[str] | None = None) -> None:
 
 def _train(arguments: argparse.Namespace) -> None:
     from textstream_export import adapt, own
-    from textstream_export.recipe import RECIPES
     from textstream_export.run import train
 
     folders = {"packages": arguments.packages, "soft": arguments.soft, "begin": arguments.begin}
@@ -173,6 +173,21 @@ def _coverage(arguments: argparse.Namespace) -> None:
     print(as_markdown(coverage(read_termed(arguments.data)), arguments.examples))
 
 
+def _decoders(arguments: argparse.Namespace) -> None:
+    from textstream_export.viterbi import compare_on
+
+    print(compare_on(arguments.run, arguments.data))
+
+
+def _behaviour(arguments: argparse.Namespace) -> None:
+    from textstream.model.scorer import Scorer
+    from textstream_export.behaviour import ceilings, run, shown
+
+    report = run(Scorer.load(arguments.bundle, device="cpu"))
+    as_json = json.dumps(ceilings(report), indent=1, ensure_ascii=False)
+    print(as_json if arguments.ceilings else shown(report, arguments.failures))
+
+
 def _write(files: dict[Path, str]) -> None:
     for path, text in files.items():
         try:
@@ -200,8 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.add_argument("--data", type=Path, required=True, help="your labels, .jsonl or .csv; or folder of the labelled rows")
     train.add_argument("--bundle", help="the bundle that your labels train: packaged name or folder (swift)")
-    recipes = ["swift", "swift-2", "deep-en", "deep-en-2", "deep-zh", "deep-zh-2"]
-    train.add_argument("--recipe", choices=recipes, help="what a folder of rows trains (swift)")
+    train.add_argument("--recipe", choices=RECIPES, help="what a folder of rows trains (swift)")
     train.add_argument("--out", type=Path, required=True, help="folder for the run")
     train.add_argument("--packages", type=Path, help="folder of the package that a pretrained encoder comes in")
     train.add_argument("--soft", type=Path, help="folder of texts that teachers labelled (distil): train on those")
@@ -258,6 +272,15 @@ def _parser() -> argparse.ArgumentParser:
     coverage.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
     coverage.add_argument("--examples", type=int, default=0, metavar="N", help="show N spans of a source that they cannot")
     coverage.set_defaults(command=_coverage)
+    decoders = commands.add_parser("decoders", help="greedy and dynamic programming on the same logits: key terms, cost")
+    decoders.add_argument("--run", type=Path, required=True, help="folder that train wrote")
+    decoders.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
+    decoders.set_defaults(command=_decoders)
+    behaviour = commands.add_parser("behaviour", help="how often a bundle fails cases written by hand, by what they ask")
+    behaviour.add_argument("--bundle", default="swift", help="packaged name or folder (swift)")
+    behaviour.add_argument("--failures", type=int, default=0, metavar="N", help="show N failed cases of each template too")
+    behaviour.add_argument("--ceilings", action="store_true", help="print the ceilings that tests hold a bundle to, as JSON")
+    behaviour.set_defaults(command=_behaviour)
     verify = commands.add_parser("verify", help="check a bundle's digests and golden outputs")
     verify.add_argument("--bundle", default="swift", help="packaged name or folder")
     verify.set_defaults(command=_verify)

@@ -72,10 +72,12 @@ def export(runs: Sequence[Path], data: Path, out: Path) -> files.Manifest:
 def placed(out: Path) -> Iterator[Path]:
     """A folder beside `out` to fill, which takes its place once it is a bundle that loads; until then nothing is touched.
 
-    Raises Misconfigured where it cannot be written, and before anything where `out` holds something that is no bundle.
+    Raises Misconfigured where it cannot be written, and before anything where `out` holds something that is of no bundle.
     """
-    if not is_replaceable(out):
-        raise Misconfigured(f"{out} is there and is no bundle, so it is not replaced: name another folder with --out")
+    if (foreign := foreign_to_a_bundle(out)) is not None:
+        raise Misconfigured(
+            f"{out} is not replaced, for {foreign} is of no bundle: move it away, or name another folder with --out"
+        )
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
@@ -90,9 +92,20 @@ def placed(out: Path) -> Iterator[Path]:
         raise Misconfigured(f"cannot write the bundle to {out}: {error.strerror}; what stood there is untouched") from None
 
 
-def is_replaceable(out: Path) -> bool:
-    """Whether nothing stands there, or an empty folder, or a bundle."""
-    return not out.exists() or (out.is_dir() and ((out / files.MANIFEST).is_file() or not any(out.iterdir())))
+def foreign_to_a_bundle(out: Path) -> str | None:
+    """What stands there that an export must not replace; None where nothing does, or a bundle and nothing else."""
+    if not out.is_dir():
+        return out.name if out.exists() else None
+    return min({path.name for path in out.iterdir()} - _files_of_bundle(out), default=None)
+
+
+def _files_of_bundle(folder: Path) -> set[str]:
+    """What the bundle in a folder consists of; nothing where its manifest is not of ours."""
+    try:
+        told = json.loads((folder / files.MANIFEST).read_bytes())
+        return {files.MANIFEST, *told["files"]} if told["format_version"] and told["networks"] else set()
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
 
 
 def _of_one_bundle(runs: Sequence[Run]) -> None:

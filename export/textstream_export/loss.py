@@ -72,7 +72,7 @@ def losses(network: Network, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
     gold = gold_losses(biased, tags, towards, batch, recipe)
     if not batch.soft_units.shape[1]:
         return gold
-    soft = soft_losses(biased, tags, towards, batch, recipe)
+    soft = soft_losses(sentiment, tags, towards, batch, recipe)
     return gold | {name: part * recipe.soft_share for name, part in soft.items()}
 
 
@@ -97,11 +97,7 @@ def gold_losses(sentiment: Tensor, tags: Tensor, towards: Tensor, batch: Batch, 
 
 def soft_losses(sentiment: Tensor, tags: Tensor, towards: Tensor, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
     """KL divergence from the teacher's distributions, in channels of which annotators have not said all; towards terms only
-    where the teacher sees an aspect, and annotators have not spoken.
-
-    How often a source says neutral is learnt apart here too: a teacher knows tweets from reviews, and what it expects of
-    either is not what a text says.
-    """
+    where the teacher sees an aspect, and annotators have not spoken."""
     told = batch.soft_sentiment.isfinite().all(-1)
     mood = divergence(sentiment / TEMPERATURE, batch.soft_sentiment / TEMPERATURE) * TEMPERATURE**2
     known = batch.soft_units.isfinite().all(-1)  # (rows, units)

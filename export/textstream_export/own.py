@@ -49,11 +49,20 @@ def read(path: Path) -> list[Row]:
     rows = _each_once(path, ((line, part) for line, raw in parse(path, _content(path)) for part in _rows(path, line, raw)))
     if not rows:
         raise Misconfigured(f"{path} is empty: write a labelled text on each line")
-    said = {row.label for row in rows} - {None}
+    return rows
+
+
+def read_to_learn(path: Path) -> list[Row]:
+    """As `read`, for what trains or calibrates: messages of all three classes, or none at all.
+
+    Raises Misconfigured also where a class is missing.
+    """
+    rows = read(path)
+    said = {row.label for row in rows if row.label}
     missing = [name for name in LABELS if said and name not in said]
     if missing:
         raise Misconfigured(
-            f"{path}: no text is labelled {' or '.join(missing)}, and a model trained so would unlearn to say it: "
+            f"{path}: no text is labelled {' or '.join(missing)}, and a model that learns from it would unlearn to say it: "
             "label a few texts of each of the three classes"
         )
     return rows

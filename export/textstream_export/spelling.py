@@ -15,7 +15,7 @@ from textstream.model.text import hashed
 
 SIZES = (3, 4, 5)
 MOST = 24
-"""N-grams of a word that count: all of a word of ten letters."""
+"""N-grams of a word that count: all of a word of nine letters."""
 SPREAD = 0.05
 
 

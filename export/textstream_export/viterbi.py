@@ -1,12 +1,11 @@
 """Key terms by dynamic programming, to be compared with the greedy decoding that ships (`textstream.model.spans`).
 
-    python -m textstream_export.viterbi --run RUN --data DIR
+    textstream-export decoders --run RUN --data DIR
 
 Both read the same logits of held-out rows. Each gets a salience and a threshold of its own, fitted on one half of the rows and
 judged on the other, by turns; a row is judged in its own channel, exact to the token.
 """
 
-import argparse
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from tqdm import tqdm
 from textstream.event import KINDS
 from textstream.model.packing import Infer, padded, score
 from textstream.model.spans import Candidates, candidates, of_channels, spans_of, term_odds
-from textstream_export.calibrate import TAGS, Judged, fit_salience, gold_spans
+from textstream_export.calibrate import TAG_LOGITS, Judged, fit_salience, gold_spans
 from textstream_export.data import Row, read_train, split_held_out, text_hash
 from textstream_export.encode import token_targets
 from textstream_export.report import table
@@ -110,7 +109,7 @@ def _asked(rows: Sequence[Row], tokenise: Tokenise, infer: Infer) -> Asked:
         scored = score([tokens for _, tokens in pairs], infer)
         for (row, tokens), begin in zip(pairs, scored.starts.tolist(), strict=True):
             if (targets := token_targets(row, tokens)) is not None:
-                logits.append(scored.tokens[begin : begin + tokens.count, :TAGS].reshape(-1, len(KINDS), 3))
+                logits.append(scored.tokens[begin : begin + tokens.count, :TAG_LOGITS].reshape(-1, len(KINDS), 3))
                 halves.append(int(text_hash(row.text), 16) // 100 % 2 == 1)
                 gold |= {(at + a, at + b) for a, b in gold_spans(targets[0][:, channel])}
                 at += tokens.count
@@ -191,16 +190,8 @@ def compare_decoders(questions: dict[str, Asked]) -> str:
     return table(("decoder", *rows, "all", "µs a row"), lines)
 
 
-def main() -> None:
-    """Print the table of a run."""
-    parser = argparse.ArgumentParser(prog="python -m textstream_export.viterbi", description="compare decoders of key terms")
-    parser.add_argument("--run", type=Path, required=True, help="folder that train wrote")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
-    arguments = parser.parse_args()
-    run = load(arguments.run)
-    _, kept = split_held_out(row for row in read_train(arguments.data) if row.lang in run.recipe.languages)
-    print(compare_decoders(asked(kept, run.tokenise(MAX_TOKENS), padded(run.infer))))
-
-
-if __name__ == "__main__":
-    main()
+def compare_on(run: Path, data: Path) -> str:
+    """The table of a run, on the held-out rows in its languages."""
+    trained = load(run)
+    _, kept = split_held_out(row for row in read_train(data) if row.lang in trained.recipe.languages)
+    return compare_decoders(asked(kept, trained.tokenise(MAX_TOKENS), padded(trained.infer)))

@@ -86,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("file", nargs="?", default="-", metavar="FILE", help="- (default) is standard input")
     score.add_argument("--model", default="swift", metavar="PATH", help="bundle (default: swift)")
     score.add_argument("--cascade", metavar="PATH", help="better bundle, for what the first is unsure of")
+    score.add_argument("--cascade-margin", metavar="…", help="how unsure, as model.cascade_margin (default: 0.4)")
     score.add_argument(
         "--format", choices=["auto", "json", "text"], default="auto", help="of the lines (default: by the first)"
     )
@@ -217,8 +218,8 @@ def _stop_on_signals(worker: Worker) -> None:
 
 
 def _score(arguments: argparse.Namespace) -> int:
-    flags = {} if arguments.pointer is None else {"input.pointer": arguments.pointer}
-    settings = load_settings(environ={}, flags=flags)
+    given = {"input.pointer": arguments.pointer, "model.cascade_margin": arguments.cascade_margin}
+    settings = load_settings(environ={}, flags={name: value for name, value in given.items() if value is not None})
     scorer = _load_scorer(arguments.model, cascade=arguments.cascade, cascade_margin=settings.model.cascade_margin)
     with _opened(arguments.file) as stream:
         batches = lines(stream)

@@ -53,6 +53,7 @@ COORDINATOR_AWAY = {
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
+    KafkaError._TIMED_OUT,  # what was asked while the coordinator was just being found may stay unanswered
 }
 UNREADABLE: list[tuple[str, bytes | None]] = [("headers whose names are not UTF-8", None)]
 """Stands for headers that the client cannot read (confluent-kafka 2.16)."""
@@ -226,7 +227,7 @@ class RealKafka(abc.ABC):
         """How many partitions each member of the group holds."""
         try:
             members = _patiently(
-                lambda: self.admin.describe_consumer_groups([group], request_timeout=30)[group].result(timeout=30)
+                lambda: self.admin.describe_consumer_groups([group], request_timeout=5)[group].result(timeout=30)
             ).members
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:

@@ -41,24 +41,32 @@ def test_explanations_go_to_standard_error_and_leave_the_events_as_they_are() ->
     events, same = ([json.loads(line) for line in each.stdout.splitlines()] for each in (plain, done))
     assert [event["sentiment"] for event in events] == [event["sentiment"] for event in same]
     told = done.stderr.decode()
-    assert re.search(r"-0\.\d\d rude", told) and re.search(r"\+0\.\d\d lovely", told)
+    assert re.search(r"-\d\.\d\d rude", told) and re.search(r"\+\d\.\d\d lovely", told)
     assert "房间很好" in told
     assert told.count("negative") + told.count("neutral") + told.count("positive") == 3
 
 
-def test_a_cascade_scores_again_what_the_first_is_unsure_of(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("options", "least"), [((), 0.4), (("--cascade-margin", "0.7"), 0.7), (("--cascade-margin", "0"), 0)])
+def test_a_cascade_scores_again_what_the_first_is_unsure_of(tmp_path: Path, options: tuple[str, ...], least: float) -> None:
     """The event names the bundle that scored it, by the margin alone; here both are the same network under two names."""
     better = Path(shutil.copytree(files.PACKAGED / "swift", tmp_path / "better"))
     manifest = (better / files.MANIFEST).read_text(encoding="utf-8")
     (better / files.MANIFEST).write_text(manifest.replace("textstream-swift", "textstream-better"), encoding="utf-8")
     lines = "I love it, wonderful\nterrible, the worst ever\nok I guess\nit came monday\n房间很好，但是服务太差了\n太喜欢了\n"
-    done = score(lines.encode(), "--cascade", str(better))
+    done = score(lines.encode(), "--cascade", str(better), *options)
     assert (done.returncode, done.stderr) == (0, b"")
     events = [json.loads(line) for line in done.stdout.splitlines()]
     names = [event["model"]["name"] for event in events]
-    assert names == ["textstream-better" if margin(event["sentiment"]) < 0.4 else "textstream-swift" for event in events]
-    assert len(set(names)) == 2
+    assert names == ["textstream-better" if margin(event["sentiment"]) < least else "textstream-swift" for event in events]
+    assert len(set(names)) == (2 if least else 1)
     assert len({event["model"]["digest"] for event in events}) == 1
+
+
+def test_a_margin_outside_of_its_range_is_refused() -> None:
+    """One line names the setting, whose range is the worker's."""
+    done = score(b"good\n", "--cascade", "better", "--cascade-margin", "2")
+    assert done.returncode == 78
+    assert done.stderr.startswith(b"textstream: model.cascade_margin = '2'")
 
 
 def test_a_bad_line_gives_an_error_in_its_place(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import resource
 import shutil
 from collections.abc import Iterator
@@ -24,9 +25,9 @@ from textstream.model.scorer import Scorer
 from textstream.model.spans import EVIDENCE
 from textstream_export import adapt, cli
 from textstream_export import train as training
-from textstream_export.calibrate import NOTHING, Judged, refit_salience, refit_sentiment
+from textstream_export.calibrate import NOTHING, Judged, fit_sentiment, refit_salience, refit_sentiment
 from textstream_export.evaluate import evaluate
-from textstream_export.export import export, swap
+from textstream_export.export import export, foreign_to_a_bundle, swap
 from textstream_export.restore import restore
 from textstream_export.run import load, train
 from textstream_export.to_onnx import build
@@ -178,10 +179,23 @@ def test_calibration_alone_leaves_the_weights_and_moves_the_chances(bundle: Path
     test = slang(tmp_path / "test.jsonl", 200, seed=2)
     adapt.recalibrate(bundle, labels, tmp_path / "calibrated")
     assert (tmp_path / "calibrated" / "model.onnx").read_bytes() == (bundle / "model.onnx").read_bytes()
+    assert files.read(tmp_path / "calibrated").info["name"] == files.read(bundle).info["name"] + "-own"
     before, after = (evaluate(Scorer.load(path, device="cpu"), test) for path in (bundle, tmp_path / "calibrated"))
     assert after["own/ece"] < before["own/ece"]
     card = (tmp_path / "calibrated" / files.CARD).read_text(encoding="utf-8")
     assert "calibrated on labels of whoever made this bundle" in card and "trained further" not in card
+
+
+def test_few_rows_that_are_all_told_right_do_not_make_it_certain() -> None:
+    """The likeliest temperature is 0 there; of many rows of mixed success it is the one that they were drawn with."""
+    rng = np.random.default_rng(0)
+    label = np.arange(9) % 3
+    right = (4 * np.eye(3)[label] + rng.normal(0, 0.3, (9, 3))).astype(np.float32)
+    assert fit_sentiment(right, label, with_bias=True).temperature > 0.4
+    logits = rng.normal(0, 2, (4000, 3)).astype(np.float32)
+    chances = np.exp(logits / 1.3)
+    drawn = np.array([rng.choice(3, p=row / row.sum()) for row in chances])
+    assert fit_sentiment(logits, drawn, with_bias=True).temperature == pytest.approx(1.3, abs=0.06)
 
 
 def test_few_labels_move_calibration_little_and_none_not_at_all() -> None:
@@ -214,7 +228,7 @@ def test_the_commands_train_export_and_calibrate(
     cli.main(["export", "--run", run, "--data", str(labels), "--out", mine])
     assert "| own | textstream-swift-own |" in capsys.readouterr().out
     cli.main(["calibrate", "--bundle", str(bundle), "--data", str(labels), "--out", moved])
-    assert "| own | textstream-swift |" in capsys.readouterr().out
+    assert "| own | textstream-swift-own |" in capsys.readouterr().out
     cli.main(["compare", str(bundle), mine, "--data", test, "--json"])
     differences = json.loads(capsys.readouterr().out)
     assert "own" in json.dumps(differences)
@@ -283,15 +297,27 @@ def test_a_disk_that_fills_up_during_training_is_one_line(
     assert not (tmp_path / training.RUN).exists()
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "deep/notes.txt"])
+@pytest.mark.parametrize("name", ["notes.txt", "deep/notes.txt", "manifest.json"])
 def test_a_folder_that_is_no_bundle_is_not_replaced(name: str, run: Path, labels: Path, tmp_path: Path) -> None:
-    """Whoever names the wrong folder with --out keeps what is in it."""
+    """Whoever names the wrong folder with --out keeps what is in it, also where a manifest of something else is."""
     notes = tmp_path / "work" / name
     notes.parent.mkdir(parents=True)
-    notes.write_text("mine")
-    with pytest.raises(Misconfigured, match="is no bundle, so it is not replaced: name another folder"):
+    notes.write_text('{"files": {"manifest.json": "mine"}}')
+    what = re.escape(name.split("/", maxsplit=1)[0])
+    with pytest.raises(Misconfigured, match=f"work is not replaced, for {what} is of no bundle: move it away, or name another"):
         adapt.export(run, labels, tmp_path / "work")
-    assert notes.read_text() == "mine"
+    assert notes.read_text() == '{"files": {"manifest.json": "mine"}}'
+
+
+def test_a_bundle_with_other_files_in_its_folder_is_not_replaced(bundle: Path, tmp_path: Path) -> None:
+    """What somebody put beside a bundle would go with it; a bundle alone may be replaced, and an empty folder."""
+    place = Path(shutil.copytree(bundle, tmp_path / "mine"))
+    assert foreign_to_a_bundle(place) is None
+    (place / "my labels.jsonl").write_text("mine")
+    assert foreign_to_a_bundle(place) == "my labels.jsonl"
+    assert foreign_to_a_bundle(place / "my labels.jsonl") == "my labels.jsonl"
+    (tmp_path / "empty").mkdir()
+    assert foreign_to_a_bundle(tmp_path / "empty") is foreign_to_a_bundle(tmp_path / "missing") is None
 
 
 def test_a_bundle_that_cannot_be_put_in_place_leaves_the_old_one(tmp_path: Path) -> None:

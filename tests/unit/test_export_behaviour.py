@@ -132,6 +132,9 @@ def test_a_report_counts_failures_by_template_and_capability() -> None:
     assert behaviour.ceilings(report)["behaviour/en/negation/praise by denial"] == 0.04
     assert behaviour.ceilings(report)["behaviour/en/negation/positive word denied"] == 1
     assert "behaviour/en/sarcasm " in str(report)
+    assert behaviour.shown(report, failures=0) == str(report)
+    failed = behaviour.shown(report, failures=2).removeprefix(str(report)).splitlines()
+    assert sum(line.startswith("behaviour/en/negation/positive word denied: ") for line in failed) == 2
 
 
 def test_the_card_shows_the_rates_of_both_languages() -> None:

@@ -86,7 +86,7 @@ def test_labels_for_terms_alone_need_no_class(tmp_path: Path) -> None:
     """A file that labels no message has no class that is missing."""
     path = tmp_path / "my.jsonl"
     path.write_text('{"text": "the last update", "terms": ["last update"]}\n', encoding="utf-8")
-    assert [row.source for row in own.read(path)] == [OWN_TERMS]
+    assert [row.source for row in own.read_to_learn(path)] == [OWN_TERMS]
 
 
 @pytest.mark.parametrize(
@@ -164,13 +164,15 @@ def test_a_file_without_labels_is_refused(tmp_path: Path, name: str, content: by
 
 
 @pytest.mark.parametrize("missing", ["negative", "neutral", "positive"])
-def test_a_class_without_a_text_is_refused(tmp_path: Path, missing: str) -> None:
-    """A model trained without it would unlearn to say it."""
+def test_a_class_without_a_text_is_refused_where_it_would_be_learnt(tmp_path: Path, missing: str) -> None:
+    """A model that learns without it would unlearn to say it; to evaluate one, two classes or one are as good as three."""
     path = tmp_path / "my.csv"
     path.write_text(
         "text,label\n" + "".join(f"{text},{label}\n" for text, label in LABELLED if label != missing), encoding="utf-8"
     )
-    assert wrong(path).startswith(f"FILE: no text is labelled {missing}, and")
+    with pytest.raises(Misconfigured, match=f"my.csv: no text is labelled {missing}, and"):
+        own.read_to_learn(path)
+    assert {row.label for row in own.read(path)} == {label for _, label in LABELLED} - {missing}
 
 
 def test_a_file_that_is_not_utf_8_is_named_with_the_line(tmp_path: Path) -> None:

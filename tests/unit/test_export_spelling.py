@@ -25,6 +25,13 @@ def test_a_word_is_spelt_by_its_groups_of_three_to_five_letters() -> None:
     assert grams_of("ok") == grams_of("好") == grams_of("<name>") == []
 
 
+def test_all_of_a_word_of_nine_letters_counts() -> None:
+    """Of a longer one the end of its largest groups does not."""
+    assert len(grams_of("wonderful")) == MOST
+    assert grams_of("wonderful")[-1] == "rful$"
+    assert len(grams_of("wonderfully")) == MOST
+
+
 @given(st.lists(st.text(max_size=60), max_size=20))
 def test_every_word_has_a_row_of_n_grams_in_range(words: list[str]) -> None:
     """Whatever the words are, ids stay within the table and row 0, which is no word, has none."""

@@ -16,6 +16,7 @@ from tests.unit import export_fixture
 from tests.unit.test_export_encoders import TINY
 from textstream.model.packing import padded
 from textstream.model.spans import candidates
+from textstream_export import cli
 from textstream_export.data import read_train, split_held_out
 from textstream_export.run import load, train
 from textstream_export.viterbi import (
@@ -27,7 +28,6 @@ from textstream_export.viterbi import (
     asked,
     best_apart,
     best_path,
-    compare_decoders,
     span_scores,
     viterbi,
 )
@@ -114,7 +114,9 @@ def test_of_spans_that_overlap_the_surest_is_kept() -> None:
     assert best_apart(spans, np.array([3.0, 2.0, 1.0, 0.0])).tolist() == [True, False, True, True]
 
 
-def test_decoders_are_compared_on_held_out_rows_of_each_language_and_kind(tmp_path: Path) -> None:
+def test_decoders_are_compared_on_held_out_rows_of_each_language_and_kind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     torch.set_num_threads(1)
     data = export_fixture.write(tmp_path)
     train(data, TINY, tmp_path / "run")
@@ -123,5 +125,6 @@ def test_decoders_are_compared_on_held_out_rows_of_each_language_and_kind(tmp_pa
     questions = asked(kept, run.tokenise(100), padded(run.infer))
     assert {"en aspect", "zh aspect"} <= set(questions)
     assert all(question.gold and question.first[0] for question in questions.values())
-    lines = compare_decoders(questions).splitlines()
+    cli.main(["decoders", "--run", str(tmp_path / "run"), "--data", str(data)])
+    lines = capsys.readouterr().out.strip().splitlines()
     assert [line.split(" | ")[0].strip("| ") for line in lines[2:]] == list(DECODERS)

@@ -46,7 +46,7 @@ def infer(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Infer:
     """The service's path through the graph, rows kept in 32 bits."""
     path = tmp_path_factory.mktemp("graph") / "model.onnx"
     onnx.save(build(network, WORDS, TensorProto.FLOAT), path)
-    return Session(path, "cpu").infer
+    return Session({"cpu": path}, "cpu").infer
 
 
 def texts_of(lengths: list[int], seed: int) -> list[Ids]:
@@ -150,7 +150,7 @@ def test_a_graph_of_another_make_is_refused(network: Network, tmp_path: Path) ->
     del model.metadata_props[:]
     onnx.save(model, tmp_path / "model.onnx")
     with pytest.raises(Misconfigured, match="graph of another textstream"):
-        Session(tmp_path / "model.onnx", "cpu")
+        Session({"cpu": tmp_path / "model.onnx"}, "cpu")
 
 
 def test_rows_of_a_batch_are_in_its_order(infer: Infer) -> None:
