@@ -1,4 +1,4 @@
-"""The behaviour of the bundles in the repository: no template fails more often than its ceiling, a swapped name hardly matters."""
+"""Behaviour of the bundles in the repository: no template fails more than its ceiling, a swapped name hardly matters."""
 
 import json
 from functools import cache
@@ -32,13 +32,15 @@ def test_no_template_fails_more_often_than_its_ceiling(name: str) -> None:
     assert {template: rate for template, rate in rates.items() if rate > ceilings[template]} == {}
 
 
-MOVES = {
-    "swift": "swift 0.2.0 moves by 0.01 to 0.13 in the mean, 0.10 to 0.49 at p95",
-    "deep": "deep 0.2.0 moves by 0.03 in the mean, 0.08 to 0.10 at p95",
-}
+def moves(name: str, how: str) -> object:
+    """A bundle that breaks the promise, and how."""
+    return pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=f"{name} moves {how}"))
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.xfail(strict=True, reason=why)) for n, why in MOVES.items()])
+@pytest.mark.parametrize(
+    "name",
+    [moves("swift", "by 0.01 to 0.13 in the mean, 0.10 to 0.49 at p95"), moves("deep", "by 0.03 in the mean, 0.10 at p95")],
+)
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("swap", SWAPS)
 def test_a_swapped_name_or_gender_hardly_moves_the_score(name: str, language: str, swap: str) -> None:
