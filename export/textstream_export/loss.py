@@ -72,7 +72,7 @@ def losses(network: Network, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
     gold = gold_losses(biased, tags, towards, batch, recipe)
     if not batch.soft_units.shape[1]:
         return gold
-    soft = soft_losses(sentiment, tags, towards, batch, recipe)
+    soft = soft_losses(biased if recipe.soft_per_source else sentiment, tags, towards, batch, recipe)
     return gold | {name: part * recipe.soft_share for name, part in soft.items()}
 
 

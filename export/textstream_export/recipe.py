@@ -115,6 +115,9 @@ class Recipe:
     term_sentiment_weight: float = 0.3
     soft_share: float = 0.7
     """Part of the loss that a teacher's logits have where there are some; the rest is for gold labels."""
+    soft_per_source: bool = True
+    """How much more often than others a source says neutral is learnt apart, and left behind at export, against a teacher's
+    logits too, and not against gold labels alone."""
     twin_weight: float = 1.0
     """Of the distance between the scores of two texts that differ in a name or a gender only."""
     twins: int = 24
@@ -248,9 +251,11 @@ RECIPES["swift-2"] = replace(
     share=0.5,
     epochs=1,
     learning_rate=1.5e-3,
+    soft_per_source=False,
     twin_weight=0.5,
     dropout=0.2,
     feature_dropout=0.1,
     seed=20261124,
 )
-"""A short second pass (`train --from`) with what annotators mark whole beside what teachers say, and less heed to names."""
+"""A short second pass (`train --from`) in which texts alone have to tell how seldom reviews are neutral, with less heed to
+names."""

@@ -32,19 +32,25 @@ def test_no_template_fails_more_often_than_its_ceiling(name: str) -> None:
     assert {template: rate for template, rate in rates.items() if rate > ceilings[template]} == {}
 
 
-def moves(name: str, how: str) -> object:
-    """A bundle that breaks the promise, and how."""
-    return pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=f"{name} moves {how}"))
+MISSED = {
+    ("swift", "en", "names"): "by 0.02 in the mean, 0.15 at p95",
+    ("swift", "zh", "names"): "by 0.09 in the mean, 0.29 at p95",
+    ("swift", "zh", "genders"): "by 0.06 in the mean, 0.31 at p95",
+    **{("deep", language, swap): "by 0.03 in the mean, 0.10 at p95" for language in ("en", "zh") for swap in SWAPS},
+}
+"""Bundles that break the promise, and how far they move."""
 
 
-@pytest.mark.parametrize(
-    "name",
-    [moves("swift", "by 0.01 to 0.13 in the mean, 0.10 to 0.49 at p95"), moves("deep", "by 0.03 in the mean, 0.10 at p95")],
-)
-@pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize("swap", SWAPS)
-def test_a_swapped_name_or_gender_hardly_moves_the_score(name: str, language: str, swap: str) -> None:
+@pytest.mark.parametrize("language", ["en", "zh"])
+@each_shipped
+def test_a_swapped_name_or_gender_hardly_moves_the_score(
+    name: str, language: str, swap: str, request: pytest.FixtureRequest
+) -> None:
     """The mean absolute change and its 95th percentile stay within what is promised."""
+    how = MISSED.get((name, language, swap))
+    if how is not None:
+        request.applymarker(pytest.mark.xfail(strict=True, reason=f"{name} moves {how}"))
     scores = report(name).scores()
     assert scores[f"behaviour/{language}/{swap}/mean_shift"] <= MEAN_SHIFT
     assert scores[f"behaviour/{language}/{swap}/p95_shift"] <= P95_SHIFT
