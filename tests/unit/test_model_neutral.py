@@ -22,9 +22,7 @@ CUT = Tokeniser(LEXICON, 100)
         ("told Oluwaseun that he is great", "told Wei that she is great"),
         ("She is late", "He is late"),
         ("told her that her is great", "told him that his is great"),
-        ("McDonald is late again", "Priya is late again"),
         ("他很好", "她很好"),
-        ("老公很好", "老婆很好"),
     ],
 )
 def test_names_and_genders_are_the_same_rows(one: str, other: str) -> None:

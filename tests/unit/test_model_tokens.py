@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from textstream.model import text as prepare
 from textstream.model import tokens as module
-from textstream.model.neutral import NAME, TITLE, neutral
+from textstream.model.neutral import NAME, neutral
 from textstream.model.tokens import CHARS_PER_TOKEN, Lexicon, Tokeniser, Tokens
 
 WORDS = (NAME, "the", "food", "he", "don't", "很", "好", "吃", "他", "0", "00", "!", "<url>", "<user>", "\U00020000")
@@ -90,8 +90,7 @@ def plain_features(surfaces: list[str]) -> list[tuple[int, int, int]]:
         mixed = (before * 0x9E3779B1 & 0xFFFFFFFF) ^ (key * 0x85EBCA77 & 0xFFFFFFFF)
         bigram = LEXICON.first_bigram + (mixed ^ mixed >> 15) % LEXICON.bigram_rows
         prefix, suffix = (prepare.hashed(part) % LEXICON.affix_rows for part in ("^" + form[:4], f"{form[-3:]}${shape}"))
-        case = TITLE if form == NAME else shape
-        known = (ids[form], bigram, LEXICON.first_shape + case) if form in ids else None
+        known = (ids[form], bigram, LEXICON.first_shape + shape) if form in ids else None
         found.append(known or (LEXICON.first_affix + prefix, bigram, LEXICON.first_affix + suffix))
         before = key
     return found

@@ -11,15 +11,13 @@ NAME = "<name>"
 """The row of every capitalised word that has none of its own. Where a lexicon has it, words that are mostly capitalised
 (names of people, places, brands) have no rows either."""
 
-TITLE, MIXED = 2, 4
+TITLE = 2
 _PAIRS = """
 he she|his her|his him|his hers|himself herself|man woman|men women|boy girl|boys girls|boyfriend girlfriend|husband wife
 father mother|fathers mothers|dad mom|dad mum|dads moms|daddy mommy|son daughter|sons daughters|brother sister|brothers sisters
 uncle aunt|nephew niece|grandpa grandma|grandfather grandmother|mr mrs|mr ms|sir madam|actor actress|waiter waitress
 gentleman lady|gentlemen ladies|male female|hubby wifey|groom bride|lad lass|lads lasses|bro sis|guy gal|guys gals
-host hostess|man fella|king queen|prince princess|stepfather stepmother|stepson stepdaughter|widower widow|godfather godmother
-policeman policewoman|salesman saleswoman|businessman businesswoman|grandpa granddad|grandson granddaughter
-他 她|男 女|哥 姐|弟 妹|父 母|叔 姨|公 婆|夫 妻
+他 她|男 女|哥 姐|弟 妹
 """
 SHARED: dict[str, str] = {b: a for pair in _PAIRS.replace("\n", "|").strip("|").split("|") for a, b in (pair.split(),)}
 """A word → the word whose row it shares. 妈 is not 爸: it is part of curses."""
@@ -30,6 +28,6 @@ def neutral(token: str, shape: int, words: Container[str]) -> str:
     if NAME not in words:
         return token  # a lexicon of before: every word stands for itself
     shared = SHARED.get(token, token)
-    if shared not in words and shape in (TITLE, MIXED) and len(token) > 1 and token.isascii() and token.isalpha():
+    if shared not in words and shape == TITLE and len(token) > 1 and token.isascii() and token.isalpha():
         return NAME
     return shared

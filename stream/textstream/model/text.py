@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from zlib import crc32
 
-TEXT_VERSION = 3
+TEXT_VERSION = 2
 """Changes with anything that changes a token, a folded form, a hash or a feature."""
 
 MAX_TOKEN_CHARS = 40

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from textstream.event import Language
 from textstream.model import text as prepare
 from textstream.model.language import COLUMNS, decide, evidence
-from textstream.model.neutral import NAME, SHARED, TITLE, neutral
+from textstream.model.neutral import SHARED, neutral
 
 FEATURES = ("word", "bigram", "tail")
 """A token's ids: a word, or the prefix of one that has no row; the pair with the token before; the shape of a word, or the
@@ -157,7 +157,7 @@ class _Surfaces(dict[str, int]):
         form = neutral(token, shape, self.ids)
         word = self.ids.get(form, 0)
         if word:
-            tail = lexicon.first_shape + (TITLE if form == NAME else shape)
+            tail = lexicon.first_shape + shape
         else:
             word = lexicon.first_affix + prepare.hashed("^" + form[:4]) % lexicon.affix_rows
             tail = lexicon.first_affix + prepare.hashed(f"{form[-3:]}${shape}") % lexicon.affix_rows
