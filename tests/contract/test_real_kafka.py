@@ -5,7 +5,7 @@ import time
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from tests.support.kafka import GivenKafka, Outgoing, RealKafka, unique
+from tests.support.kafka import GivenKafka, Outgoing, RealKafka, unique, wait_until
 
 
 def test_transactions_are_real(kafka: RealKafka) -> None:
@@ -63,6 +63,23 @@ def test_a_broker_comes_back_as_it_was(kafka: RealKafka) -> None:
     kafka.restart()
     kafka.produce_all(topic, [Outgoing(b"after")])
     assert [record.value for record in kafka.read_all(topic)] == [b"before", b"after"]
+
+
+def test_old_records_stay_and_deleted_ones_show(kafka: RealKafka) -> None:
+    """Retention leaves a test's topic alone, however old its records; of one that it empties, nothing counts as committed."""
+    if isinstance(kafka, GivenKafka):
+        pytest.skip("a given cluster looks at its retention when it likes")
+    kept = kafka.create_topic(unique("kept"))
+    emptied = kafka.create_topic(unique("emptied"), retention_ms="604800000")  # Kafka's own default: a week
+    for topic in (kept, emptied):
+        kafka.produce_all(topic, [Outgoing(b"of long ago", timestamp=1234)])
+    wait_until(lambda: kafka.read_all(emptied) == [], 60, "retention deleted nothing")
+    assert kafka.end_offsets(emptied) == {0: 1}
+    assert len(kafka.read_all(kept)) == 1
+    with pytest.raises(AssertionError, match="has deleted the records"):
+        kafka.is_committed(unique("group"), emptied)
+    with pytest.raises(AssertionError, match="never had a record"):
+        kafka.is_committed(unique("group"), kafka.create_topic(unique("empty")))
 
 
 def test_an_unknown_topic_is_refused(kafka: RealKafka) -> None:

@@ -128,8 +128,12 @@ class RealKafka(abc.ABC):
         self.stop()
 
     def create_topic(self, name: str, partitions: int = 1, **config: str) -> str:
-        """Create a topic (an underscore in a config's name stands for a dot) and wait until it can be used."""
-        settings = {key.replace("_", "."): value for key, value in config.items()}
+        """Create a topic (an underscore in a config's name stands for a dot) and wait until it can be used.
+
+        It keeps its records however old their times are: else the broker's retention, which looks whenever it likes, empties
+        an input or output before anybody has read it, and its end offset still counts what is gone.
+        """
+        settings = {"retention.ms": "-1"} | {key.replace("_", "."): value for key, value in config.items()}
         self.admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result(timeout=30)
         wait_until(lambda: self._has_leaders(name, partitions), 30, f"topic {name} has no leaders")
         return name
@@ -201,7 +205,14 @@ class RealKafka(abc.ABC):
 
     def end_offsets(self, topic: str) -> dict[int, int]:
         """For each partition the offset after its last record (or transaction marker)."""
-        asked = {TopicPartition(topic, partition): OffsetSpec.latest() for partition in self.partitions(topic)}
+        return self._offsets(topic, OffsetSpec.latest())
+
+    def begin_offsets(self, topic: str) -> dict[int, int]:
+        """For each partition the first offset that the broker has not deleted: 0, unless retention went over it."""
+        return self._offsets(topic, OffsetSpec.earliest())
+
+    def _offsets(self, topic: str, which: OffsetSpec) -> dict[int, int]:
+        asked = {TopicPartition(topic, partition): which for partition in self.partitions(topic)}
         futures = self.admin.list_offsets(asked, request_timeout=30)
         return {position.partition: future.result().offset for position, future in futures.items()}
 
@@ -219,9 +230,15 @@ class RealKafka(abc.ABC):
         return {position.partition: position.offset for position in answer if position.offset >= 0}
 
     def is_committed(self, group: str, topic: str) -> bool:
-        """Whether the group's committed offsets stand at the end of every partition that ever had a record."""
-        committed = self.committed_offsets(group, topic)
-        return all(committed.get(partition, 0) == end for partition, end in self.end_offsets(topic).items())
+        """Whether the group's committed offsets stand at the end of every partition that ever had a record.
+
+        Where none ever had, or the broker has deleted some, the answer would say nothing of what was served: that fails.
+        """
+        committed, ends = self.committed_offsets(group, topic), self.end_offsets(topic)
+        assert any(ends.values()), f"{topic} never had a record: nothing of it can be committed"
+        gone = {partition: begin for partition, begin in self.begin_offsets(topic).items() if begin > 0}
+        assert not gone, f"the broker has deleted the records of {topic} before {gone}: nobody can have served them all"
+        return all(committed.get(partition, 0) == end for partition, end in ends.items())
 
     def assigned_partitions(self, group: str) -> dict[str, int]:
         """How many partitions each member of the group holds."""
@@ -446,6 +463,9 @@ def _broker_settings(port: int, controller_port: int, listen_on: str = "127.0.0.
         "auto.create.topics.enable": "false",
         "log.cleaner.backoff.ms": "200",
         "log.cleaner.dedupe.buffer.size": str(8 << 20),
+        # Retention looks at once and often, not every 5 minutes: a test that it would harm fails always, not now and then.
+        "log.initial.task.delay.ms": "500",
+        "log.retention.check.interval.ms": "500",
     }
 
 
