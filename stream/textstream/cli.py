@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("file", nargs="?", default="-", metavar="FILE", help="- (default) is standard input")
     score.add_argument("--model", default="swift", metavar="PATH", help="bundle (default: swift)")
     score.add_argument("--cascade", metavar="PATH", help="better bundle, for what the first is unsure of")
-    score.add_argument("--cascade-margin", metavar="…", help="how unsure, as model.cascade_margin (default: 0.4)")
+    score.add_argument("--cascade-margin", metavar="…", help="how unsure, as model.cascade_margin (default: 0.56)")
     score.add_argument(
         "--format", choices=["auto", "json", "text"], default="auto", help="of the lines (default: by the first)"
     )
