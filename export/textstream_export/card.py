@@ -38,7 +38,7 @@ regression for each language and kind. Terms below a salience of {manifest.calib
 {unseen}
 The sentiment of a `phrase` or `entity` is that of its message; only aspects have their own. Gold key phrases of tweets and
 titles are incomplete, so the salience of phrases is low for many that a reader would accept. Neutral is scarce in the
-Chinese sources (about 17,000 rows). Not for decisions about people.
+Chinese sources (about 16,000 rows). Not for decisions about people.
 
 ## Training sources
 Each with its licence as its own source states it; several state none. The texts are not part of this bundle.
@@ -57,7 +57,7 @@ WINDOWS = (
 )
 TRANSFORMERS = (
     "One transformer a language, from an\nencoder that others trained on text of all kinds.",
-    "Sarcasm often escapes it, and a message costs about a hundred times what it costs `swift`.",
+    "Sarcasm often escapes it, and a message costs about sixty times what it costs `swift`.",
 )
 """What a model is, and what it does not see."""
 
