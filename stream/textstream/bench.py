@@ -21,12 +21,13 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from textstream import samples
 from textstream.core.codec import Codec
+from textstream.core.ports import Topics
 from textstream.core.process import Scorer, enrich, prepare
 from textstream.core.record import Position, Record
 from textstream.errors import Misconfigured, Transient
 from textstream.kafka.client import opened, properties
 from textstream.kafka.embedded import CONSUMER_PROPERTIES, EmbeddedBroker
-from textstream.kafka.topics import TopicAdmin, Topics
+from textstream.kafka.topics import TopicAdmin
 from textstream.score import line_codec
 from textstream.settings import Kafka, Settings
 from textstream.worker_thread import WorkerThread

@@ -5,40 +5,25 @@ It holds no state of the stream and decides nothing: whatever goes wrong is hand
 
 import queue
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from textstream.core.batch import Batch
 from textstream.core.codec import Codec
+from textstream.core.ports import Clock, Scored
 from textstream.core.process import Scorer, enrich
-from textstream.core.record import Outcome
 
 MAX_WAITING_BATCHES = 2
 """One being scored, one ready to follow: more would only wait here instead of filling up in the batcher."""
 
 
-@dataclass(slots=True, frozen=True)
-class Scored:
-    """What came of a batch: an outcome for each item, or the error that stops the worker. Times are the clock's seconds."""
-
-    batch: Batch
-    outcomes: list[Outcome]
-    submitted_at: float
-    started_at: float
-    finished_at: float
-    error: BaseException | None = None
-
-
 class ScoringThread:
     """Runs `core.process.enrich` beside the polling thread; onnxruntime releases the interpreter's lock meanwhile."""
 
-    def __init__(self, codec: Codec, scorer: Scorer, *, clock: Callable[[], float], wall_ms: Callable[[], int]) -> None:
+    def __init__(self, codec: Codec, scorer: Scorer, *, clock: Clock) -> None:
         self._codec = codec
         self._scorer = scorer
         self._clock = clock
-        self._wall_ms = wall_ms
         self._batches: queue.Queue[tuple[Batch, float] | None] = queue.Queue(MAX_WAITING_BATCHES + 1)  # + the stop
-        self._scored: queue.SimpleQueue[Scored] = queue.SimpleQueue()  # never longer than what was submitted
+        self._scored: queue.SimpleQueue[Scored | BaseException] = queue.SimpleQueue()  # never longer than what was submitted
         self._submitted_at: list[float] = []
         self._thread = threading.Thread(target=self._run, name="scoring", daemon=True)
         self._thread.start()
@@ -61,7 +46,7 @@ class ScoringThread:
     def submit(self, batch: Batch) -> None:
         """Hand over a batch; only when not `full`."""
         assert not self.full, "submitted beyond the bound"
-        now = self._clock()
+        now = self._clock.now()
         self._submitted_at.append(now)
         self._batches.put_nowait((batch, now))
 
@@ -70,13 +55,13 @@ class ScoringThread:
         results: list[Scored] = []
         while self.busy:
             try:
-                results.append(self._scored.get(timeout=0 if results else timeout_s))
+                scored = self._scored.get(timeout=0 if results else timeout_s)
             except queue.Empty:
                 break
+            if isinstance(scored, BaseException):
+                raise scored
             self._submitted_at.pop(0)
-        for scored in results:
-            if scored.error is not None:
-                raise scored.error
+            results.append(scored)
         return results
 
     def close(self) -> None:
@@ -86,12 +71,9 @@ class ScoringThread:
     def _run(self) -> None:
         while (submitted := self._batches.get()) is not None:
             batch, submitted_at = submitted
-            started_at = self._clock()
-            outcomes, error = self._score(batch)
-            self._scored.put(Scored(batch, outcomes, submitted_at, started_at, self._clock(), error))
-
-    def _score(self, batch: Batch) -> tuple[list[Outcome], BaseException | None]:
-        try:
-            return enrich(batch.items, self._codec, self._scorer, self._wall_ms()), None
-        except BaseException as error:  # raised again by the polling thread, which stops the worker
-            return [], error
+            try:
+                started_at = self._clock.now()
+                outcomes = enrich(batch.items, self._codec, self._scorer, self._clock.wall_ms())
+                self._scored.put(Scored(batch, outcomes, submitted_at, started_at, self._clock.now()))
+            except BaseException as error:  # raised again by the polling thread, which stops the worker
+                self._scored.put(error)

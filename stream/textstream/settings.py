@@ -20,6 +20,9 @@ OURS_CONSUMER = {
     "enable.auto.offset.store": None,
     "enable.partition.eof": None,
     "group.id": "kafka.group_id",
+    "group.instance.id": "kafka.group_instance_id",
+    "group.protocol": "kafka.group_protocol",
+    "group.protocol.type": None,
     "isolation.level": None,
     "metadata.broker.list": "kafka.bootstrap_servers",
     "partition.assignment.strategy": None,
@@ -41,6 +44,7 @@ OURS_PRODUCER = {
     "partitioner": None,
     "request.required.acks": None,
     "retries": None,
+    "transaction.timeout.ms": "delivery.transaction_timeout_s",
     "transactional.id": None,
 }
 """librdkafka properties that textstream's promises rest on, and the setting to use instead, where there is one."""
@@ -107,7 +111,12 @@ class Input(Section):
         default="/text", description="JSON pointer (RFC 6901) to the text."
     )
     start: Literal["earliest", "latest"] = Field(
-        default="earliest", description="Where a partition without a committed offset is read from."
+        default="earliest",
+        description="Where a partition without a committed offset is read from. One that comes later: always its start.",
+    )
+    on_skip: Literal["stop", "continue"] = Field(
+        default="stop",
+        description="When records are gone before they were read (retention, topic made anew): stop, or go on and count.",
     )
 
 
@@ -151,7 +160,16 @@ class Batch(Section):
 
 
 class Delivery(Section):
-    """In-flight limits, commits and deadlines. Delivery is at least once."""
+    """The guarantee, in-flight limits, commits and deadlines."""
+
+    guarantee: Literal["at_least_once", "exactly_once"] = Field(
+        default="at_least_once",
+        description="`exactly_once`: outcomes and offsets in one transaction a commit interval, for `read_committed` readers.",
+    )
+    transaction_timeout_s: float = Field(
+        default=30, ge=1, le=900,
+        description="The broker ends a transaction that a dead worker left open after this long; readers wait meanwhile.",
+    )  # fmt: skip
 
     max_in_flight_messages: int = Field(
         default=10_000, ge=1, le=1_000_000, description="Most messages between poll and acknowledgement."
@@ -179,6 +197,13 @@ class Kafka(Section):
     bootstrap_servers: str = Field(default="localhost:9092", min_length=1, description="host:port, separated by commas.")
     group_id: str = Field(
         default="textstream", min_length=1, description="Consumer group; workers that share it share the work."
+    )
+    group_protocol: Literal["classic", "consumer"] = Field(
+        default="classic", description="`classic`: cooperative-sticky; `consumer`: the brokers assign (KIP-848, Kafka 4.0)."
+    )
+    group_instance_id: str = Field(
+        default="",
+        description="Static membership: an id of this worker alone. It keeps its partitions until its session times out.",
     )
     client: Annotated[Properties, _free_of(OURS_CONSUMER | OURS_PRODUCER)] = Field(
         default={}, description="librdkafka properties of every client (security.protocol, sasl.*, ssl.*)."

@@ -5,25 +5,24 @@ the client's delivery reports only hand values back to it.
 """
 
 import threading
-import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
+from typing import Any
 
+from textstream.clock import SystemClock
 from textstream.core.batch import Batcher, Budget
 from textstream.core.codec import Codec
 from textstream.core.offsets import Ledger, TopicPartition
-from textstream.core.process import Prepared, Scorer, prepare
-from textstream.core.record import Outcome
-from textstream.errors import Transient
-from textstream.kafka.sink import Report, Sink, refused
-from textstream.kafka.source import Polled, Source
-from textstream.kafka.topics import Pipeline, TopicAdmin, named
+from textstream.core.ports import Clock, Pipeline, Polled, Scored, Source, World
+from textstream.core.process import Scorer, prepare
+from textstream.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from textstream.errors import Misconfigured, Transient
 from textstream.observe.health import Health
 from textstream.observe.logs import get_logger
 from textstream.observe.metrics import Metrics
-from textstream.scoring import Scored, ScoringThread
 from textstream.settings import Settings
+from textstream.world import RealWorld
 
 MAX_POLL_RECORDS = 1_000
 """Most records taken in one turn: bounds how long a turn prepares before the model gets its next batch."""
@@ -35,10 +34,8 @@ FINISH_WAIT_S = 0.01
 """Longest wait for a scored batch or an acknowledgement while draining."""
 RETRY_FIRST_S, RETRY_MOST_S = 0.5, 5.0
 """Pause between attempts to reach the broker at start; doubles from the first to the most."""
-MIN_COMMIT_S = 1.0
-"""For the last commit, also when the work before it has used up the drain limit."""
-COMMIT_PAUSE_S = 0.05
-"""Between two attempts at the last commit: about the time in which a rebalance goes on to its next step."""
+ASK_S = 5.0
+"""Longest wait for one answer of the broker about offsets."""
 OBSERVE_INTERVAL_S = 1.0
 """Between two updates of lag and in-flight gauges: well below any scrape interval."""
 
@@ -55,22 +52,21 @@ class Worker:
         metrics: Metrics,
         health: Health,
         *,
-        clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
+        clock: Clock | None = None,
+        world: World | None = None,
     ) -> None:
         self._settings = settings
         self._scorer = scorer
         self._metrics = metrics
         self._health = health
-        self._clock = clock
-        self._wall = wall
+        self._clock = clock or SystemClock()
+        self._world = world or RealWorld(settings, scorer, self._clock)
         self._stopping = threading.Event()
         self._failed = False
         self._paused: set[TopicPartition] = set()
         self._full_since: float | None = None
-        self._committed_at = self._observed_at = clock()
+        self._observed_at = self._clock.now()
         self._ledger = Ledger()
-        self._outbox: deque[tuple[Prepared, Outcome]] = deque()  # scored, not yet taken by the client; within the budget
         batch, delivery = settings.batch, settings.delivery
         self._batcher = Batcher(
             max_messages=batch.max_messages, max_tokens=batch.max_tokens, max_wait_s=batch.max_wait_ms / 1000
@@ -108,15 +104,13 @@ class Worker:
 
     def _startup(self) -> Pipeline | None:
         """Wait for the broker and look at the topics; None when stopped meanwhile."""
-        topics = named(self._settings.input.topics, self._settings.output)
-        admin = TopicAdmin(self._settings.kafka)
-        deadline = self._clock() + self._settings.delivery.startup_timeout_s
+        deadline = self._clock.now() + self._settings.delivery.startup_timeout_s
         pause_s = RETRY_FIRST_S
         while not self._stopping.is_set():
             try:
-                return admin.inspect(topics, within_s=max(0.1, deadline - self._clock()))
+                return self._world.inspect(within_s=max(0.1, deadline - self._clock.now()))
             except Transient as error:
-                if self._clock() + pause_s > deadline:
+                if self._clock.now() + pause_s > deadline:
                     waited = self._settings.delivery.startup_timeout_s
                     raise Transient(f"{error}; gave up after {waited:g} s (delivery.startup_timeout_s)") from None
             self._stopping.wait(pause_s)
@@ -126,6 +120,7 @@ class Worker:
     def _open(self, pipeline: Pipeline, closing: ExitStack) -> None:
         """Clients and the scoring thread; closed in the opposite order, so that the group is left first."""
         settings = self._settings
+        self._known_partitions = dict(pipeline.partitions)
         self._codec = Codec(
             input_format=settings.input.format,
             pointer=settings.input.pointer,
@@ -133,29 +128,51 @@ class Worker:
             model=self._scorer.info,
             routes=pipeline.routes,
         )
-        self._sink = Sink(settings.kafka, pipeline)
-        closing.callback(self._sink.close)
-        self._scoring = ScoringThread(self._codec, self._scorer, clock=self._clock, wall_ms=self._wall_ms)
+        deliver = self._opened_sink(pipeline, closing)
+        self._scoring = self._world.scoring(self._codec)
         closing.callback(self._scoring.close)
-        self._source = Source(settings.kafka, settings.input, self)
+        self._source = self._world.source(self)
         closing.callback(self._source.close)
+        self._delivery = deliver(self._source)
         self._metrics.show_model(self._scorer.info)
         self._metrics.ready.set(1)
         log.info("reading", topics=settings.input.topics, group=settings.kafka.group_id, model=self._scorer.info["name"])
+
+    def _opened_sink(self, pipeline: Pipeline, closing: ExitStack) -> Callable[[Source], Delivery[Any]]:
+        """The writer, and the guarantee that it is used with."""
+        settings = self._settings.delivery
+        if settings.guarantee == "exactly_once":
+            transactional = self._world.transactional_sink(pipeline)
+            closing.callback(transactional.close)
+            deliver: Callable[..., Delivery[Any]] = partial(ExactlyOnce, transactional)
+        else:
+            sink = self._world.sink(pipeline)
+            closing.callback(sink.close)
+            deliver = partial(AtLeastOnce, sink)
+        return partial(
+            deliver,
+            ledger=self._ledger,
+            budget=self._budget,
+            metrics=self._metrics,
+            clock=self._clock,
+            interval_s=settings.commit_interval_ms / 1000,
+            limit_s=settings.drain_timeout_s,
+        )
 
     # ---- turn ----------------------------------------------------------------------------------------------------
 
     def _turn(self) -> None:
         """One round of the path: results out, acknowledgements in, records in, batches out, commit."""
         stuck = self._budget.full  # nothing may be polled, so wait for what makes room
+        self._delivery.rewind_if_aborted()
         self._publish(self._scoring.results(BUSY_WAIT_S if stuck or self._scoring.full else 0))
-        self._settle(self._sink.reports(BUSY_WAIT_S if stuck and not self._scoring.busy else 0))
+        self._delivery.settle(BUSY_WAIT_S if stuck and not self._scoring.busy else 0)
         self._throttle()
         if self._may_poll():
             # A full budget has no room, but then all is paused: polling gives nothing and serves rebalances.
             self._take(self._source.poll(max(1, min(self._budget.room, MAX_POLL_RECORDS)), self._poll_wait_s()))
         self._dispatch()
-        self._commit_when_due()
+        self._delivery.commit_when_due()
         self._observe_when_due()
         self._health.turned(self._scoring.waiting_since)
 
@@ -175,7 +192,7 @@ class Worker:
 
         Sparingly: pausing throws prefetched records away. For `pause_after_ms` polling just waits.
         """
-        now = self._clock()
+        now = self._clock.now()
         if not self._budget.full:
             self._full_since = None
             if self._paused:
@@ -192,91 +209,58 @@ class Worker:
     def _take(self, polled: Polled) -> None:
         """Decode and tokenise what was polled; it is ours from here on."""
         if polled.records:
-            started_at = self._clock()
+            started_at = self._clock.now()
             for item in prepare(polled.records, self._codec, self._scorer):
                 self._ledger.deliver(item.record.position)
                 self._budget.add(item)
                 self._batcher.add(item, started_at)
                 self._metrics.records_polled.labels(item.record.position.topic).inc()
-            self._metrics.stage_seconds.labels("prepare").observe(self._clock() - started_at)
+            self._metrics.stage_seconds.labels("prepare").observe(self._clock.now() - started_at)
         for end in polled.ends:
             self._ledger.reach_end(end)
+        for partition in polled.out_of_range:
+            self._skip(partition)
+
+    def _skip(self, partition: TopicPartition) -> None:
+        """The broker does not have what is to be read next: stop, or go on with the first that it has and count the others."""
+        low, high = self._source.bounds(partition, ASK_S)
+        wanted = self._ledger.read_from(partition)
+        name = f"{partition[0]}-{partition[1]}"
+        if low <= wanted <= high:  # it has it again: a replica that lagged
+            self._source.seek({partition: wanted})
+            return
+        skipped = max(0, low - wanted)
+        happened = (
+            f"{name} begins at offset {low} and {wanted} was to be read: {skipped} records are gone before they were read"
+            " (retention); raise its retention, or add workers"
+            if skipped
+            else f"{name} ends at offset {high} and {wanted} was to be read: the topic was made anew, or truncated"
+        )
+        if self._settings.input.on_skip == "stop":
+            raise Misconfigured(f"{happened}. To go on with offset {low}, set input.on_skip = continue")
+        log.error("skipped", partition=name, why=happened)
+        self._metrics.skipped_records.labels(partition[0]).inc(skipped)
+        if not skipped:  # other records under the same offsets: what is in flight is of the old ones
+            self._ledger.assign({partition: low}, {partition: None})
+        self._source.seek({partition: low})
 
     def _dispatch(self, *, flush: bool = False) -> None:
         """Hand due batches to the scoring thread, as many as it has room for."""
-        while not self._scoring.full and (batch := self._batcher.take(self._clock(), flush=flush)) is not None:
+        while not self._scoring.full and (batch := self._batcher.take(self._clock.now(), flush=flush)) is not None:
             self._scoring.submit(batch)
             self._metrics.batches.labels(batch.closed_by).inc()
             self._metrics.batch_messages.observe(len(batch.items))
             self._metrics.batch_tokens.observe(batch.tokens)
 
     def _publish(self, scored: Sequence[Scored]) -> None:
-        """Produce outcomes in the order in which their records were polled."""
+        """Hand scored batches on, and what still waits for the client."""
         for one in scored:
             self._metrics.stage_seconds.labels("wait").observe(one.started_at - one.submitted_at)
             self._metrics.stage_seconds.labels("score").observe(one.finished_at - one.started_at)
-            self._outbox.extend(zip(one.batch.items, one.outcomes, strict=True))
-        while self._outbox:
-            item, outcome = self._outbox[0]
-            if self._ledger.is_current(item.record.position):
-                if not self._sink.send(item, outcome):
-                    return  # the client's queue is full: acknowledgements will make room
-            else:
-                self._budget.remove(item)
-                self._metrics.stale_records.inc()
-            self._outbox.popleft()
-
-    def _settle(self, reports: Sequence[Report]) -> None:
-        """Count acknowledged outcomes; one that the broker refused stops the worker."""
-        now_ms = self._wall_ms()
-        for report in reports:
-            if report.error is not None:
-                raise refused(report)
-            item, outcome = report.item, report.outcome
-            self._budget.remove(item)
-            self._ledger.settle(item.record.position)
-            self._metrics.outcomes.labels(item.record.position.topic, outcome.kind, outcome.reason).inc()
-            self._metrics.stage_seconds.labels("deliver").observe(report.latency_s)
-            if item.record.timestamp_ms > 0:
-                self._metrics.end_to_end_seconds.observe(max(0, now_ms - item.record.timestamp_ms) / 1000)
-
-    def _commit_when_due(self) -> None:
-        now = self._clock()
-        if now - self._committed_at < self._settings.delivery.commit_interval_ms / 1000:
-            return
-        self._committed_at = now
-        self._hear_of_commits()
-        if offsets := self._ledger.take_commits():
-            self._request(offsets)
-
-    def _commit_now(self, partitions: Sequence[TopicPartition], deadline: float) -> bool:
-        """Commit what may be committed of these partitions, until the group holds it; False when the time is up before.
-
-        Whoever reads them next begins there. While members join, the group refuses commits for a moment.
-        """
-        deadline = max(deadline, self._clock() + MIN_COMMIT_S)
-        self._hear_of_commits()
-        while offsets := self._ledger.unconfirmed(partitions):
-            self._request(offsets)
-            self._ledger.confirm(self._source.committed(offsets, max(0, deadline - self._clock())))
-            if self._ledger.unconfirmed(partitions):
-                if self._clock() + COMMIT_PAUSE_S > deadline:
-                    return False
-                time.sleep(COMMIT_PAUSE_S)
-        return True
-
-    def _request(self, offsets: Mapping[TopicPartition, int]) -> None:
-        self._source.commit(offsets)
-        self._metrics.commits.labels("requested").inc(len(offsets))
-
-    def _hear_of_commits(self) -> None:
-        answers = self._source.take_commit_answers()
-        self._ledger.confirm(answers.confirmed)
-        self._ledger.refuse(answers.refused)
-        self._metrics.commits.labels("failed").inc(len(answers.refused))
+        self._delivery.publish(scored)
 
     def _observe_when_due(self) -> None:
-        now = self._clock()
+        now = self._clock.now()
         if now - self._observed_at < OBSERVE_INTERVAL_S:
             return
         self._observed_at = now
@@ -293,22 +277,47 @@ class Worker:
 
     # ---- rebalances, inside Source.poll ---------------------------------------------------------------------------
 
-    def assigned(self, committed: Mapping[TopicPartition, int | None]) -> None:
-        """These partitions are ours, in a new epoch."""
-        self._ledger.assign(committed)
-        self._moved("assigned", list(committed))
+    def assigned(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """These partitions are ours, in a new epoch; each is read from what the group holds, or else from `input.start`."""
+        committed = self._committed(partitions) if partitions else {}
+        starts = {
+            partition: self._first_offset(partition) if offset is None else offset for partition, offset in committed.items()
+        }
+        self._ledger.assign(starts, committed)
+        self._delivery.assigned()
+        self._moved("assigned", partitions)
+        return starts
+
+    def _committed(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int | None]:
+        """What the group holds. Whoever had them before may have left a transaction open, which is waited for."""
+        deadline = self._clock.now() + self._settings.delivery.startup_timeout_s
+        committed: dict[TopicPartition, int | None] = {}
+        while len(committed) < len(partitions):
+            if self._clock.now() >= deadline:
+                waited = self._settings.delivery.startup_timeout_s
+                raise Transient(f"the group does not tell its offsets within {waited:g} s (delivery.startup_timeout_s)")
+            committed |= self._source.committed([p for p in partitions if p not in committed], ASK_S)
+        return committed
+
+    def _first_offset(self, partition: TopicPartition) -> int:
+        """Where a partition that the group does not know begins. One that came while we ran is read from its start."""
+        low, high = self._source.bounds(partition, ASK_S)
+        topic, number = partition
+        is_new = number >= self._known_partitions.get(topic, 0)
+        return low if is_new or self._settings.input.start == "earliest" else high
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Finish what is in flight within `drain_timeout_s`, commit it, let go."""
         if not self._failed:
             deadline = self._drain_deadline()
             self._work_off(partitions, deadline)
-            if not self._commit_now(partitions, deadline):
+            if not self._delivery.commit_now(partitions, deadline):
                 log.warning("not committed: the messages since will be read again", partitions=_ids(partitions))
         self._release("revoked", partitions)
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Somebody else owns these already: what is in flight is stale, and nothing is committed."""
+        self._delivery.lost()
         self._release("lost", partitions)
 
     def epoch_of(self, partition: TopicPartition) -> int | None:
@@ -335,7 +344,7 @@ class Worker:
         log.info("draining", messages=self._ledger.pending())
         deadline = self._drain_deadline()
         self._work_off(self._ledger.assigned, deadline)
-        committed = self._commit_now(self._ledger.assigned, deadline)
+        committed = self._delivery.commit_now(self._ledger.assigned, deadline)
         limit = f"within {self._settings.delivery.drain_timeout_s:g} s (delivery.drain_timeout_s)"
         if left := self._ledger.pending():
             raise Transient(f"{left} messages were not acknowledged {limit}; they will be read again")
@@ -344,17 +353,14 @@ class Worker:
         log.info("drained")
 
     def _drain_deadline(self) -> float:
-        return self._clock() + self._settings.delivery.drain_timeout_s
+        return self._clock.now() + self._settings.delivery.drain_timeout_s
 
     def _work_off(self, partitions: Sequence[TopicPartition], deadline: float) -> None:
         """Score and deliver what was taken of these partitions, until the deadline."""
-        while self._ledger.pending(partitions) and self._clock() < deadline:
+        while self._ledger.pending(partitions) and self._clock.now() < deadline:
             self._dispatch(flush=True)
             self._publish(self._scoring.results(FINISH_WAIT_S))
-            self._settle(self._sink.reports(0 if self._scoring.busy else FINISH_WAIT_S))
-
-    def _wall_ms(self) -> int:
-        return int(self._wall() * 1000)
+            self._delivery.settle(0 if self._scoring.busy else FINISH_WAIT_S)
 
 
 def _ids(partitions: Sequence[TopicPartition]) -> list[str]:

@@ -9,6 +9,8 @@ The rules:
 3. A committed offset is the next one to read, so it is one more than the last settled.
 4. A commit goes from *requested* to *confirmed*: the group is known to hold it. One that is on its way may still be refused,
    when the group has moved on to a new generation, so before a partition is let go only what is confirmed counts.
+5. After a *rewind* everything that was delivered is of an older epoch, and is read again from what is confirmed. Until the
+   reader has been told to (`take_rewinds`), what it still hands out is nobody's: `epoch_of` gives None.
 """
 
 from collections import deque
@@ -23,9 +25,10 @@ TopicPartition = tuple[str, int]
 class PartitionOffsets:
     """The records of one assigned partition that are not settled yet, in the order in which they were delivered."""
 
-    def __init__(self, epoch: int, committed: int | None = None) -> None:
+    def __init__(self, epoch: int, start: int, committed: int | None = None) -> None:
         self.epoch = epoch
-        self.next_offset = committed  # what may be committed; None until that is known or something is settled
+        self.start = start  # where reading began
+        self.next_offset = start  # what may be committed
         self.requested: int | None = None  # the last commit asked for, unless one was refused since
         self.confirmed = committed  # what the group is known to hold
         self._last_delivered = -1
@@ -35,6 +38,11 @@ class PartitionOffsets:
 
     def __len__(self) -> int:
         return len(self._pending)
+
+    @property
+    def read_from(self) -> int:
+        """The offset after the last delivered one."""
+        return max(self.start, self._last_delivered + 1)
 
     def deliver(self, offset: int) -> None:
         """A record was handed to us."""
@@ -62,7 +70,7 @@ class PartitionOffsets:
 
     def _skip_to_end(self) -> None:
         if not self._pending:
-            self.next_offset = max(self.next_offset or 0, self._end)
+            self.next_offset = max(self.next_offset, self._end)
 
 
 class Ledger:
@@ -70,18 +78,34 @@ class Ledger:
 
     def __init__(self) -> None:
         self._partitions: dict[TopicPartition, PartitionOffsets] = {}
+        self._rewinding: set[TopicPartition] = set()
         self._epoch = 0
 
-    def assign(self, committed: Mapping[TopicPartition, int | None]) -> None:
-        """These partitions are ours from now on, in a new epoch; their committed offsets, None where unknown."""
+    def assign(self, starts: Mapping[TopicPartition, int], committed: Mapping[TopicPartition, int | None]) -> None:
+        """These partitions are ours from now on, in a new epoch: where each is read from, and what the group holds."""
         self._epoch += 1
-        for partition, offset in committed.items():
-            self._partitions[partition] = PartitionOffsets(self._epoch, offset)
+        for partition, start in starts.items():
+            self._partitions[partition] = PartitionOffsets(self._epoch, start, committed.get(partition))
 
     def release(self, partitions: Iterable[TopicPartition]) -> None:
         """These partitions are ours no more; what is in flight from them is stale."""
         for partition in partitions:
             self._partitions.pop(partition, None)
+            self._rewinding.discard(partition)
+
+    def rewind(self) -> None:
+        """All that was delivered of every partition is stale, and is to be read again from what the group holds."""
+        self._epoch += 1
+        for partition, owned in self._partitions.items():
+            again = owned.start if owned.confirmed is None else owned.confirmed
+            self._partitions[partition] = PartitionOffsets(self._epoch, again, owned.confirmed)
+        self._rewinding = set(self._partitions)
+
+    def take_rewinds(self) -> dict[TopicPartition, int]:
+        """Where the reader has to go back to; with this call it is told."""
+        rewinds = {partition: self._partitions[partition].start for partition in self._rewinding}
+        self._rewinding.clear()
+        return rewinds
 
     @property
     def assigned(self) -> list[TopicPartition]:
@@ -89,9 +113,9 @@ class Ledger:
         return list(self._partitions)
 
     def epoch_of(self, partition: TopicPartition) -> int | None:
-        """The epoch in which a partition became ours, or None where it is not."""
+        """The epoch that what is read from a partition belongs to; None where it is not ours, or is to be rewound first."""
         owned = self._partitions.get(partition)
-        return owned.epoch if owned is not None else None
+        return owned.epoch if owned is not None and partition not in self._rewinding else None
 
     def is_current(self, position: Position) -> bool:
         """Whether the record was read in the present assignment of its partition."""
@@ -113,13 +137,17 @@ class Ledger:
         if self.is_current(end):
             self._partitions[end.topic, end.partition].reach_end(end.offset)
 
+    def read_from(self, partition: TopicPartition) -> int:
+        """The offset after the last delivered one of a partition of ours."""
+        return self._partitions[partition].read_from
+
     def pending(self, partitions: Iterable[TopicPartition] | None = None) -> int:
         """How many delivered records of these partitions (default: all) are not settled."""
         chosen = self._partitions if partitions is None else partitions
         return sum(len(self._partitions[p]) for p in chosen if p in self._partitions)
 
     def next_offset(self, partition: TopicPartition) -> int | None:
-        """What may be committed on this partition now; None while that is unknown."""
+        """What may be committed on this partition now; None where it is not ours."""
         owned = self._partitions.get(partition)
         return owned.next_offset if owned is not None else None
 
@@ -127,7 +155,7 @@ class Ledger:
         """The offsets that are neither asked for nor confirmed; with this call they are asked for."""
         moved: dict[TopicPartition, int] = {}
         for partition, owned in self._partitions.items():
-            if owned.next_offset is not None and owned.next_offset not in (owned.requested, owned.confirmed):
+            if owned.next_offset not in (owned.requested, owned.confirmed):
                 moved[partition] = owned.requested = owned.next_offset
         return moved
 
@@ -136,7 +164,7 @@ class Ledger:
         unconfirmed: dict[TopicPartition, int] = {}
         for partition in partitions:
             owned = self._partitions.get(partition)
-            if owned is not None and owned.next_offset is not None and owned.next_offset != owned.confirmed:
+            if owned is not None and owned.next_offset != owned.confirmed:
                 unconfirmed[partition] = owned.next_offset
         return unconfirmed
 

@@ -43,6 +43,18 @@ def properties(settings: Kafka, own: Mapping[str, object], extra: Mapping[str, s
     }
 
 
+PROTOCOLS: dict[str, dict[str, object]] = {
+    "classic": {"group.protocol": "classic", "partition.assignment.strategy": "cooperative-sticky"},
+    "consumer": {"group.protocol": "consumer"},  # the brokers assign (KIP-848)
+}
+
+
+def group(settings: Kafka) -> dict[str, object]:
+    """How we are a member of the group."""
+    static = {"group.instance.id": settings.group_instance_id} if settings.group_instance_id else {}
+    return {**PROTOCOLS[settings.group_protocol], "group.id": settings.group_id, **static}
+
+
 def opened(factory: Callable[[dict[str, Any]], Client], config: dict[str, Any]) -> Client:
     """A client with this configuration. Raises `Misconfigured` where librdkafka refuses a property."""
     try:
@@ -57,7 +69,7 @@ def opened(factory: Callable[[dict[str, Any]], Client], config: dict[str, Any]) 
 def try_properties(settings: Kafka) -> None:
     """Raise `Misconfigured` where librdkafka refuses one of the user's properties: at start, before anything is waited for."""
     opened(Producer, properties(settings, {}, settings.producer))
-    opened(Consumer, properties(settings, {"group.id": settings.group_id}, settings.consumer)).close()
+    opened(Consumer, properties(settings, group(settings), settings.consumer)).close()
 
 
 def classified(error: KafkaError, doing: str) -> TextstreamError:

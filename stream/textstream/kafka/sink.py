@@ -1,16 +1,21 @@
-"""Writing: an idempotent producer. Outcomes go out, acknowledgements come back as values."""
+"""Writing: an idempotent producer. Outcomes go out, alone or in transactions; acknowledgements come back as values."""
 
+import uuid
 from collections import deque
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple, cast
+from time import monotonic
+from typing import Any, cast
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import TopicPartition as Offset
 
+from textstream.core.offsets import TopicPartition
+from textstream.core.ports import Aborted, Membership, Pipeline, Report
 from textstream.core.process import Prepared
-from textstream.core.record import Outcome
-from textstream.errors import Fatal, Misconfigured, TextstreamError
+from textstream.core.record import Outcome, Position
+from textstream.errors import Fatal, Misconfigured, TextstreamError, Transient
 from textstream.kafka.client import classified, logger, opened, properties
-from textstream.kafka.topics import Pipeline
 from textstream.settings import Kafka
 
 BY_KEY = -1
@@ -18,8 +23,10 @@ BY_KEY = -1
 
 LIBRDKAFKA_MAX_BYTES = 1_000_000_000
 """The most that its `message.max.bytes` may be; a topic may take more."""
+CLOSING_ABORT_S = 5.0
+"""Longest that leaving an open transaction may take; the broker ends it by itself after `delivery.transaction_timeout_s`."""
 
-OURS = {
+OURS: dict[str, object] = {
     "acks": "all",
     "enable.idempotence": True,
     # For ever: an outage fills the in-flight budget and the worker waits; giving up would lose the order.
@@ -31,28 +38,21 @@ OURS = {
 }
 
 
-class Report(NamedTuple):
-    """What the broker said of one outcome, `latency_s` seconds after it was handed to the client."""
-
-    item: Prepared
-    outcome: Outcome
-    error: KafkaError | None
-    latency_s: float = 0.0
-
-
 class Sink:
     """Publishes outcomes of a pipeline, in the order given for each partition."""
 
-    def __init__(self, kafka: Kafka, pipeline: Pipeline) -> None:
+    def __init__(self, kafka: Kafka, pipeline: Pipeline, **own: object) -> None:
         limits = [limit.max_message_bytes for route in pipeline.routes.values() for limit in (route.enriched, route.dead)]
         sizes = {
             "message.max.bytes": min(max(1_000_000, *limits), LIBRDKAFKA_MAX_BYTES),
             "batch.size": min(1_000_000, *limits),
         }
-        own = {**OURS, **sizes, "error_cb": self._on_error}
-        self._producer = opened(Producer, properties(kafka, own, kafka.producer))
+        named = {name.replace("_", "."): value for name, value in own.items()}
+        config = {**OURS, **sizes, **named, "error_cb": self._on_error}
+        self._producer = opened(Producer, properties(kafka, config, kafka.producer))
         self._reports: deque[Report] = deque()
         self._fatal: KafkaError | None = None
+        self.unreported = 0
         self._topics = {}
         for one in pipeline.topics:
             count = pipeline.partitions[one.input]
@@ -77,16 +77,18 @@ class Sink:
         except BufferError:
             return False
         except KafkaException as error:
-            raise refused(Report(item, outcome, error.args[0])) from None
+            raise refused(position, error.args[0]) from None
+        self.unreported += 1
         return True
 
     def reports(self, timeout_s: float = 0) -> list[Report]:
         """The acknowledgements since the last call; waits up to `timeout_s` for the first. Raises `Fatal`."""
-        self._producer.poll(timeout_s)
+        self._producer.poll(0 if self._reports else timeout_s)
         if self._fatal is not None:
             raise classified(self._fatal, "writing")
         reports = list(self._reports)
         self._reports.clear()
+        self.unreported -= len(reports)
         return reports
 
     def close(self) -> None:
@@ -94,7 +96,8 @@ class Sink:
         self._producer.purge(in_flight=False)
 
     def _on_delivery(self, item: Prepared, outcome: Outcome, error: KafkaError | None, message: Message) -> None:
-        self._reports.append(Report(item, outcome, error, message.latency() or 0.0))
+        told = None if error is None else refused(outcome.record.position, error)
+        self._reports.append(Report(item, outcome, told, message.latency() or 0.0))
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():
@@ -103,10 +106,74 @@ class Sink:
             logger.warning("producer: %s", error.str())
 
 
-def refused(report: Report) -> TextstreamError:
-    """Why the broker did not take an outcome. librdkafka retries what can be retried for ever, so what it reports is final."""
-    error, position = report.error, report.outcome.record.position
-    assert error is not None
+class TransactionalSink(Sink):
+    """Publishes in transactions. Opening it waits for the coordinator, which ends what an earlier owner of its id left open."""
+
+    def __init__(self, kafka: Kafka, pipeline: Pipeline, timeout_s: float) -> None:
+        # A static member's id is its own over restarts: the next process ends at once what the last one left open.
+        who = kafka.group_instance_id or uuid.uuid4().hex
+        timeout_ms = int(1000 * timeout_s)
+        super().__init__(
+            kafka,
+            pipeline,
+            transactional_id=f"{kafka.group_id}-{who}",
+            transaction_timeout_ms=timeout_ms,
+            delivery_timeout_ms=timeout_ms,  # what is not delivered by then aborts the transaction
+        )
+        self._open = False
+        self._ended("no transactions", self._producer.init_transactions, timeout_s)
+
+    def begin(self) -> None:
+        """All that is sent from now on belongs to one transaction."""
+        try:
+            self._producer.begin_transaction()
+        except KafkaException as error:
+            raise classified(error.args[0], "beginning a transaction") from None
+        self._open = True
+
+    def commit(self, offsets: Mapping[TopicPartition, int], membership: Membership, within_s: float) -> None:
+        """End it: what was sent stands, and the group holds these next offsets."""
+        deadline = monotonic() + within_s
+        if offsets:
+            told = [Offset(topic, partition, offset) for (topic, partition), offset in offsets.items()]
+            hand_over = partial(self._producer.send_offsets_to_transaction, told, membership)
+            self._ended("offsets not taken into the transaction", hand_over, deadline - monotonic())
+        self._ended("transaction not committed", self._producer.commit_transaction, deadline - monotonic())
+        self._open = False
+
+    def abort(self, within_s: float) -> None:
+        """End it: nothing that was sent stands."""
+        self._ended("transaction not aborted", self._producer.abort_transaction, within_s)
+        self._open = False
+
+    def close(self) -> None:
+        """Nothing of the open transaction stands."""
+        if self._open:
+            try:
+                self.abort(CLOSING_ABORT_S)
+            except (TextstreamError, Aborted) as error:
+                logger.warning("%s; the broker ends it by itself", error)
+
+    def _ended(self, doing: str, step: Callable[[float], Any], within_s: float) -> None:
+        """One step, repeated while the client says that it may be: what timed out goes on where it was."""
+        deadline = monotonic() + within_s
+        while True:
+            try:
+                step(max(0.1, deadline - monotonic()))
+            except KafkaException as raised:
+                error = raised.args[0]
+                if error.txn_requires_abort():
+                    raise Aborted(f"{doing}: {error.str()}") from None
+                if error.fatal() or not error.retriable():
+                    raise classified(error, doing) from None
+                if monotonic() >= deadline:
+                    raise Transient(f"{doing} within {within_s:g} s: {error.str()}") from None
+            else:
+                return
+
+
+def refused(position: Position, error: KafkaError) -> TextstreamError:
+    """Why the broker did not take an outcome. librdkafka retries what can be retried, so what it reports is final."""
     if error.code() in (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.INVALID_TIMESTAMP, KafkaError.INVALID_RECORD):
         # Of the whole batch, so which record it was cannot be told; with the limits read anew, it can before producing.
         return Misconfigured(

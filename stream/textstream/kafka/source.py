@@ -2,25 +2,24 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import methodcaller
-from typing import NamedTuple, Protocol, cast
+from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from textstream.core.offsets import TopicPartition as Partition
+from textstream.core.ports import Assignment, CommitAnswers, Membership, Polled
 from textstream.core.record import Header, Position, Record
 from textstream.errors import Poison, Transient
-from textstream.kafka.client import classified, logger, opened, properties
-from textstream.settings import Input, Kafka
-
-COMMITTED_TIMEOUT_S = 5.0
-"""Longest wait for the group's committed offsets; without them lag is unknown until the first commit."""
+from textstream.kafka.client import classified, group, logger, opened, properties
+from textstream.settings import Kafka
 
 OURS = {
+    # Where reading begins is the worker's to say; an offset that the broker does not have is told, never jumped over.
+    "auto.offset.reset": "error",
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
     "enable.partition.eof": True,
     "isolation.level": "read_committed",
-    "partition.assignment.strategy": "cooperative-sticky",
     # A full prefetch queue is looked at again after 10 ms; librdkafka's 1,000 ms leaves the model idle.
     "fetch.queue.backoff.ms": 10,
     # Prefetched values of all partitions together, in KiB: bounds memory, still seconds of work.
@@ -33,51 +32,15 @@ OURS = {
 _headers = methodcaller("headers")
 
 
-class Assignment(Protocol):
-    """What the worker does when partitions come and go, on the polling thread, inside `Source.poll`."""
-
-    def assigned(self, committed: Mapping[Partition, int | None]) -> None:
-        """These are ours now, with the group's committed offsets (None: unknown or none yet)."""
-        ...
-
-    def revoked(self, partitions: Sequence[Partition]) -> None:
-        """Finish, commit, let go."""
-        ...
-
-    def lost(self, partitions: Sequence[Partition]) -> None:
-        """Somebody else owns these already: never commit."""
-        ...
-
-    def epoch_of(self, partition: Partition) -> int | None:
-        """The assignment's epoch of a partition, None where it is not ours."""
-        ...
-
-
-class Polled(NamedTuple):
-    """What one poll gave: records, and the ends of partitions that were reached behind them."""
-
-    records: list[Record]
-    ends: list[Position]
-
-
-class CommitAnswers(NamedTuple):
-    """What the group's coordinator said to commits: the next offsets that stand, the partitions whose commit was refused."""
-
-    confirmed: dict[Partition, int]
-    refused: list[Partition]
-
-
 class Source:
     """A member of the consumer group."""
 
-    def __init__(self, kafka: Kafka, reading: Input, assignment: Assignment) -> None:
-        own = {**OURS, "group.id": kafka.group_id, "auto.offset.reset": reading.start, "on_commit": self._on_commit}
+    def __init__(self, kafka: Kafka, topics: Sequence[str], assignment: Assignment) -> None:
+        own = {**OURS, **group(kafka), "on_commit": self._on_commit}
         self._consumer = opened(Consumer, properties(kafka, own, kafka.consumer))
         self._assignment = assignment
         self._commit_answers = CommitAnswers({}, [])
-        self._consumer.subscribe(
-            list(reading.topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
-        )
+        self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
 
     def poll(self, max_records: int, timeout_s: float) -> Polled:
         """What has been fetched, at most `max_records`; waits up to `timeout_s` for the first. Rebalances happen in here.
@@ -85,18 +48,20 @@ class Source:
         `consume` with a timeout would wait for `max_records`, so it is asked without one first.
         """
         messages = self._consumer.consume(max_records, 0) or self._consumer.consume(1, timeout_s)
-        polled = Polled([], [])
+        polled = Polled([], [], [])
         for message in messages:
             error = message.error()
-            at_end = error is not None and error.code() == KafkaError._PARTITION_EOF
-            if error is not None and not at_end:
+            code = None if error is None else error.code()
+            if error is not None and code not in (KafkaError._PARTITION_EOF, *OUT_OF_RANGE):
                 _raise_unless_passing(error)
             elif (position := self._position(message)) is None:
-                continue  # fetched before the partition was taken from us
-            elif at_end:
+                continue  # fetched before the partition was taken from us, or sent back
+            elif code is None:
+                polled.records.append(_record(message, position))
+            elif code == KafkaError._PARTITION_EOF:
                 polled.ends.append(position)
             else:
-                polled.records.append(_record(message, position))
+                polled.out_of_range.append((position.topic, position.partition))
         return polled
 
     def _position(self, message: Message) -> Position | None:
@@ -113,6 +78,15 @@ class Source:
         """Fetch them again."""
         self._consumer.resume([TopicPartition(*partition) for partition in partitions])
 
+    def seek(self, offsets: Mapping[Partition, int]) -> None:
+        """Read these on from there; what was prefetched is thrown away."""
+        for (topic, partition), offset in offsets.items():
+            self._consumer.seek(TopicPartition(topic, partition, offset))
+
+    def membership(self) -> Membership:
+        """Which member of which generation of the group we are."""
+        return self._consumer.consumer_group_metadata()
+
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """Ask for a commit of these next offsets; a later `take_commit_answers` tells what became of it."""
         asked = [TopicPartition(topic, partition, offset) for (topic, partition), offset in offsets.items()]
@@ -123,8 +97,8 @@ class Source:
         answers, self._commit_answers = self._commit_answers, CommitAnswers({}, [])
         return answers
 
-    def committed(self, partitions: Iterable[Partition], within_s: float) -> dict[Partition, int]:
-        """The next offsets that the group holds for these; nothing for those that it has none for, or does not tell in time.
+    def committed(self, partitions: Iterable[Partition], within_s: float) -> dict[Partition, int | None]:
+        """The next offsets that the group holds for these, None where it has none; nothing when it does not tell in time.
 
         May be asked inside a rebalance too. The question follows all commits on the one connection to the coordinator, which
         answers in order: so it tells what became of them. (A commit that waits for its own answer knows no limit, and without
@@ -136,7 +110,14 @@ class Source:
         except KafkaException as error:
             logger.warning("committed offsets unknown: %s", error.args[0].str())
             return {}
-        return {(p.topic, p.partition): p.offset for p in known if p.offset >= 0}
+        return {(p.topic, p.partition): p.offset if p.offset >= 0 else None for p in known if p.error is None}
+
+    def bounds(self, partition: Partition, within_s: float) -> tuple[int, int]:
+        """The first offset that the broker still has, and the one that the next record will get. Raises `Transient`."""
+        try:
+            return self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=within_s)
+        except KafkaException as error:
+            raise classified(error.args[0], f"asking for the first and last offset of {partition[0]}-{partition[1]}") from None
 
     def end_offset(self, partition: Partition) -> int | None:
         """The partition's end as of the last fetch, or None while nothing was fetched."""
@@ -148,9 +129,8 @@ class Source:
         self._consumer.close()
 
     def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
-        ours = _named(partitions)
-        known = self.committed(ours, COMMITTED_TIMEOUT_S)
-        self._assignment.assigned({partition: known.get(partition) for partition in ours})
+        starts = self._assignment.assigned(_named(partitions))
+        self._consumer.incremental_assign([TopicPartition(*partition, offset) for partition, offset in starts.items()])
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._assignment.revoked(_named(partitions))
@@ -164,6 +144,9 @@ class Source:
                 self._commit_answers.confirmed[p.topic, p.partition] = p.offset
             else:
                 self._commit_answers.refused.append((p.topic, p.partition))
+
+
+OUT_OF_RANGE = (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE)
 
 
 def _named(partitions: Iterable[TopicPartition]) -> list[Partition]:

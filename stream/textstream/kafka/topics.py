@@ -1,7 +1,6 @@
 """The topics of a pipeline: their names, what the broker takes on them, and how they are created."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package's own way to import them
@@ -13,6 +12,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package
 )
 
 from textstream.core.codec import Route, TopicLimits
+from textstream.core.ports import Pipeline, Topics
 from textstream.errors import Misconfigured
 from textstream.kafka.client import NOT_ALLOWED, classified, opened, properties
 from textstream.settings import Kafka, Output
@@ -23,29 +23,6 @@ REQUEST_TIMEOUT_S = 10.0
 
 UNTOLD = {*NOT_ALLOWED, KafkaError._UNSUPPORTED_FEATURE}
 """Why a broker may keep a topic's limits to itself; then Kafka's defaults are taken for them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Topics:
-    """One input topic and the two that its outcomes go to."""
-
-    input: str
-    enriched: str
-    dead: str
-
-    @property
-    def all(self) -> tuple[str, str, str]:
-        """The three names."""
-        return self.input, self.enriched, self.dead
-
-
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """The topics of all inputs as the brokers know them: how many partitions, what they take."""
-
-    topics: tuple[Topics, ...]
-    partitions: Mapping[str, int]
-    routes: Mapping[str, Route]
 
 
 def named(inputs: Sequence[str], output: Output) -> tuple[Topics, ...]:

@@ -95,6 +95,17 @@ class Metrics:
         self.commits = Counter(
             "textstream_commits", "Offset commits by result: requested or failed.", ["result"], registry=self.registry
         )
+        self.aborted_transactions = Counter(
+            "textstream_aborted_transactions",
+            "Transactions taken back under exactly-once; what they held is scored again.",
+            registry=self.registry,
+        )
+        self.skipped_records = Counter(
+            "textstream_skipped_records",
+            "Records that were gone before they were read, under input.on_skip = continue.",
+            ["topic"],
+            registry=self.registry,
+        )
         self.ready = Gauge("textstream_ready", "1 once the model is warm and the worker reads.", registry=self.registry)
         self.model_info = Gauge(
             "textstream_model_info", "The model that scores; always 1.", ["name", "version", "digest"], registry=self.registry

@@ -1,0 +1,287 @@
+"""Delivering: outcomes out, acknowledgements in, and how far the group is told that we have come.
+
+`AtLeastOnce` sends outcomes as they are scored and commits, as a consumer, the offsets of what was acknowledged.
+`ExactlyOnce` sends the outcomes of a commit interval in one Kafka transaction, and their offsets with them. What keeps that:
+
+1. Nothing is sent while a transaction is being ended: both happen on the polling thread.
+2. The group's metadata (`Source.membership`) are taken when we know what is ours: as the assignment is told, and before the
+   first outcome of a transaction is sent. A broker before 4.3 checks a member's generation, not who owns a partition: with
+   metadata of the moment of the commit, one who was shut out and came back could commit what is another's by now.
+3. On revoke the whole transaction is committed or aborted inside the callback; on lost it is aborted.
+4. After an abort everything in flight is stale, and every partition is read again from what the group holds (`rewind`).
+
+Both hold the outbox: what is scored and not yet taken by the client. It lies within the in-flight budget.
+"""
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+from textstream.core.batch import Budget
+from textstream.core.offsets import Ledger, TopicPartition
+from textstream.core.ports import Aborted, Clock, Membership, Scored, Sink, Source, TransactionalSink
+from textstream.core.process import Prepared
+from textstream.core.record import Outcome
+from textstream.errors import Misconfigured, TextstreamError
+from textstream.observe.logs import get_logger
+from textstream.observe.metrics import Metrics
+
+MIN_COMMIT_S = 1.0
+"""For the last commit, also when the work before it has used up the drain limit."""
+COMMIT_PAUSE_S = 0.05
+"""Between two attempts at the last commit: about the time in which a rebalance goes on to its next step."""
+ABORT_PAUSE_S, MOST_ABORT_PAUSE_S = 0.05, 5.0
+"""Before what an aborted transaction held is read again; doubles each time that it happens in a row."""
+FLUSH_WAIT_S = 0.01
+"""Longest wait for one acknowledgement before the limit is looked at again."""
+
+log = get_logger("delivery")
+
+
+AnySink = TypeVar("AnySink", bound=Sink)
+
+
+class Delivery(ABC, Generic[AnySink]):
+    """From scored batches to committed offsets. Lives on the polling thread."""
+
+    def __init__(
+        self,
+        sink: AnySink,
+        source: Source,
+        ledger: Ledger,
+        budget: Budget,
+        metrics: Metrics,
+        clock: Clock,
+        *,
+        interval_s: float,
+        limit_s: float,
+    ) -> None:
+        """A commit every `interval_s`; what has to wait for the broker meanwhile, waits at most `limit_s`."""
+        self._sink = sink
+        self._source = source
+        self._ledger = ledger
+        self._budget = budget
+        self._metrics = metrics
+        self._clock = clock
+        self._interval_s = interval_s
+        self._limit_s = limit_s
+        self._committed_at = clock.now()
+        self._outbox: deque[tuple[Prepared, Outcome]] = deque()
+
+    def publish(self, scored: Sequence[Scored]) -> None:
+        """Send outcomes in the order in which their records were polled; those of an older assignment are dropped."""
+        for one in scored:
+            self._outbox.extend(zip(one.batch.items, one.outcomes, strict=True))
+        while self._outbox:
+            item, outcome = self._outbox[0]
+            if self._ledger.is_current(item.record.position):
+                if not self._send(item, outcome):
+                    return  # the client's queue is full: acknowledgements will make room
+            else:
+                self._budget.remove(item)
+                self._metrics.stale_records.inc()
+            self._outbox.popleft()
+
+    def settle(self, wait_s: float) -> None:
+        """Take acknowledgements, waiting up to `wait_s` for the first; an outcome that the broker refused stops the worker."""
+        for item, outcome, error, latency_s in self._sink.reports(wait_s):
+            self._budget.remove(item)
+            if error is not None:
+                self._refused(item, error)
+            else:
+                self._ledger.settle(item.record.position)
+                self._metrics.stage_seconds.labels("deliver").observe(latency_s)
+                self._acknowledged(item, outcome)
+
+    def commit_when_due(self) -> None:
+        """Commit what may be committed, once an interval."""
+        now = self._clock.now()
+        if now - self._committed_at >= self._interval_s:
+            self._committed_at = now
+            self._commit()
+
+    def _send(self, item: Prepared, outcome: Outcome) -> bool:
+        return self._sink.send(item, outcome)
+
+    def _count(self, item: Prepared, outcome: Outcome) -> None:
+        """It stands."""
+        topic, sent_ms = item.record.position.topic, item.record.timestamp_ms
+        self._metrics.outcomes.labels(topic, outcome.kind, outcome.reason).inc()
+        if sent_ms > 0:
+            self._metrics.end_to_end_seconds.observe(max(0, self._clock.wall_ms() - sent_ms) / 1000)
+
+    @abstractmethod
+    def _acknowledged(self, item: Prepared, outcome: Outcome) -> None:
+        """The broker has it."""
+
+    @abstractmethod
+    def _refused(self, item: Prepared, error: TextstreamError) -> None:
+        """The broker does not want it, or it was taken back."""
+
+    @abstractmethod
+    def _commit(self) -> None:
+        """Commit what may be committed, without waiting longer than must be."""
+
+    @abstractmethod
+    def commit_now(self, partitions: Sequence[TopicPartition], deadline: float) -> bool:
+        """Commit what may be committed of these partitions, until the group holds it; False when the time is up before.
+
+        Whoever reads them next begins there.
+        """
+
+    @abstractmethod
+    def assigned(self) -> None:
+        """Partitions became ours, or stayed: called in every generation of the group."""
+
+    @abstractmethod
+    def lost(self) -> None:
+        """Somebody else owns partitions whose outcomes may have been sent already."""
+
+    @abstractmethod
+    def rewind_if_aborted(self) -> None:
+        """Read again what an aborted transaction held. Not to be called inside `Source.poll`."""
+
+    def close(self) -> None:
+        """Drop what is not delivered: it is not committed."""
+        self._sink.close()
+
+
+class AtLeastOnce(Delivery[Sink]):
+    """Offsets follow their outcomes: a crash between the two repeats a suffix of a partition."""
+
+    def _acknowledged(self, item: Prepared, outcome: Outcome) -> None:
+        self._count(item, outcome)
+
+    def _refused(self, item: Prepared, error: TextstreamError) -> None:
+        raise error
+
+    def _commit(self) -> None:
+        self._hear()
+        self._request(self._ledger.take_commits())
+
+    def commit_now(self, partitions: Sequence[TopicPartition], deadline: float) -> bool:
+        """As promised. While members join, the group refuses commits for a moment."""
+        deadline = max(deadline, self._clock.now() + MIN_COMMIT_S)
+        self._hear()
+        while offsets := self._ledger.unconfirmed(partitions):
+            self._request(offsets)
+            held = self._source.committed(offsets, max(0, deadline - self._clock.now()))
+            self._ledger.confirm({partition: offset for partition, offset in held.items() if offset is not None})
+            if self._ledger.unconfirmed(partitions):
+                if self._clock.now() + COMMIT_PAUSE_S > deadline:
+                    return False
+                self._clock.sleep(COMMIT_PAUSE_S)
+        return True
+
+    def assigned(self) -> None:
+        """Commits name no generation: the client knows it."""
+
+    def lost(self) -> None:
+        """What was sent stands: its new owner repeats it."""
+
+    def rewind_if_aborted(self) -> None:
+        """Nothing is ever aborted."""
+
+    def _request(self, offsets: dict[TopicPartition, int]) -> None:
+        if offsets:
+            self._source.commit(offsets)
+            self._metrics.commits.labels("requested").inc(len(offsets))
+
+    def _hear(self) -> None:
+        answers = self._source.take_commit_answers()
+        self._ledger.confirm(answers.confirmed)
+        self._ledger.refuse(answers.refused)
+        self._metrics.commits.labels("failed").inc(len(answers.refused))
+
+
+class ExactlyOnce(Delivery[TransactionalSink]):
+    """Outcomes and their offsets stand together, in one transaction a commit interval, or neither does."""
+
+    _open = False
+    _membership: Membership = None
+    _aborts_in_a_row = 0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._acknowledged_since: list[tuple[Prepared, Outcome]] = []
+
+    def assigned(self) -> None:
+        """The generation is a new one, and we know what is ours in it."""
+        self._membership = self._source.membership()
+
+    def lost(self) -> None:
+        """What the transaction holds of them is another's to publish, and it cannot be taken out: none of it stands."""
+        if self._open:
+            self._abort("partitions were lost")
+
+    def commit_now(self, partitions: Sequence[TopicPartition], deadline: float) -> bool:
+        """As promised, of all partitions: a transaction is not divided."""
+        return self._end(max(deadline, self._clock.now() + MIN_COMMIT_S))
+
+    def rewind_if_aborted(self) -> None:
+        """As promised; the longer the more often it happens in a row, for whatever is the matter may last."""
+        if offsets := self._ledger.take_rewinds():
+            self._source.seek(offsets)
+            self._clock.sleep(min(ABORT_PAUSE_S * 2**self._aborts_in_a_row, MOST_ABORT_PAUSE_S))
+
+    def _send(self, item: Prepared, outcome: Outcome) -> bool:
+        self._begin()
+        return self._sink.send(item, outcome)
+
+    def _begin(self) -> None:
+        if not self._open:
+            # Nothing of it was sent, so nothing of it was made in a generation before this one.
+            self._membership = self._source.membership()
+            self._sink.begin()
+            self._open = True
+
+    def _acknowledged(self, item: Prepared, outcome: Outcome) -> None:
+        self._acknowledged_since.append((item, outcome))
+
+    def _refused(self, item: Prepared, error: TextstreamError) -> None:
+        if isinstance(error, Misconfigured):
+            raise error
+        if self._ledger.is_current(item.record.position):  # else it went down with an aborted transaction
+            self._abort(str(error))
+
+    def _commit(self) -> None:
+        self._end(self._clock.now() + self._limit_s)
+
+    def _end(self, deadline: float) -> bool:
+        """Commit the transaction, with every offset that may be; False when it was aborted."""
+        aborts = self._aborts_in_a_row
+        while self._sink.unreported and self._aborts_in_a_row == aborts:
+            self.settle(FLUSH_WAIT_S)
+            if self._clock.now() >= deadline and self._sink.unreported:
+                self._abort(f"{self._sink.unreported} outcomes were not acknowledged in time")
+        offsets = self._ledger.unconfirmed(self._ledger.assigned)
+        if self._aborts_in_a_row > aborts:
+            return False
+        if not (self._open or offsets):
+            return True
+        self._begin()
+        self._metrics.commits.labels("requested").inc(len(offsets))
+        try:
+            self._sink.commit(offsets, self._membership, max(MIN_COMMIT_S, deadline - self._clock.now()))
+        except Aborted as why:
+            self._metrics.commits.labels("failed").inc(len(offsets))
+            self._abort(str(why))
+            return False
+        self._open = False
+        self._aborts_in_a_row = 0
+        self._ledger.confirm(offsets)
+        for item, outcome in self._acknowledged_since:
+            self._count(item, outcome)
+        self._acknowledged_since.clear()
+        return True
+
+    def _abort(self, why: str) -> None:
+        log.warning("transaction aborted", why=why)
+        if self._open:
+            self._sink.abort(self._limit_s)
+        self._open = False
+        self._aborts_in_a_row += 1
+        self._metrics.aborted_transactions.inc()
+        self._acknowledged_since.clear()
+        self._ledger.rewind()
