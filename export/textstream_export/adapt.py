@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from textstream.errors import Misconfigured
+from textstream.event import LABELS
 from textstream.model import bundle as files
 from textstream.model.packing import padded
 from textstream.model.scorer import Scorer
@@ -75,6 +77,8 @@ def train(data: Path, bundle: str | Path, out: Path, recipe: Recipe = RECIPE) ->
     rows = [*training, *(Row(text, own.NOWHERE, REPLAYED) for text in texts())]
     before = label(rows, tokenise, padded(run.infer))
     encoded = encode([(row, soft) for row, soft in zip(rows, before, strict=True) if soft is not None], tokenise, run.recipe)
+    # As many as there are: a bundle has left its own behind, and which tasks are labelled is seen here first.
+    run.network.source_bias = nn.Embedding.from_pretrained(torch.zeros(len(encoded.sources), len(LABELS)), freeze=False)
     log = fit(run.network, encoded, run.recipe, out)
     shutil.copyfile(base.folder / files.MANIFEST, out / BASE)
     save(out, run.network, run.vocabulary, run.recipe, log)
