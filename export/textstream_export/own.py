@@ -11,6 +11,7 @@ What a row leaves out is not taught; other fields are ignored.
 
 import csv
 import json
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,9 +24,9 @@ from typing import Any
 
 from textstream.errors import Misconfigured
 from textstream.event import LABELS
+from textstream.model.tokens import Lexicon, Tokeniser, Tokens
 from textstream_export.data import Aspect, Row, text_hash
-from textstream_export.encode import find_terms
-from textstream_export.gold import TOKENISE
+from textstream_export.encode import find_terms, token_span
 from textstream_export.soft import Tokenise
 from textstream_export.sources import OWN, OWN_ASPECTS, OWN_TERMS
 
@@ -39,6 +40,11 @@ MIN_OF_A_CLASS = 5
 at .89."""
 TASKS = ("label", "terms", "aspects")
 NOWHERE = "und"
+READ = "labels of your own are read from JSON lines (.jsonl) or CSV (.csv)"
+CUT = Tokeniser(Lexicon((), 1, 1), MAX_BYTES)
+"""Cuts texts into words, however long they are."""
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half of a character beyond U+FFFF: JSON can say it, no message can hold it."""
 
 Raw = dict[str, Any]
 
@@ -50,7 +56,7 @@ def read(path: Path) -> list[Row]:
     """
     parse = _PARSERS.get(path.suffix.lower())
     if parse is None:
-        raise Misconfigured(f"{path}: labels are read from JSON lines (.jsonl) or CSV (.csv), name the file so")
+        raise Misconfigured(f"{path} cannot be read: {READ}, by the end of its name")
     rows = _each_once(path, ((line, part) for line, raw in parse(path, _content(path)) for part in _rows(path, line, raw)))
     if not rows:
         raise Misconfigured(f"{path} is empty: write a labelled text on each line")
@@ -139,7 +145,7 @@ def _content(path: Path) -> str:
             )
         content = path.read_bytes()
     except OSError as error:
-        raise Misconfigured(f"cannot read {path}: {error.strerror}; name your file of labelled texts") from None
+        raise Misconfigured(f"cannot read {path}: {error.strerror}; {READ}") from None
     try:
         return content.decode("utf-8-sig")  # spreadsheets put a mark before the first letter
     except UnicodeDecodeError as error:
@@ -152,12 +158,24 @@ def _json_lines(path: Path, content: str) -> Iterator[tuple[int, Raw]]:
         if not line.strip():
             continue
         try:
-            raw = json.loads(line)
+            raw = _json(line)
         except (ValueError, RecursionError) as error:
             raise _wrong(path, number, f"not JSON ({error}): write one object on each line") from None
         if not isinstance(raw, dict):
             raise _wrong(path, number, 'not an object: write {"text": …, "label": …}')
         yield number, {name: value for name, value in raw.items() if value is not None}
+
+
+def _json(text: str) -> Any:
+    """Raises ValueError also where an object names a field twice, of which the first would be lost."""
+    return json.loads(text, object_pairs_hook=_object)
+
+
+def _object(fields: list[tuple[str, Any]]) -> Raw:
+    found = dict(fields)
+    if len(found) < len(fields):
+        raise ValueError(f"a field stands twice in {_names(name for name, _ in fields)}")
+    return found
 
 
 def _comma_separated(path: Path, content: str) -> Iterator[tuple[int, Raw]]:
@@ -183,15 +201,20 @@ def _comma_separated(path: Path, content: str) -> Iterator[tuple[int, Raw]]:
 
 def _header(path: Path, line: int, fields: list[str]) -> list[str]:
     names = [name.strip() for name in fields]
-    if "text" not in names or not set(TASKS) & set(names):
+    told = [name for name in names if name in ("text", *TASKS)]
+    if "text" not in told or told == ["text"]:
         raise _wrong(path, line, f"the columns are {', '.join(names)}: the first line names them, text,label at least")
+    if len(set(told)) < len(told):
+        raise _wrong(
+            path, line, f"the columns are {', '.join(names)}, one of them twice: give it another name where it is wrong"
+        )
     return names
 
 
 def _fields(path: Path, line: int, raw: Raw) -> Raw:
     """The fields of a line of CSV, those that are lists read as JSON."""
     try:
-        lists = {name: json.loads(raw[name]) for name in ("terms", "aspects") if name in raw}
+        lists = {name: _json(raw[name]) for name in ("terms", "aspects") if name in raw}
     except (ValueError, RecursionError) as error:
         raise _wrong(path, line, f"`terms` and `aspects` of a CSV file are JSON lists ({error})") from None
     return raw | lists
@@ -201,8 +224,8 @@ _PARSERS: dict[str, Callable[[Path, str], Iterator[tuple[int, Raw]]]] = {".jsonl
 
 
 def is_own(path: Path) -> bool:
-    """Whether a path is named as a file of a user's own labels is; ours are folders, or files of gzip."""
-    return path.suffix.lower() in _PARSERS
+    """Whether a path is meant as a file of a user's own labels, whatever its name; ours are folders, or files of gzip."""
+    return (path.is_file() or path.suffix != "") and path.suffix != ".gz" and not path.is_dir()
 
 
 def _rows(path: Path, line: int, raw: Raw) -> Iterator[Row]:
@@ -213,6 +236,8 @@ def _rows(path: Path, line: int, raw: Raw) -> Iterator[Row]:
     text, label = raw.get("text"), raw.get("label")
     if not isinstance(text, str) or not text.strip():
         raise _wrong(path, line, f"no `text`, it has {_names(raw)}: give the labelled text there")
+    if half := _HALF.search(text):
+        raise _wrong(path, line, f"`text` has half a character, {half[0]!r}, at {half.start()}: write both halves, or neither")
     if not raw.keys() & set(TASKS):
         raise _wrong(path, line, f"no label, it has {_names(raw)}: give `label`, `terms` or `aspects`")
     if label is not None and label not in LABELS:
@@ -235,7 +260,7 @@ FORMS = '"terms": ["phrase of the text", …] and "aspects": [{"begin": 0, "end"
 def _terms(text: str, raw: Any) -> tuple[str, ...]:
     if not isinstance(raw, list) or not raw or not all(isinstance(term, str) for term in raw):
         raise TypeError("`terms` is not a list of phrases")
-    (tokens,) = TOKENISE([text])
+    (tokens,) = CUT([text])
     for term in raw:
         if not find_terms(tokens, [term]):
             raise ValueError(f"term {term!r} does not stand in the text, in whole words")
@@ -245,23 +270,35 @@ def _terms(text: str, raw: Any) -> tuple[str, ...]:
 def _aspects(text: str, raw: Any) -> tuple[Aspect, ...]:
     if not isinstance(raw, list):
         raise TypeError("`aspects` is not a list")
-    aspects = tuple(sorted((_aspect(text, each) for each in raw), key=lambda aspect: aspect.begin))
+    (tokens,) = CUT([text])
+    aspects = tuple(sorted((_aspect(tokens, each) for each in raw), key=lambda aspect: aspect.begin))
     for one, next_ in pairwise(aspects):
         if next_.begin < one.end:
             raise ValueError(f"aspects {text[one.begin : one.end]!r} and {text[next_.begin : next_.end]!r} overlap")
     return aspects
 
 
-def _aspect(text: str, raw: Any) -> Aspect:
+def _aspect(tokens: Tokens, raw: Any) -> Aspect:
+    """An aspect of whole words: what part of a word is, no model can learn or say."""
     if not isinstance(raw, dict):
         raise TypeError(f"aspect {raw!r} is not an object")
-    begin, end, sentiment = raw["begin"], raw["end"], raw["sentiment"]
-    if not (isinstance(begin, int) and isinstance(end, int) and 0 <= begin < end <= len(text)):
+    text, begin, end, sentiment = tokens.text, raw["begin"], raw["end"], raw["sentiment"]
+    if type(begin) is not int or type(end) is not int:  # to isinstance, true is an int too
+        raise TypeError(f"`begin` and `end` of an aspect are whole numbers, not {begin!r} and {end!r}")
+    if not 0 <= begin < end <= len(text):
         raise ValueError(f"aspect [{begin}, {end}) is outside the text, which has {len(text)} characters")
-    if raw.get("term", text[begin:end]) != text[begin:end]:
-        raise ValueError(f"aspect {raw['term']!r} is not what stands at [{begin}, {end}): {text[begin:end]!r}")
+    said = text[begin:end]
+    if raw.get("term", said) != said:
+        raise ValueError(f"aspect {raw['term']!r} is not what stands at [{begin}, {end}): {said!r}")
     if sentiment not in LABELS:
-        raise ValueError(f"unknown sentiment {sentiment!r} of the aspect {text[begin:end]!r}, one of {', '.join(LABELS)}")
+        raise ValueError(f"unknown sentiment {sentiment!r} of the aspect {said!r}, one of {', '.join(LABELS)}")
+    if not said.strip():
+        raise ValueError(f"aspect [{begin}, {end}) is white space")
+    first, stop = token_span(tokens, begin, end)
+    whole = int(tokens.begins[first]), int(tokens.ends[stop - 1])
+    if whole != (begin, end):
+        words = f"{text[slice(*whole)]!r} at [{whole[0]}, {whole[1]})"
+        raise ValueError(f"aspect {said!r} at [{begin}, {end}) does not begin and end with a word, as {words} does")
     return Aspect(begin, end, sentiment)
 
 
@@ -276,8 +313,8 @@ def _each_once(path: Path, numbered: Iterable[tuple[int, Row]]) -> list[Row]:
     return [row for _, row in first.values()]
 
 
-def _names(raw: Raw) -> str:
-    return ", ".join(f"`{name}`" for name in raw) or "nothing"
+def _names(fields: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in fields) or "nothing"
 
 
 def _wrong(path: Path, line: int, what: str) -> Misconfigured:

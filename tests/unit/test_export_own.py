@@ -23,7 +23,7 @@ LANGUAGES = ("en", "zh")
 def lines(path: Path, *rows: Any) -> Path:
     """A file with each row on a line: what is not a string, as JSON; one row of each class before."""
     first = [{"text": text, "label": label} for text, label in LABELLED]
-    said = [row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in [*first, *rows]]
+    said = [row if isinstance(row, str) else json.dumps(row) for row in [*first, *rows]]
     path.write_text("\n".join(said) + "\n", encoding="utf-8")
     return path
 
@@ -196,13 +196,28 @@ def test_labels_of_which_none_is_on_a_side_are_refused(tmp_path: Path) -> None:
          "FILE:4: aspect [2, 6) is outside the text, which has 5 characters"),
         ({"text": "a cat", "aspects": [{"begin": -1, "end": 2, "sentiment": "neutral"}]}, "FILE:4: aspect [-1, 2) is outside"),
         ({"text": "a cat", "aspects": [{"begin": 2, "end": 2, "sentiment": "neutral"}]}, "FILE:4: aspect [2, 2) is outside"),
-        ({"text": "a cat", "aspects": [{"begin": "2", "end": 5, "sentiment": "neutral"}]}, "FILE:4: aspect [2, 5) is outside"),
+        ({"text": "a cat", "aspects": [{"begin": "2", "end": 5, "sentiment": "neutral"}]},
+         "FILE:4: `begin` and `end` of an aspect are whole numbers, not '2' and 5; write"),
+        ({"text": "a cat", "aspects": [{"begin": False, "end": True, "sentiment": "neutral"}]},
+         "FILE:4: `begin` and `end` of an aspect are whole numbers, not False and True"),
+        ({"text": "a cat", "aspects": [{"begin": 3, "end": 5, "sentiment": "neutral"}]},
+         "FILE:4: aspect 'at' at [3, 5) does not begin and end with a word, as 'cat' at [2, 5) does; write"),
+        ({"text": "a cat", "aspects": [{"begin": 2, "end": 4, "sentiment": "neutral"}]},
+         "FILE:4: aspect 'ca' at [2, 4) does not begin and end with a word, as 'cat' at [2, 5) does"),
+        ({"text": "a cat sat", "aspects": [{"begin": 2, "end": 6, "sentiment": "neutral"}]},
+         "FILE:4: aspect 'cat ' at [2, 6) does not begin and end with a word, as 'cat' at [2, 5) does"),
+        ({"text": "a  cat", "aspects": [{"begin": 1, "end": 3, "sentiment": "neutral"}]},
+         "FILE:4: aspect [1, 3) is white space; write"),
         ({"text": "a cat", "aspects": [{"begin": 0, "end": 3, "sentiment": "neutral", "term": "cat"}]},
          "FILE:4: aspect 'cat' is not what stands at [0, 3): 'a c'"),
         ({"text": "a cat", "aspects": [{"begin": 2, "end": 5, "sentiment": "good"}]}, "FILE:4: unknown sentiment 'good'"),
         ({"text": "a cat", "aspects": [{"begin": 2, "end": 5, "sentiment": "neutral"},
-                                       {"begin": 0, "end": 3, "sentiment": "neutral"}]},
-         "FILE:4: aspects 'a c' and 'cat' overlap"),
+                                       {"begin": 0, "end": 5, "sentiment": "neutral"}]},
+         "FILE:4: aspects 'a cat' and 'cat' overlap"),
+        ({"text": "half \ud83d", "label": "neutral"},
+         "FILE:4: `text` has half a character, '\\ud83d', at 5: write both halves, or neither"),
+        ('{"text": "a", "label": "neutral", "label": "positive"}',
+         "FILE:4: not JSON (a field stands twice in `text`, `label`, `label`): write"),
         ({"text": "no good", "label": "positive"},
          "FILE:4: the text of line 2 again, with another `label`: keep the one that is right"),
     ],
@@ -216,6 +231,10 @@ def test_a_line_that_is_wrong_is_named_with_what_to_change(tmp_path: Path, row: 
     ("content", "said"),
     [
         ("text;label\na;neutral\n", "FILE:1: the columns are text;label: the first line names them, text,label at least"),
+        (
+            "text,label,text\na,neutral,b\n",
+            "FILE:1: the columns are text, label, text, one of them twice: give it another name",
+        ),
         ("I love it,positive\n", "FILE:1: the columns are I love it, positive: the first line"),
         ("text,label\ngood, really,positive\n", 'FILE:2: 3 fields, the header has 2: put "…" around a text with commas in it'),
         ('text,label\n"a\nb",neutral\n"oh "no" no",negative\n', "FILE:4: not CSV ("),
@@ -271,8 +290,42 @@ def test_a_file_that_is_not_there_or_of_another_kind_is_refused(tmp_path: Path) 
     """A folder, a missing file, another format."""
     (tmp_path / "folder.csv").mkdir()
     assert wrong(tmp_path / "folder.csv").startswith("cannot read FILE: Is a directory")
-    assert wrong(tmp_path / "none.jsonl").startswith("cannot read FILE: No such file or directory; name your file")
-    assert wrong(tmp_path / "my.xlsx").startswith("FILE: labels are read from JSON lines (.jsonl) or CSV (.csv)")
+    assert wrong(tmp_path / "none.jsonl").startswith(f"cannot read FILE: No such file or directory; {own.READ}")
+    assert wrong(tmp_path / "my.xlsx") == f"FILE cannot be read: {own.READ}, by the end of its name"
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("calibrate", "labels.txt"), ("evaluate", "labels.txt")]
+    + [("train", name) for name in ("labels.txt", "labels", "missing.txt", "missing.jsonl")],
+)
+def test_a_file_of_another_name_is_told_what_is_read(
+    command: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever is to be done with it: a file that is not there, or not named as labels are, is not taken for our data."""
+    if name.startswith("labels"):
+        (tmp_path / name).write_text('{"text": "no good", "label": "negative"}\n', encoding="utf-8")
+    out = [] if command == "evaluate" else ["--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as caught:
+        cli.main([command, "--data", str(tmp_path / name), *out])
+    assert caught.value.code == 78
+    assert own.READ in capsys.readouterr().err
+
+
+def test_columns_that_are_not_read_may_have_one_name(tmp_path: Path) -> None:
+    """A spreadsheet names its empty columns alike."""
+    path = tmp_path / "my.csv"
+    path.write_text("text,label,,\na,neutral,,\n", encoding="utf-8")
+    assert own.read(path) == [Row("a", "und", OWN, label="neutral")]
+
+
+def test_what_is_labelled_far_into_a_text_is_read(tmp_path: Path) -> None:
+    """Terms and aspects are looked for to the end of a text, also beyond what a model scores of it."""
+    text = "word " * 5000 + "cat"
+    raw = {"text": text, "terms": ["cat"], "aspects": [{"begin": len(text) - 3, "end": len(text), "sentiment": "neutral"}]}
+    path = tmp_path / "my.jsonl"
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    assert [row.source for row in own.read(path)] == [OWN_TERMS, OWN_ASPECTS]
 
 
 def test_texts_in_no_language_that_is_scored_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
