@@ -63,6 +63,11 @@ def read(path: Path) -> list[Row]:
     return rows
 
 
+def is_own(path: Path) -> bool:
+    """Whether a path is meant as a file of a user's own labels, whatever its name; ours are folders, or files of gzip."""
+    return (path.is_file() or path.suffix != "") and path.suffix != ".gz" and not path.is_dir()
+
+
 def read_to_calibrate(path: Path, tokenise: Tokenise, languages: Sequence[str]) -> list[Row]:
     """As `read`, of the texts in `languages`, each with its language as `tokenise` tells it.
 
@@ -223,11 +228,6 @@ def _fields(path: Path, line: int, raw: Raw) -> Raw:
 _PARSERS: dict[str, Callable[[Path, str], Iterator[tuple[int, Raw]]]] = {".jsonl": _json_lines, ".csv": _comma_separated}
 
 
-def is_own(path: Path) -> bool:
-    """Whether a path is meant as a file of a user's own labels, whatever its name; ours are folders, or files of gzip."""
-    return (path.is_file() or path.suffix != "") and path.suffix != ".gz" and not path.is_dir()
-
-
 def _rows(path: Path, line: int, raw: Raw) -> Iterator[Row]:
     """A row for each task that a text is labelled for: a source has one channel, and what was not labelled is not taught.
 
@@ -264,7 +264,7 @@ def _terms(text: str, raw: Any) -> tuple[str, ...]:
     for term in raw:
         if not find_terms(tokens, [term]):
             raise ValueError(f"term {term!r} does not stand in the text, in whole words")
-    return tuple(raw)
+    return tuple(sorted(set(raw)))  # in one order, so that copies are told as such
 
 
 def _aspects(text: str, raw: Any) -> tuple[Aspect, ...]:

@@ -80,9 +80,10 @@ def test_the_examples_that_are_shown_are_read(tmp_path: Path, page: str) -> None
 
 
 def test_the_same_label_twice_is_read_once(tmp_path: Path) -> None:
-    """Copies of a line, but for white space around the text, weigh no more than one."""
-    path = lines(tmp_path / "my.jsonl", {"text": "no good", "label": "negative"}, {"text": " no good ", "label": "negative"})
-    assert [row.text for row in own.read(path)] == [text for text, _ in LABELLED]
+    """Copies of a line, but for white space around the text and the order of terms, weigh no more than one."""
+    path = lines(tmp_path / "my.jsonl", {"text": "no good", "label": "negative"}, {"text": " no good ", "label": "negative"},
+                 *({"text": "a cat", "terms": terms} for terms in (["a", "cat"], ["cat", "a", "a"])))  # fmt: skip
+    assert [row.text for row in own.read(path)] == [*(text for text, _ in LABELLED), "a cat"]
 
 
 def messages(path: Path, counts: dict[str, dict[str, tuple[int, int]]]) -> Path:
