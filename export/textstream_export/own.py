@@ -38,7 +38,9 @@ HELD_OUT_PER_CENT = 30
 MIN_OF_A_CLASS = 5
 """Labelled messages of each class, in a language, that train or calibrate: without any, neutral texts were called positive
 at .89."""
-TASKS = ("label", "terms", "aspects")
+TASKS = {OWN: "label", OWN_TERMS: "terms", OWN_ASPECTS: "aspects"}
+"""The field that holds the labels of each source."""
+FORMS = '"terms": ["phrase of the text", …] and "aspects": [{"begin": 0, "end": 5, "sentiment": "positive"}, …]'
 NOWHERE = "und"
 READ = "labels of your own are read from JSON lines (.jsonl) or CSV (.csv)"
 CUT = Tokeniser(Lexicon((), 1, 1), MAX_BYTES)
@@ -206,13 +208,11 @@ def _comma_separated(path: Path, content: str) -> Iterator[tuple[int, Raw]]:
 
 def _header(path: Path, line: int, fields: list[str]) -> list[str]:
     names = [name.strip() for name in fields]
-    told = [name for name in names if name in ("text", *TASKS)]
+    told = [name for name in names if name in ("text", *TASKS.values())]
     if "text" not in told or told == ["text"]:
         raise _wrong(path, line, f"the columns are {', '.join(names)}: the first line names them, text,label at least")
     if len(set(told)) < len(told):
-        raise _wrong(
-            path, line, f"the columns are {', '.join(names)}, one of them twice: give it another name where it is wrong"
-        )
+        raise _wrong(path, line, f"the columns are {', '.join(names)}: name each once")
     return names
 
 
@@ -238,7 +238,7 @@ def _rows(path: Path, line: int, raw: Raw) -> Iterator[Row]:
         raise _wrong(path, line, f"no `text`, it has {_names(raw)}: give the labelled text there")
     if half := _HALF.search(text):
         raise _wrong(path, line, f"`text` has half a character, {half[0]!r}, at {half.start()}: write both halves, or neither")
-    if not raw.keys() & set(TASKS):
+    if not raw.keys() & set(TASKS.values()):
         raise _wrong(path, line, f"no label, it has {_names(raw)}: give `label`, `terms` or `aspects`")
     if label is not None and label not in LABELS:
         raise _wrong(path, line, f"unknown label {label!r}: write one of {', '.join(LABELS)}")
@@ -252,9 +252,6 @@ def _rows(path: Path, line: int, raw: Raw) -> Iterator[Row]:
     except (ValueError, KeyError, TypeError) as error:
         what = f"`{error.args[0]}` is missing" if isinstance(error, KeyError) else str(error)
         raise _wrong(path, line, f"{what}; write {FORMS}") from None
-
-
-FORMS = '"terms": ["phrase of the text", …] and "aspects": [{"begin": 0, "end": 5, "sentiment": "positive"}, …]'
 
 
 def _terms(text: str, raw: Any) -> tuple[str, ...]:
@@ -308,8 +305,8 @@ def _each_once(path: Path, numbered: Iterable[tuple[int, Row]]) -> list[Row]:
     for line, row in numbered:
         known, other = first.setdefault((row.source, row.text.strip()), (line, row))
         if (row.label, row.terms, row.aspects) != (other.label, other.terms, other.aspects):
-            task = TASKS[(OWN, OWN_TERMS, OWN_ASPECTS).index(row.source)]
-            raise _wrong(path, line, f"the text of line {known} again, with another `{task}`: keep the one that is right")
+            what = f"the text of line {known} again, with another `{TASKS[row.source]}`"
+            raise _wrong(path, line, f"{what}: keep the one that is right")
     return [row for _, row in first.values()]
 
 

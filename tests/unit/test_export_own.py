@@ -234,7 +234,7 @@ def test_a_line_that_is_wrong_is_named_with_what_to_change(tmp_path: Path, row: 
         ("text;label\na;neutral\n", "FILE:1: the columns are text;label: the first line names them, text,label at least"),
         (
             "text,label,text\na,neutral,b\n",
-            "FILE:1: the columns are text, label, text, one of them twice: give it another name",
+            "FILE:1: the columns are text, label, text: name each once",
         ),
         ("I love it,positive\n", "FILE:1: the columns are I love it, positive: the first line"),
         ("text,label\ngood, really,positive\n", 'FILE:2: 3 fields, the header has 2: put "…" around a text with commas in it'),
