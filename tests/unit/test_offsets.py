@@ -8,13 +8,19 @@ from textstream.core.offsets import Ledger, PartitionOffsets
 from textstream.core.record import Position
 from textstream.errors import Fatal
 
+
+def assign(ledger: Ledger, offsets: dict[tuple[str, int], int]) -> None:
+    """These partitions are read from what the group holds."""
+    ledger.assign(offsets, offsets)
+
+
 offsets_with_gaps = st.lists(st.integers(0, 10_000), min_size=1, max_size=60, unique=True).map(sorted)
 
 
 @given(offsets_with_gaps, st.randoms(use_true_random=False))
 def test_never_past_an_unsettled_record(offsets: list[int], random) -> None:
     """Whatever the gaps and the order of acknowledgements, what may be committed is one past the settled prefix."""
-    partition = PartitionOffsets(epoch=1)
+    partition = PartitionOffsets(epoch=1, start=0)
     for offset in offsets:
         partition.deliver(offset)
     settled: set[int] = set()
@@ -22,14 +28,14 @@ def test_never_past_an_unsettled_record(offsets: list[int], random) -> None:
         partition.settle(offset)
         settled.add(offset)
         prefix = [o for i, o in enumerate(offsets) if settled.issuperset(offsets[: i + 1])]
-        assert partition.next_offset == (prefix[-1] + 1 if prefix else None)
+        assert partition.next_offset == (prefix[-1] + 1 if prefix else 0)
         assert len(partition) == len(offsets) - len(prefix)
     assert partition.next_offset == offsets[-1] + 1
 
 
 def test_a_record_is_settled_once() -> None:
     """Settling twice, or what was never delivered, is our bug and stops loudly."""
-    partition = PartitionOffsets(epoch=1)
+    partition = PartitionOffsets(epoch=1, start=0)
     partition.deliver(3)
     partition.deliver(5)
     partition.settle(5)
@@ -44,13 +50,13 @@ def test_a_record_is_settled_once() -> None:
 def test_what_an_older_assignment_left_is_ignored() -> None:
     """A result of an earlier epoch moves no offset of the present one."""
     ledger = Ledger()
-    ledger.assign({("t", 0): None})
+    assign(ledger, {("t", 0): 0})
     old = Position("t", 0, 7, ledger.epoch_of(("t", 0)))
     ledger.deliver(old)
     ledger.release([("t", 0)])
     assert not ledger.is_current(old)
     ledger.settle(old)
-    ledger.assign({("t", 0): 7})
+    assign(ledger, {("t", 0): 7})
     assert not ledger.is_current(old)
     ledger.settle(old)
     assert ledger.next_offset(("t", 0)) == 7
@@ -60,7 +66,7 @@ def test_what_an_older_assignment_left_is_ignored() -> None:
 def test_an_offset_is_asked_for_once_unless_its_commit_failed() -> None:
     """A commit is requested when the offset moved, and again after it was refused."""
     ledger = Ledger()
-    ledger.assign({("t", 0): None, ("t", 1): None})
+    assign(ledger, {("t", 0): 0, ("t", 1): 0})
     position = Position("t", 1, 41, ledger.epoch_of(("t", 1)))
     ledger.deliver(position)
     assert ledger.pending() == ledger.pending([("t", 1)]) == 1
@@ -75,7 +81,7 @@ def test_an_offset_is_asked_for_once_unless_its_commit_failed() -> None:
 def test_a_commit_counts_once_it_is_confirmed() -> None:
     """What was asked for is unconfirmed until the group holds it, and only of the partitions that are asked about."""
     ledger = Ledger()
-    ledger.assign({("t", 0): 7, ("t", 1): 7})
+    assign(ledger, {("t", 0): 7, ("t", 1): 7})
     for partition in (0, 1):
         position = Position("t", partition, 7, 1)
         ledger.deliver(position)
@@ -93,7 +99,7 @@ def test_nothing_is_unconfirmed_only_when_the_group_holds_it(committed: int | No
     """However commits are asked for, accepted, refused and answered: when nothing is unconfirmed, the group holds all that may
     be committed; and once all answers are heard, what is asked for next is exactly what is unconfirmed."""
     partition, ledger = ("t", 0), Ledger()
-    ledger.assign({partition: committed})
+    ledger.assign({partition: 0}, {partition: committed})
     group = committed  # what the coordinator holds
     on_the_way: list[int] = []
     answers: list[tuple[int, bool]] = []  # the offset, whether it was accepted
@@ -125,18 +131,19 @@ def test_nothing_is_unconfirmed_only_when_the_group_holds_it(committed: int | No
     assert ledger.unconfirmed([partition]) == ledger.take_commits()
 
 
-def test_lag_is_known_from_the_committed_offset() -> None:
-    """A partition that was read before has a next offset before anything new is settled, and it is not committed again."""
+def test_lag_is_known_from_the_start() -> None:
+    """A partition has a next offset before anything of it is settled: what the group holds, which is not committed again, or
+    where reading begins, which is."""
     ledger = Ledger()
-    ledger.assign({("t", 0): 12, ("t", 1): None})
-    assert (ledger.next_offset(("t", 0)), ledger.next_offset(("t", 1))) == (12, None)
+    ledger.assign({("t", 0): 12, ("t", 1): 5}, {("t", 0): 12, ("t", 1): None})
+    assert (ledger.next_offset(("t", 0)), ledger.next_offset(("t", 1))) == (12, 5)
     assert ledger.next_offset(("t", 2)) is None
-    assert ledger.take_commits() == {}
+    assert ledger.take_commits() == {("t", 1): 5}
 
 
 def test_at_the_end_of_a_partition_the_markers_behind_the_last_record_count() -> None:
     """Reaching the end moves what may be committed there, but only once everything before it is settled."""
-    partition = PartitionOffsets(epoch=1, committed=3)
+    partition = PartitionOffsets(epoch=1, start=3, committed=3)
     partition.deliver(5)
     partition.reach_end(8)
     assert partition.next_offset == 3
@@ -153,8 +160,30 @@ def test_at_the_end_of_a_partition_the_markers_behind_the_last_record_count() ->
 def test_an_idle_partition_is_ours_too() -> None:
     """A partition with nothing pending is not taken for one that is not assigned."""
     ledger = Ledger()
-    ledger.assign({("t", 0): None})
+    assign(ledger, {("t", 0): 0})
     assert ledger.epoch_of(("t", 0)) == 1
     assert ledger.epoch_of(("t", 1)) is None
     ledger.reach_end(Position("t", 0, 4, 1))
     assert ledger.take_commits() == {("t", 0): 4}
+
+
+def test_a_rewind_begins_where_the_group_stands() -> None:
+    """After an abort all that was delivered is stale and read again from what is confirmed, or from the start where nothing is;
+    until the reader is told, what it hands out belongs to nobody."""
+    ledger = Ledger()
+    ledger.assign({("t", 0): 3, ("t", 1): 5}, {("t", 0): 3, ("t", 1): None})
+    for offset in (3, 4):
+        ledger.deliver(Position("t", 0, offset, 1))
+        ledger.settle(Position("t", 0, offset, 1))
+    ledger.deliver(Position("t", 1, 6, 1))
+    ledger.confirm({("t", 0): 4})
+    ledger.rewind()
+    assert not ledger.is_current(Position("t", 1, 6, 1))
+    assert (ledger.epoch_of(("t", 0)), ledger.epoch_of(("t", 1))) == (None, None)
+    assert ledger.unconfirmed(ledger.assigned) == {("t", 1): 5}
+    assert ledger.take_rewinds() == {("t", 0): 4, ("t", 1): 5}
+    assert ledger.take_rewinds() == {}
+    assert (ledger.epoch_of(("t", 0)), ledger.read_from(("t", 0)), ledger.pending()) == (2, 4, 0)
+    ledger.rewind()
+    ledger.release([("t", 1)])
+    assert ledger.take_rewinds() == {("t", 0): 4}
