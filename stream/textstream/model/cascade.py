@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from textstream.errors import Misconfigured
 from textstream.event import Analysis, EnrichedEvent, ModelInfo, Sentiment
+from textstream.model.bundle import MANIFEST
 from textstream.model.calibrate import DIGITS
 from textstream.model.scorer import Scorer
 from textstream.model.tokens import Tokens
@@ -87,4 +88,9 @@ def load(bundle: str | Path, *, cascade: str | Path | None, cascade_margin: floa
     second = Scorer.load(cascade, **options)
     if second.info["digest"] == first.info["digest"]:
         raise Misconfigured(f"model.cascade names the bundle that scores already ({first.info['name']}): name a better one")
+    if (second.info["name"], second.info["version"]) == (first.info["name"], first.info["version"]):
+        raise Misconfigured(
+            f"model.bundle and model.cascade are both called {first.info['name']} {first.info['version']}, and events could not "
+            f"say which of the two scored: give one of them another name in its {MANIFEST}"
+        )
     return Cascade(first, second, cascade_margin)
