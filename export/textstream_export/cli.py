@@ -258,7 +258,7 @@ def _parser() -> argparse.ArgumentParser:
     cascade = commands.add_parser("cascade", help="what sending on the messages that swift is unsure of gains and costs")
     cascade.add_argument("--swift", default="swift", help="packaged name or folder of the fast bundle")
     cascade.add_argument("--deep", required=True, help="folder of the better bundle")
-    cascade.add_argument("--data", type=Path, required=True, help="folder of the labelled rows, or one file of them")
+    cascade.add_argument("--data", type=Path, required=True, help="folder of the labelled rows, or one file of rows or labels")
     cascade.add_argument("--out", type=Path, required=True, help="folder for cascade.json, cascade.md and cascade.svg")
     cascade.set_defaults(command=_cascade)
     encoders = commands.add_parser("encoders", help="train every encoder on the same rows: a table of scores against rates")

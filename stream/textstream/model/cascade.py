@@ -88,9 +88,10 @@ def load(bundle: str | Path, *, cascade: str | Path | None, cascade_margin: floa
     second = Scorer.load(cascade, **options)
     if second.info["digest"] == first.info["digest"]:
         raise Misconfigured(f"model.cascade names the bundle that scores already ({first.info['name']}): name a better one")
-    if (second.info["name"], second.info["version"]) == (first.info["name"], first.info["version"]):
+    name, other = (f"{scorer.info['name']} {scorer.info['version']}" for scorer in (first, second))
+    if name == other:
         raise Misconfigured(
-            f"model.bundle and model.cascade are both called {first.info['name']} {first.info['version']}, and events could not "
-            f"say which of the two scored: give one of them another name in its {MANIFEST}"
+            f"model.bundle and model.cascade are both called {name}, and events could not say which of the two scored: "
+            f"give one of them another name in its {MANIFEST}"
         )
     return Cascade(first, second, cascade_margin)
