@@ -72,8 +72,9 @@ def _export(arguments: argparse.Namespace) -> None:
     from textstream_export import adapt
     from textstream_export.export import export
     from textstream_export.report import headlines, tables
+    from textstream_export.run import load
 
-    if (arguments.run[0] / adapt.BASE).is_file():
+    if load(arguments.run[0]).recipe.start == adapt.RECIPE.start:
         if len(arguments.run) > 1:
             raise Misconfigured(f"{arguments.run[0]} was trained on labels of your own: export it alone")
         manifest = adapt.export(arguments.run[0], arguments.data, arguments.out)
