@@ -252,7 +252,9 @@ def _parser() -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help="the difference of two bundles, by source, with its significance")
     compare.add_argument("first", metavar="A", help="packaged name or folder")
     compare.add_argument("second", metavar="B", help="packaged name or folder; differences are B minus A")
-    compare.add_argument("--examples", type=_natural, default=0, metavar="N", help="show N rows of a source that flipped each way")
+    compare.add_argument(
+        "--examples", type=_natural, default=0, metavar="N", help="show N rows of a source that flipped each way"
+    )
     compare.add_argument("--seed", type=_natural, default=20261123, help="of the randomisation and the bootstrap")
     _judging(compare)
     compare.set_defaults(command=_compare)

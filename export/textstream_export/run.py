@@ -29,7 +29,7 @@ from textstream_export.recipe import Recipe
 from textstream_export.skipgram import skipgram_vectors
 from textstream_export.soft import Soft, Tokenise, read_shards
 from textstream_export.spelling import Spelling
-from textstream_export.train import RUN, UNFIT, WEIGHTS, first_line, fit, read_saved, save
+from textstream_export.train import RUN, UNFIT, WEIGHTS, first_line, fit, read_curve, read_saved, save
 from textstream_export.transformer import Shape, Transformer
 
 Vocabulary = Mapping[str, Any]
@@ -45,6 +45,8 @@ class Run:
     network: Network
     before: tuple[Recipe, ...] = ()
     """Recipes of the runs that it went on from, the first one first."""
+    curve: tuple[tuple[int, float], ...] = ()
+    """Its learning curve: (step, mean loss of the last steps)."""
 
     def tokenise(self, max_tokens: int) -> Tokenise:
         """From texts to this network's units."""
@@ -153,7 +155,9 @@ def load(folder: Path) -> Run:
         recipe = Recipe.from_json(told["recipe"])
         before = tuple(map(Recipe.from_json, told.get("before", ())))
         saved = read_saved(folder / WEIGHTS)
-        return Run(recipe, saved["vocabulary"], _network(recipe, saved["vocabulary"], saved["weights"]), before)
+        return Run(
+            recipe, saved["vocabulary"], _network(recipe, saved["vocabulary"], saved["weights"]), before, read_curve(folder)
+        )
     except UNFIT as error:
         what = f"{folder} is not a finished run, whose {RUN} and {WEIGHTS} belong together"
         raise Misconfigured(f"{what} ({first_line(error)}): train it with textstream-export train") from None

@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -256,6 +256,20 @@ def save(
     part.write_text(json.dumps(told, indent=1), encoding="utf-8")
     part.rename(out / RUN)
     (out / CHECKPOINT).unlink(missing_ok=True)
+
+
+def read_curve(out: Path) -> tuple[tuple[int, float], ...]:
+    """(step, running loss) as a run in `out` logged it; nothing where its log is gone.
+
+    A run that was interrupted may have cut a line short, and has told the steps after its last checkpoint twice: the second
+    time counts.
+    """
+    curve: dict[int, float] = {}
+    for line in (out / LOG).read_text(encoding="utf-8").splitlines() if (out / LOG).is_file() else ():
+        with suppress(ValueError, KeyError, TypeError):
+            told = json.loads(line)
+            curve[told["step"]] = told["loss"]
+    return tuple(sorted(curve.items()))
 
 
 UNFIT = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)

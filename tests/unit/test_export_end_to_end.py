@@ -100,6 +100,23 @@ def test_the_manifest_holds_recipe_sources_scores_and_calibration(bundle: Path, 
     assert "## How it behaves" in card
 
 
+def test_the_card_shows_the_learning_curves(bundle: Path, run: Path) -> None:
+    """Drawn from the run's log and shipped under the bundle's digests; the loss fell."""
+    assert "](learning.svg)" in (bundle / files.CARD).read_text(encoding="utf-8")
+    assert "en, zh" in (bundle / "learning.svg").read_text(encoding="utf-8")
+    assert "learning.svg" in files.read(bundle).manifest.files
+    curve = load(run).curve
+    assert len(curve) > 2 and curve[-1][1] < curve[0][1]
+
+
+def test_the_curve_of_an_interrupted_run_is_the_one_it_went_on_with(tmp_path: Path) -> None:
+    """A line that was cut short is left out, and of a step that was told twice the second telling counts."""
+    lines = ['{"step": 50, "loss": 2.0}', '{"step": 100, "loss": 9.0}', '{"step": 150, "lo']
+    (tmp_path / "log.jsonl").write_text("\n".join([*lines, '{"step": 100, "loss": 1.5}']) + "\n")
+    assert training.read_curve(tmp_path) == ((50, 2.0), (100, 1.5))
+    assert training.read_curve(tmp_path / "none") == ()
+
+
 def test_nothing_is_left_beside_the_bundle(bundle: Path) -> None:
     manifest = files.read(bundle).manifest
     assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
