@@ -286,6 +286,14 @@ def test_a_run_of_own_labels_without_its_base_is_refused(run: Path, labels: Path
     assert not (tmp_path / "mine").exists()
 
 
+def test_a_recipe_trained_over_a_run_of_own_labels_is_exported_as_what_it_is(run: Path, data: Path, tmp_path: Path) -> None:
+    """What the folder held before decides nothing: the manifest that the own run began from lies there still."""
+    place = Path(shutil.copytree(run, tmp_path / "run"))
+    train(data, TINY, place)
+    cli.main(["export", "--run", str(place), "--data", str(data), "--out", str(tmp_path / "bundle")])
+    assert files.read(tmp_path / "bundle").info["name"] == "textstream-swift"
+
+
 @contextmanager
 def disk_of(most: int) -> Iterator[None]:
     """No file can grow beyond `most` bytes: writing fails within the file, as on a disk that is full."""
