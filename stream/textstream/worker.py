@@ -234,7 +234,7 @@ class Worker:
             f"{name} begins at offset {low} and {wanted} was to be read: {skipped} records are gone before they were read"
             " (retention); raise its retention, or add workers"
             if skipped
-            else f"{name} ends at offset {high} and {wanted} was to be read: the topic was made anew, or truncated"
+            else f"{name} ends at offset {high} and {wanted} was to be read: it was truncated, or restored from a copy"
         )
         if self._settings.input.on_skip == "stop":
             raise Misconfigured(f"{happened}. To go on with offset {low}, set input.on_skip = continue")

@@ -81,7 +81,11 @@ class Source:
     def seek(self, offsets: Mapping[Partition, int]) -> None:
         """Read these on from there; what was prefetched is thrown away."""
         for (topic, partition), offset in offsets.items():
-            self._consumer.seek(TopicPartition(topic, partition, offset))
+            try:
+                self._consumer.seek(TopicPartition(topic, partition, offset))
+            except KafkaException:  # it is not being fetched: only just assigned, or an offset was out of range
+                self._consumer.incremental_unassign([TopicPartition(topic, partition)])
+                self._consumer.incremental_assign([TopicPartition(topic, partition, offset)])
 
     def membership(self) -> Membership:
         """Which member of which generation of the group we are."""
