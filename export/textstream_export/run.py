@@ -23,6 +23,7 @@ from textstream_export.data import Row, in_share, read_train, split_held_out
 from textstream_export.encode import build_lexicon, encode
 from textstream_export.encoders import encoder_of
 from textstream_export.network import Network, Words
+from textstream_export.place import writable
 from textstream_export.pretrain import start_vectors
 from textstream_export.pretrained import read
 from textstream_export.recipe import Recipe
@@ -77,6 +78,7 @@ def train(
     the gold row of the same text. `packages` is the folder of the package a pretrained encoder comes in, `begin` a finished run
     to go on from: its vocabulary and weights, but for what it knows of single sources.
     """
+    writable(out)
     gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
     gold = [row for row in gold if in_share(row.text, recipe.share)]
     told = read_shards(soft) if soft else ()
