@@ -255,7 +255,9 @@ def test_a_run_of_own_labels_without_its_base_is_refused(run: Path, labels: Path
     """What it began from was damaged: one line, and nothing is written."""
     other = Path(shutil.copytree(run, tmp_path / "run"))
     (other / adapt.BASE).write_text("{}")
-    with pytest.raises(Misconfigured, match=r"is not the manifest of a bundle \(format_version: Field required\): train") as caught:
+    with pytest.raises(
+        Misconfigured, match=r"is not the manifest of a bundle \(format_version: Field required\): train"
+    ) as caught:
         adapt.export(other, labels, tmp_path / "mine")
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
