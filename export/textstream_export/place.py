@@ -31,9 +31,8 @@ def placed(out: Path) -> Iterator[Path]:
     written or holds something that is of no bundle.
     """
     place = _place(out)
+    writable(place)  # a folder that stands there must be, too: it is moved to another one
     with writing(place):
-        if place.exists():
-            writable(place)  # a folder that is moved to another one must be
         place.parent.mkdir(parents=True, exist_ok=True)
         _sweep(place)
         own = Path(tempfile.mkdtemp(prefix=f"{_ours(place)}-", dir=place.parent))
@@ -62,10 +61,10 @@ def writing(path: Path) -> Iterator[None]:
 
 
 def writable(folder: Path) -> None:
-    """Make a folder and see that it takes files, before the work that is to fill it. Raises Misconfigured."""
+    """See that a folder takes files, or can be made, before the work that fills it; leaves no trace. Raises Misconfigured."""
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
+        nearest = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+        tempfile.TemporaryFile(dir=nearest).close()
 
 
 def foreign_to_a_bundle(place: Path) -> str | None:

@@ -7,8 +7,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -213,9 +215,9 @@ def test_an_export_that_still_goes_on_is_left_alone(tmp_path: Path) -> None:
     """A second one to the same place takes it, and the first then takes it too."""
     place = tmp_path / "mine"
     with placed(place) as folder:
+        fill(folder, "2.0.0")
         export(place, "1.0.0")
         assert standing(place) == "1.0.0"
-        fill(folder, "2.0.0")
     assert (standing(place), beside(place)) == ("2.0.0", ["mine"])
 
 
@@ -292,12 +294,28 @@ def test_a_run_that_cannot_be_written_is_refused_before_the_work(
 
 
 def test_a_folder_is_tried_without_a_trace(tmp_path: Path) -> None:
-    """What is in a folder stays, and the file that was tried does not."""
+    """What is in a folder stays, and the file that was tried does not; one that is missing is not made yet."""
     (tmp_path / "checkpoint.pt").write_text("a run to go on from")
     writable(tmp_path)
     writable(tmp_path / "new" / "run")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.pt", "new"]
-    assert list((tmp_path / "new" / "run").iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
+
+
+@pytest.mark.parametrize("name", ["mine", "new"])
+def test_a_folder_that_is_read_only_is_refused_before_the_work(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bundle that cannot be moved away, or a folder in which none can be made."""
+    place = tmp_path / "mine"
+    place.mkdir()
+    read_only = place if name == "mine" else tmp_path
+
+    def temporary(*, dir: Path) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied") if dir == read_only else AssertionError(dir)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", temporary)
+    with pytest.raises(Misconfigured, match="Permission denied"), placed(tmp_path / name):
+        pytest.fail("the work began")
 
 
 def test_a_bundle_of_another_format_is_replaced(tmp_path: Path) -> None:
