@@ -19,8 +19,10 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
+from torch import nn
 
 from textstream.errors import Misconfigured
+from textstream.event import LABELS
 from textstream.model import bundle as files
 from textstream.model.packing import padded
 from textstream.model.scorer import Scorer
@@ -71,13 +73,14 @@ def train(data: Path, bundle: str | Path, out: Path, recipe: Recipe = RECIPE) ->
     base = files.read(bundle)
     run = restore(base, recipe)
     tokenise = run.tokenise(recipe.max_train_tokens)
-    training = [row for row in own.in_languages(own.read_to_learn(data), tokenise, data) if not own.held_out(row)]
-    if not training:
-        raise Misconfigured(f"{data}: too few labels, all of them are held out to calibrate: label more texts")
+    taught, _ = own.read_to_train(data, run.tokenise(base.manifest.max_tokens), base.manifest.languages)
     torch.manual_seed(recipe.seed)
-    rows = [*training, *(Row(text, own.NOWHERE, REPLAYED) for text in texts())]
+    rows = [*taught, *(Row(text, own.NOWHERE, REPLAYED) for text in texts())]
     before = label(rows, tokenise, padded(run.infer))
     encoded = encode([(row, soft) for row, soft in zip(rows, before, strict=True) if soft is not None], tokenise, run.recipe)
+    # As many as there are: a bundle has left its own behind, and which tasks are labelled is seen here first.
+    run.network.source_bias = nn.Embedding(len(encoded.sources), len(LABELS))
+    nn.init.zeros_(run.network.source_bias.weight)
     log = fit(run.network, encoded, run.recipe, out)
     shutil.copyfile(base.folder / files.MANIFEST, out / BASE)
     save(out, run.network, run.vocabulary, run.recipe, log)
@@ -87,8 +90,7 @@ def export(run: Path, data: Path, out: Path) -> files.Manifest:
     """Write the bundle of a run that `train` left. What stood at `out` stays until the new one is complete and verified."""
     with placed(out) as folder:
         trained, base = load(run), _base(run)
-        rows = own.in_languages(own.read_to_learn(data), trained.tokenise(base.max_tokens), data)
-        kept, taught = [row for row in rows if own.held_out(row)], [row for row in rows if not own.held_out(row)]
+        taught, kept = own.read_to_train(data, trained.tokenise(base.max_tokens), base.languages)
         draft = Draft(folder, (trained.units,), base.model_copy(update={"networks": (write_network(folder, trained),)}))
         draft.update(
             name=_own_name(base),
@@ -103,7 +105,7 @@ def recalibrate(bundle: str | Path, data: Path, out: Path) -> files.Manifest:
     """Write `bundle` with its calibration moved to the labels in `data`. Its weights stay."""
     with placed(out) as folder:
         found, scorer = files.read(bundle), Scorer.load(bundle, device="cpu")
-        rows = own.in_languages(own.read_to_learn(data), scorer.tokenise, data)
+        rows = own.read_to_calibrate(data, scorer.tokenise, found.manifest.languages)
         for name in found.manifest.files.keys() - {files.GOLDEN, files.CARD}:
             content = (found.folder / name).read_bytes()
             with writing(folder / name):

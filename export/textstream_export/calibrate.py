@@ -14,7 +14,7 @@ from textstream.model.bundle import Calibration, SentimentCalibration, TermCalib
 from textstream.model.packing import Infer, score
 from textstream.model.spans import EVIDENCE, candidates
 from textstream.model.text import fold
-from textstream_export.data import LANGUAGES, Row
+from textstream_export.data import Row
 from textstream_export.encode import TAGS, UNKNOWN, token_targets
 from textstream_export.soft import Tokenise
 from textstream_export.sources import CALIBRATED_ON, CHANNELS, OUTSIDE_WEIGHT, OWN_ASPECTS
@@ -204,11 +204,6 @@ def gold_strings(row: Row) -> set[str]:
 def _f1(said: list[tuple[float, bool]], gold: int, at: float) -> float:
     kept = [right for salience, right in said if salience >= at]
     return 2 * sum(kept) / max(1, len(kept) + gold)
-
-
-def by_language(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Rows of each supported language."""
-    return {lang: [row for row in rows if row.lang == lang] for lang in LANGUAGES}
 
 
 def refit(known: Calibration, outputs: Mapping[str, Outputs]) -> Calibration:

@@ -7,6 +7,9 @@ from textstream_export.precision import MAX_LOSS, PREFIX
 from textstream_export.pretrained import PACKAGES
 from textstream_export.report import headlines, tables
 
+CURVES = "learning.svg"
+"""The file beside the card with the learning curves."""
+
 
 def card(manifest: Manifest) -> str:
     """The whole card."""
@@ -29,6 +32,11 @@ or set a threshold. The recipe itself was settled over a few runs with these sco
 little kinder than a test set. `textstream-export evaluate --bundle BUNDLE --data DIR` prints them again.
 
 {headlines(columns)}
+## How it was trained
+The mean loss of the last steps, as training went; the recipe, and those of the runs that it went on from, are in the manifest.
+
+![Loss against the step, a line for each network]({CURVES})
+
 ## How it was calibrated
 On {held_out} % of the train rows, chosen by a hash of their text and never trained on: a temperature and class biases for
 each language, fitted on the sources that have all three classes, each class weighing the same; salience by a logistic
@@ -38,7 +46,7 @@ regression for each language and kind. Terms below a salience of {manifest.calib
 {unseen}
 The sentiment of a `phrase` or `entity` is that of its message; only aspects have their own. Gold key phrases of tweets and
 titles are incomplete, so the salience of phrases is low for many that a reader would accept. Neutral is scarce in the
-Chinese sources (about 17,000 rows). Not for decisions about people.
+Chinese sources (about 16,000 rows). Not for decisions about people.
 
 ## Training sources
 Each with its licence as its own source states it; several state none. The texts are not part of this bundle.
@@ -57,7 +65,7 @@ WINDOWS = (
 )
 TRANSFORMERS = (
     "One transformer a language, from an\nencoder that others trained on text of all kinds.",
-    "Sarcasm often escapes it, and a message costs about a hundred times what it costs `swift`.",
+    "Sarcasm often escapes it, and a message costs about sixty times what it costs `swift`.",
 )
 """What a model is, and what it does not see."""
 

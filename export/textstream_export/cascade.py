@@ -16,10 +16,11 @@ from textstream.errors import Misconfigured
 from textstream.event import Sentiment
 from textstream.model.cascade import margin
 from textstream.model.scorer import Scorer
-from textstream_export.data import Row, read_rows, read_train, split_held_out
-from textstream_export.evaluate import CHUNK, said_labels
+from textstream_export.data import Row, read_train, split_held_out
+from textstream_export.evaluate import CHUNK, rows_that_score, said_labels
 from textstream_export.gold import message_labels
 from textstream_export.measures import label_scores
+from textstream_export.own import in_languages, is_own
 from textstream_export.plots import ACCENT, INK, PALE, panel, save
 from textstream_export.sources import CALIBRATED_ON
 
@@ -79,8 +80,10 @@ class Curve:
 
 
 def measure(first: Scorer, second: Scorer, data: Path) -> Curve:
-    """The curve on `data`: the held-out train rows of a folder, or every labelled row of a file."""
+    """The curve on `data`: the held-out train rows of a folder, or every labelled row of a file, ours or a user's own."""
     rows = rows_to_choose_on(data)
+    if is_own(data):
+        rows = in_languages(rows, first.tokenise, data)
     gold = message_labels(rows)
     languages = np.array([row.lang for row in rows])
     moods, seconds = timed(first, rows)
@@ -98,7 +101,7 @@ def measure(first: Scorer, second: Scorer, data: Path) -> Curve:
 
 def rows_to_choose_on(data: Path) -> list[Row]:
     """Rows with labels of all three classes, at most MAX_ROWS of a source. Raises Misconfigured where there are none."""
-    found = read_rows(data) if data.is_file() else split_held_out(read_train(data))[1]
+    found = split_held_out(read_train(data))[1] if data.is_dir() else rows_that_score(data)
     sources: dict[str, list[Row]] = {}
     for row in found:
         if row.label and (data.is_file() or row.source in CALIBRATED_ON):

@@ -72,8 +72,9 @@ def _export(arguments: argparse.Namespace) -> None:
     from textstream_export import adapt
     from textstream_export.export import export
     from textstream_export.report import headlines, tables
+    from textstream_export.run import load
 
-    if (arguments.run[0] / adapt.BASE).is_file():
+    if load(arguments.run[0]).recipe.start == adapt.RECIPE.start:
         if len(arguments.run) > 1:
             raise Misconfigured(f"{arguments.run[0]} was trained on labels of your own: export it alone")
         manifest = adapt.export(arguments.run[0], arguments.data, arguments.out)
@@ -251,14 +252,16 @@ def _parser() -> argparse.ArgumentParser:
     compare = commands.add_parser("compare", help="the difference of two bundles, by source, with its significance")
     compare.add_argument("first", metavar="A", help="packaged name or folder")
     compare.add_argument("second", metavar="B", help="packaged name or folder; differences are B minus A")
-    compare.add_argument("--examples", type=int, default=0, metavar="N", help="show N rows of a source that flipped each way")
-    compare.add_argument("--seed", type=int, default=20261123, help="of the randomisation and the bootstrap")
+    compare.add_argument(
+        "--examples", type=_natural, default=0, metavar="N", help="show N rows of a source that flipped each way"
+    )
+    compare.add_argument("--seed", type=_natural, default=20261123, help="of the randomisation and the bootstrap")
     _judging(compare)
     compare.set_defaults(command=_compare)
     cascade = commands.add_parser("cascade", help="what sending on the messages that swift is unsure of gains and costs")
     cascade.add_argument("--swift", default="swift", help="packaged name or folder of the fast bundle")
     cascade.add_argument("--deep", required=True, help="folder of the better bundle")
-    cascade.add_argument("--data", type=Path, required=True, help="folder of the labelled rows, or one file of them")
+    cascade.add_argument("--data", type=Path, required=True, help="folder of the labelled rows, or one file of rows or labels")
     cascade.add_argument("--out", type=Path, required=True, help="folder for cascade.json, cascade.md and cascade.svg")
     cascade.set_defaults(command=_cascade)
     encoders = commands.add_parser("encoders", help="train every encoder on the same rows: a table of scores against rates")
@@ -270,7 +273,7 @@ def _parser() -> argparse.ArgumentParser:
     encoders.set_defaults(command=_encoders)
     coverage = commands.add_parser("coverage", help="how many gold spans the tokens can represent, by source")
     coverage.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
-    coverage.add_argument("--examples", type=int, default=0, metavar="N", help="show N spans of a source that they cannot")
+    coverage.add_argument("--examples", type=_natural, default=0, metavar="N", help="show N spans of a source that they cannot")
     coverage.set_defaults(command=_coverage)
     decoders = commands.add_parser("decoders", help="greedy and dynamic programming on the same logits: key terms, cost")
     decoders.add_argument("--run", type=Path, required=True, help="folder that train wrote")
@@ -278,13 +281,20 @@ def _parser() -> argparse.ArgumentParser:
     decoders.set_defaults(command=_decoders)
     behaviour = commands.add_parser("behaviour", help="how often a bundle fails cases written by hand, by what they ask")
     behaviour.add_argument("--bundle", default="swift", help="packaged name or folder (swift)")
-    behaviour.add_argument("--failures", type=int, default=0, metavar="N", help="show N failed cases of each template too")
+    behaviour.add_argument("--failures", type=_natural, default=0, metavar="N", help="show N failed cases of each template too")
     behaviour.add_argument("--ceilings", action="store_true", help="print the ceilings that tests hold a bundle to, as JSON")
     behaviour.set_defaults(command=_behaviour)
     verify = commands.add_parser("verify", help="check a bundle's digests and golden outputs")
     verify.add_argument("--bundle", default="swift", help="packaged name or folder")
     verify.set_defaults(command=_verify)
     return parser
+
+
+def _natural(value: str) -> int:
+    """A whole number, 0 or more; argparse tells whatever else it is as wrong usage."""
+    if not value.isdecimal():
+        raise argparse.ArgumentTypeError(f"{value!r} is no whole number, 0 or more")
+    return int(value)
 
 
 def _judging(command: argparse.ArgumentParser) -> None:

@@ -198,7 +198,6 @@ def _flip(source: str, first: Verdict, second: Verdict) -> Flip | None:
     row = first.row
     if row.label:
         moods = [verdict.event["sentiment"] for verdict in (first, second)]
-        a, b = said_labels(moods).tolist()
         a, b = ((LABELS[said] if said != UNSAID else "none") for said in said_labels(moods).tolist())
         gain = _chance(moods[1], row.label) - _chance(moods[0], row.label)
         return Flip(source, row.text, row.label, a, b, gain) if (a == row.label) != (b == row.label) else None

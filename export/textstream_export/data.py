@@ -9,16 +9,18 @@ import gzip
 import json
 import re
 import unicodedata
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from textstream.errors import Misconfigured
 from textstream.event import LABELS, Label
 from textstream_export.sources import EMOTICON_LABELLED
 
+T = TypeVar("T")
 Split = Literal["train", "dev"]
 LANGUAGES = ("en", "zh")
 TASKS = ("sentiment", "terms", "aspects")
@@ -86,21 +88,31 @@ def read_split(folder: Path, split: Split) -> list[Row]:
 
 def read_rows(path: Path) -> Iterator[Row]:
     """The rows of one file, named `task.lang.split.jsonl.gz`."""
-    return _parsed(path, _row)
+    return parsed(path, _row)
 
 
-def _parsed(path: Path, parse: Callable[[dict[str, Any]], Row]) -> Iterator[Row]:
+def parsed(path: Path, parse: Callable[[dict[str, Any]], T]) -> Iterator[T]:
+    """What `parse` makes of each line of a file. Raises Misconfigured, with the line where one is wrong."""
     if not path.is_file():
         raise Misconfigured(f"missing data file {path}")
     number = 0
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                yield parse(json.loads(line))
-            except (ValueError, KeyError, TypeError) as error:
-                raise Misconfigured(f"{path}:{number}: {type(error).__name__}: {error}") from None
+    for number, line in enumerate(_lines(path), start=1):
+        try:
+            yield parse(json.loads(line))
+        except (ValueError, KeyError, TypeError) as error:
+            raise Misconfigured(f"{path}:{number}: {type(error).__name__}: {error}") from None
     if not number:
         raise Misconfigured(f"{path} is empty: a data file needs at least one row")
+
+
+def _lines(path: Path) -> Iterator[str]:
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            yield from lines
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:  # no gzip, cut short, damaged, or of other text
+        raise Misconfigured(
+            f"{path} cannot be read as UTF-8 text in gzip ({error}): compress it anew, or copy it again"
+        ) from None
 
 
 def read_test(folder: Path) -> list[Row]:
@@ -123,7 +135,7 @@ def read_train(folder: Path) -> list[Row]:
 def read_unlabelled(folder: Path, language: str) -> Iterator[Row]:
     """The messages without labels, without any whose text stands in `read_test`, each text once."""
     seen = set(unseen_hashes(folder))
-    for row in _parsed(folder / f"unlabelled.{language}.jsonl.gz", plain_row):
+    for row in parsed(folder / f"unlabelled.{language}.jsonl.gz", plain_row):
         if (mark := text_hash(row.text)) not in seen:
             seen.add(mark)
             yield row

@@ -22,12 +22,13 @@ from textstream.model.session import Session
 from textstream.model.text import TEXT_VERSION
 from textstream.model.tokens import Lexicon, Tokeniser
 from textstream_export import behaviour, calibrate, encoders_onnx, to_onnx, transformer_onnx
-from textstream_export.card import card
+from textstream_export.card import CURVES, card
 from textstream_export.data import HELD_OUT_PER_CENT, Row, read_train, split_held_out
 from textstream_export.evaluate import evaluate, score_rows
 from textstream_export.golden import texts
 from textstream_export.network import Windows
 from textstream_export.place import placed, writing
+from textstream_export.plots import learning_curves
 from textstream_export.precision import losses
 from textstream_export.pretrained import PACKAGES
 from textstream_export.run import Run, lexicon_of, load
@@ -84,6 +85,8 @@ def _fill(folder: Path, runs: Sequence[Run], train: list[Row], kept: list[Row], 
     lost = losses(exact, {"int8": scorer, "fp16": half}, kept) if exact else {}
     golden = agreed(scorer, [half, exact] if exact else [half])
     draft.update(scores=evaluate(scorer, data) | behaviour.run(scorer, draft.manifest.languages).scores() | lost)
+    curves = {", ".join(run.recipe.languages): run.curve for run in runs}
+    learning_curves(curves, "step", "loss", "training", folder / CURVES)
     return finish(draft, golden, card(draft.manifest))
 
 

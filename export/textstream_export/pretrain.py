@@ -4,8 +4,6 @@ Positive pointwise mutual information of neighbours, then a truncated singular v
 approximates (Levy & Goldberg 2014), but the same numbers on every run, and without another library.
 """
 
-import gzip
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,11 +13,10 @@ from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 from sklearn.utils.extmath import randomized_svd
 from tqdm import tqdm
 
-from textstream.errors import Misconfigured
 from textstream.model import text as prepare
 from textstream.model.neutral import neutral
 from textstream.model.tokens import Lexicon
-from textstream_export.data import LANGUAGES, Row
+from textstream_export.data import LANGUAGES, Row, parsed, plain_row
 
 REACH = 4
 """Neighbours to each side that count."""
@@ -49,12 +46,7 @@ def unlabelled(data: Path) -> Iterator[str]:
     """The texts of unlabelled.{en,zh}.jsonl.gz; nothing where there is no such file."""
     for path in (data / f"unlabelled.{lang}.jsonl.gz" for lang in LANGUAGES):
         if path.is_file():
-            with gzip.open(path, "rt", encoding="utf-8") as lines:
-                for number, line in enumerate(lines, start=1):
-                    try:
-                        yield json.loads(line)["text"]
-                    except (ValueError, KeyError, TypeError) as error:
-                        raise Misconfigured(f"{path}:{number}: {type(error).__name__}: {error}") from None
+            yield from parsed(path, lambda raw: plain_row(raw).text)
 
 
 def word_ids(texts: list[str], lexicon: Lexicon) -> NDArray[np.int32]:

@@ -26,7 +26,10 @@ Constants = Mapping[str, NDArray[np.float32]]
 
 
 def restore(bundle: files.Bundle, recipe: Recipe) -> Run:
-    """The bundle's network, to be trained on by `recipe`; the shape is the bundle's. Raises Misconfigured for another kind."""
+    """The bundle's network, to be trained on by `recipe`; the shape is the bundle's, and it knows of no source.
+
+    Raises Misconfigured for a network of another kind.
+    """
     (lexicon, *_), (network, *_) = bundle.vocabularies, bundle.manifest.networks
     if not isinstance(lexicon, Lexicon):
         raise _another(bundle)
@@ -46,9 +49,8 @@ def restore(bundle: files.Bundle, recipe: Recipe) -> Run:
         affix_rows=lexicon.affix_rows,
         bigram_rows=lexicon.bigram_rows,
     )
-    sources = len(recipe.sources) + len(recipe.terms)
-    weights["source_bias.weight"] = np.zeros((sources, len(LABELS)), np.float32)
-    restored = Network(Windows(recipe, lexicon.rows), recipe.width, sources, recipe.dropout)
+    weights["source_bias.weight"] = np.zeros((0, len(LABELS)), np.float32)  # left behind at export
+    restored = Network(Windows(recipe, lexicon.rows), recipe.width, 0, recipe.dropout)
     restored.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
     return Run(recipe, {"words": list(lexicon.words)}, restored.eval())
 

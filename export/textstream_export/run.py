@@ -30,7 +30,7 @@ from textstream_export.recipe import Recipe
 from textstream_export.skipgram import skipgram_vectors
 from textstream_export.soft import Soft, Tokenise, read_shards
 from textstream_export.spelling import Spelling
-from textstream_export.train import RUN, WEIGHTS, fit, save
+from textstream_export.train import RUN, UNFIT, WEIGHTS, first_line, fit, read_curve, read_saved, save
 from textstream_export.transformer import Shape, Transformer
 
 Vocabulary = Mapping[str, Any]
@@ -46,6 +46,8 @@ class Run:
     network: Network
     before: tuple[Recipe, ...] = ()
     """Recipes of the runs that it went on from, the first one first."""
+    curve: tuple[tuple[int, float], ...] = ()
+    """Its learning curve: (step, mean loss of the last steps)."""
 
     def tokenise(self, max_tokens: int) -> Tokenise:
         """From texts to this network's units."""
@@ -78,6 +80,8 @@ def train(
     the gold row of the same text. `packages` is the folder of the package a pretrained encoder comes in, `begin` a finished run
     to go on from: its vocabulary and weights, but for what it knows of single sources.
     """
+    if begin is not None and begin.resolve() == out.resolve():
+        raise Misconfigured(f"the run at {begin} cannot go on into its own folder: name another with --out")
     writable(out)
     gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
     gold = [row for row in gold if in_share(row.text, recipe.share)]
@@ -152,10 +156,16 @@ def load(folder: Path) -> Run:
         told = json.loads((folder / RUN).read_text(encoding="utf-8"))
         recipe = Recipe.from_json(told["recipe"])
         before = tuple(map(Recipe.from_json, told.get("before", ())))
-        saved = torch.load(folder / WEIGHTS, weights_only=True)
-        weights, vocabulary = saved["weights"], saved["vocabulary"]
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        raise Misconfigured(f"{folder} is not a finished run ({error}): train one with textstream-export train") from None
+        saved = read_saved(folder / WEIGHTS)
+        return Run(
+            recipe, saved["vocabulary"], _network(recipe, saved["vocabulary"], saved["weights"]), before, read_curve(folder)
+        )
+    except UNFIT as error:
+        what = f"{folder} is not a finished run, whose {RUN} and {WEIGHTS} belong together"
+        raise Misconfigured(f"{what} ({first_line(error)}): train it with textstream-export train") from None
+
+
+def _network(recipe: Recipe, vocabulary: Vocabulary, weights: Mapping[str, torch.Tensor]) -> Network:
     encoder: nn.Module
     if recipe.is_pretrained:
         encoder = Transformer(Shape(**vocabulary["shape"]), vocabulary["pieces"].index("[CLS]"))
@@ -163,7 +173,7 @@ def load(folder: Path) -> Run:
         encoder = encoder_of(recipe, lexicon_of(vocabulary, recipe).rows)
     network = Network(encoder, _width(recipe, encoder), len(weights["source_bias.weight"]), recipe.dropout)
     network.load_state_dict(weights)
-    return Run(recipe, vocabulary, network.eval(), before)
+    return network.eval()
 
 
 def _width(recipe: Recipe, encoder: nn.Module) -> int:

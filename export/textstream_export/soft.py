@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from textstream.errors import Misconfigured
 from textstream.model.packing import Infer, score
 from textstream.model.tokens import Tokens
-from textstream_export.data import Row, plain_row
+from textstream_export.data import Row, parsed, plain_row
 
 SHARD_ROWS = 20_000
 CHUNK = 256
@@ -74,14 +76,19 @@ def write_shard(path: Path, rows: Sequence[Row], tokenise: Tokenise, infer: Infe
 
 
 def read_shards(folder: Path) -> Iterator[tuple[Row, Soft]]:
-    """Every labelled row below `folder`, in order of the files' names."""
+    """Every labelled row below `folder`, in order of the files' names. Raises Misconfigured for a damaged shard."""
     for path in sorted(folder.rglob("*.npz")):
-        with np.load(path) as stored, gzip.open(path.with_suffix(".jsonl.gz"), "rt", encoding="utf-8") as lines:
-            sentiment, tokens = stored["sentiment"], stored["tokens"]
-            stops = np.cumsum(stored["counts"]).tolist()
-            for at, (line, stop) in enumerate(zip(lines, stops, strict=True)):
-                start = stops[at - 1] if at else 0
-                yield plain_row(json.loads(line)), Soft(sentiment[at], tokens[start:stop])
+        rows = list(parsed(path.with_suffix(".jsonl.gz"), plain_row))
+        try:
+            with np.load(path) as stored:
+                sentiment, tokens, counts = stored["sentiment"], stored["tokens"], stored["counts"]
+            said = np.split(tokens, np.cumsum(counts)[:-1])
+            pairs = [(row, Soft(mood, own)) for row, mood, own in zip(rows, sentiment, said, strict=True)]
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+            raise Misconfigured(
+                f"{path} is no shard of its rows ({error}): remove it and run textstream-export distil"
+            ) from None
+        yield from pairs
 
 
 def _raw(row: Row) -> dict[str, Any]:

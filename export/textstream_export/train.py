@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -47,8 +47,8 @@ class State:
     network: Network
     optimisers: list[torch.optim.Optimizer]
     average: dict[str, Tensor]
-    rows: str = ""
-    """What tells the rows that it is trained on from others."""
+    digest: str = ""
+    """What tells the rows that it is trained on, and its recipe, from others."""
     step: int = 0
     minutes: float = 0.0
 
@@ -60,7 +60,7 @@ class State:
                 "network": self.network.state_dict(),
                 "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
                 "average": self.average,
-                "rows": self.rows,
+                "digest": self.digest,
                 "step": self.step,
                 "minutes": self.minutes,
                 "random": torch.get_rng_state(),
@@ -70,34 +70,37 @@ class State:
     def load(self, path: Path) -> None:
         """Go on from a checkpoint. Raises Misconfigured where it is of another recipe or of other rows, or damaged."""
         try:
-            saved = torch.load(path, weights_only=True)
-            if saved["rows"] != self.rows:
-                raise ValueError("the rows are not those it was made with")
+            saved = read_saved(path)
+            if saved["digest"] != self.digest:
+                raise ValueError("the rows, or the recipe, are not those it was made with")
             self.network.load_state_dict(saved["network"])
             for optimiser, state in zip(self.optimisers, saved["optimisers"], strict=True):
                 optimiser.load_state_dict(state)
             self.average = saved["average"]
             self.step, self.minutes = saved["step"], saved["minutes"]
             torch.set_rng_state(saved["random"])
-        except (RuntimeError, KeyError, ValueError, EOFError) as error:
-            why = str(error).splitlines()[0]
-            raise Misconfigured(f"{path} is no checkpoint of this recipe ({why}): remove it or name another --out") from None
+        except UNFIT as error:
+            raise Misconfigured(
+                f"{path} is no checkpoint of this recipe ({first_line(error)}): remove it or name another --out"
+            ) from None
 
 
 def fit(network: Network, data: Encoded, recipe: Recipe, out: Path, twins: Twins | None = None) -> dict[str, float]:
     """Train `network` in place, to averaged weights; returns what the run took. Goes on from a checkpoint in `out`.
 
-    Raises Fatal when the loss is no longer a number; the last checkpoint stays.
+    A run that was finished there is none from now on: whoever ends this one midway must not export the last one's weights
+    for its own. Raises Fatal when the loss is no longer a number; the last checkpoint stays.
     """
     out.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
     plan = [rows for _ in range(recipe.epochs) for rows in batches(data, recipe, rng)]
-    state = State(network, optimisers(network, recipe), _dense(network), _digest(data))
+    state = State(network, optimisers(network, recipe), _dense(network), _digest(data, recipe))
     if (out / CHECKPOINT).exists():
         state.load(out / CHECKPOINT)
     elif (out / LOG).exists():
         (out / LOG).unlink()
+    (out / RUN).unlink(missing_ok=True)
     network.train()
     with ExitStack() as closing:
         log = closing.enter_context((out / LOG).open("a", encoding="utf-8"))
@@ -132,9 +135,9 @@ def fit(network: Network, data: Encoded, recipe: Recipe, out: Path, twins: Twins
     return {"rows": len(data), "steps": len(plan), "units": units, "minutes": round(state.minutes, 2), "loss": running}
 
 
-def _digest(data: Encoded) -> str:
-    """What tells these rows and their labels from others."""
-    found = blake2b(digest_size=16)
+def _digest(data: Encoded, recipe: Recipe) -> str:
+    """What tells these rows, their labels and the recipe from others."""
+    found = blake2b(json.dumps(asdict(recipe)).encode(), digest_size=16)
     for part in (data.bounds, data.features, data.label, data.tags, data.towards):
         found.update(part.tobytes())
     return found.hexdigest()
@@ -253,6 +256,39 @@ def save(
     part.write_text(json.dumps(told, indent=1), encoding="utf-8")
     part.rename(out / RUN)
     (out / CHECKPOINT).unlink(missing_ok=True)
+
+
+def read_curve(out: Path) -> tuple[tuple[int, float], ...]:
+    """(step, running loss) as a run in `out` logged it; nothing where its log is gone.
+
+    A run that was interrupted may have cut a line short, and has told the steps after its last checkpoint twice: the second
+    time counts.
+    """
+    curve: dict[int, float] = {}
+    for line in (out / LOG).read_text(encoding="utf-8").splitlines() if (out / LOG).is_file() else ():
+        with suppress(ValueError, KeyError, TypeError):
+            told = json.loads(line)
+            curve[told["step"]] = told["loss"]
+    return tuple(sorted(curve.items()))
+
+
+UNFIT = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
+"""What comes of putting saved weights where they do not belong, or of reading what was never saved."""
+
+
+def read_saved(path: Path) -> Any:
+    """What a run wrote there. Raises ValueError for a file that is cut short or another's."""
+    try:
+        return torch.load(path, weights_only=True)
+    except OSError:
+        raise
+    except Exception:  # a pickle is a program: there is no list of what its bytes, cut short, may raise
+        raise ValueError(f"{path.name} is damaged, or no file of textstream-export's") from None
+
+
+def first_line(error: Exception) -> str:
+    """An error in one line; torch's own have many."""
+    return next(iter(str(error).splitlines()), type(error).__name__).rstrip(": ")
 
 
 def _saved(path: Path, what: Mapping[str, Any]) -> None:

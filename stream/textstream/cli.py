@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("file", nargs="?", default="-", metavar="FILE", help="- (default) is standard input")
     score.add_argument("--model", default="swift", metavar="PATH", help="bundle (default: swift)")
     score.add_argument("--cascade", metavar="PATH", help="better bundle, for what the first is unsure of")
-    score.add_argument("--cascade-margin", metavar="…", help="how unsure, as model.cascade_margin (default: 0.56)")
+    score.add_argument("--cascade-margin", metavar="…", help="how unsure it must be of that, as model.cascade_margin")
     score.add_argument(
         "--format", choices=["auto", "json", "text"], default="auto", help="of the lines (default: by the first)"
     )
@@ -218,9 +218,16 @@ def _stop_on_signals(worker: Worker) -> None:
 
 
 def _score(arguments: argparse.Namespace) -> int:
-    given = {"input.pointer": arguments.pointer, "model.cascade_margin": arguments.cascade_margin}
+    if arguments.cascade_margin is not None and arguments.cascade is None:
+        raise Misconfigured("--cascade-margin does nothing without --cascade: name the better bundle there, or leave it out")
+    given = {
+        "input.pointer": arguments.pointer,
+        "model.bundle": arguments.model,
+        "model.cascade": arguments.cascade,
+        "model.cascade_margin": arguments.cascade_margin,
+    }
     settings = load_settings(environ={}, flags={name: value for name, value in given.items() if value is not None})
-    scorer = _load_scorer(arguments.model, cascade=arguments.cascade, cascade_margin=settings.model.cascade_margin)
+    scorer = _load_scorer(**settings.model.model_dump())
     with _opened(arguments.file) as stream:
         batches = lines(stream)
         first = next(batches, [])

@@ -69,6 +69,21 @@ def test_a_margin_outside_of_its_range_is_refused() -> None:
     assert done.stderr.startswith(b"textstream: model.cascade_margin = '2'")
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--cascade-margin", "0.7"), "--cascade-margin does nothing without --cascade"),
+        (("--cascade", ""), "the name of the model bundle is empty"),
+        (("--model", ""), "the name of the model bundle is empty"),
+    ],
+)
+def test_a_margin_without_a_cascade_and_an_empty_name_are_refused(options: tuple[str, ...], said: str) -> None:
+    """What would be ignored, or be taken for the folder one stands in, is told in one line."""
+    done = score(b"good\n", *options)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (78, b"", 1)
+    assert done.stderr.decode().startswith(f"textstream: {said}")
+
+
 def test_a_bad_line_gives_an_error_in_its_place(tmp_path: Path) -> None:
     """With JSON lines a line that cannot be scored gives an error object, and the status is 65 (EX_DATAERR)."""
     file = tmp_path / "in.jsonl"

@@ -5,9 +5,10 @@ import random
 import re
 import resource
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,9 @@ QUICK = replace(adapt.RECIPE, learning_rate=5e-3)
 """A small network, whose table is small too, learns at the rate of small networks."""
 
 
+TASKS = ("label", "terms", "aspects")
+
+
 def slang(path: Path, rows: int, seed: int) -> Path:
     """A user's labels: messages in slang, every third with an aspect."""
     rng = random.Random(seed)
@@ -51,6 +55,17 @@ def slang(path: Path, rows: int, seed: int) -> Path:
             if not i % 3:
                 raw["aspects"] = [{"begin": begin, "end": begin + 6, "sentiment": label}]
             file.write(json.dumps(raw) + "\n")
+    return path
+
+
+def labelled_for(path: Path, tasks: Sequence[str]) -> Path:
+    """A user's labels: messages in slang, each labelled for every one of `tasks`."""
+    with path.open("w", encoding="utf-8") as file:
+        for i in range(120):
+            label = list(SLANG)[i % 3]
+            text = f"gadget {i} is {SLANG[label][i % 2]}"
+            said = {"label": label, "terms": ["gadget"], "aspects": [{"begin": 0, "end": 6, "sentiment": label}]}
+            file.write(json.dumps({"text": text} | {task: said[task] for task in tasks}) + "\n")
     return path
 
 
@@ -132,6 +147,17 @@ def test_a_few_hundred_labels_teach_a_domain(bundle: Path, adapted: Path, tmp_pa
     assert after["own_aspects/recall"] > 0.95
     assert after["own_aspects/towards/accuracy"] > 0.95
     assert after["own/ece"] < before["own/ece"]
+
+
+@pytest.mark.parametrize("tasks", [each for count in (1, 2, 3) for each in combinations(TASKS, count)], ids="+".join)
+def test_any_of_the_tasks_together_are_learnt(tasks: tuple[str, ...], bundle: Path, tmp_path: Path) -> None:
+    """One, two or all three on each line: the run finishes, and its bundle names as sources what was labelled."""
+    labels = labelled_for(tmp_path / "my.jsonl", tasks)
+    adapt.train(labels, bundle, tmp_path / "run", replace(QUICK, epochs=1))
+    made = adapt.export(tmp_path / "run", labels, tmp_path / "mine")
+    named = {"label": "own", "terms": "own_terms", "aspects": "own_aspects"}
+    learnt = {source.name for source in made.sources} - {source.name for source in files.read(bundle).manifest.sources}
+    assert learnt == {named[task] for task in tasks}
 
 
 def test_what_the_bundle_knew_is_not_forgotten(bundle: Path, adapted: Path, data: Path) -> None:
@@ -261,6 +287,14 @@ def test_a_run_of_own_labels_without_its_base_is_refused(run: Path, labels: Path
         adapt.export(other, labels, tmp_path / "mine")
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_recipe_trained_over_a_run_of_own_labels_is_exported_as_what_it_is(run: Path, data: Path, tmp_path: Path) -> None:
+    """What the folder held before decides nothing: the manifest that the own run began from lies there still."""
+    place = Path(shutil.copytree(run, tmp_path / "run"))
+    train(data, TINY, place)
+    cli.main(["export", "--run", str(place), "--data", str(data), "--out", str(tmp_path / "bundle")])
+    assert files.read(tmp_path / "bundle").info["name"] == "textstream-swift"
 
 
 @contextmanager

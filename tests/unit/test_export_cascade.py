@@ -99,6 +99,33 @@ def test_the_command_writes_numbers_table_and_plot(
     assert f"model.cascade_margin = {report['chosen_margin']:g}" in capsys.readouterr().out
 
 
+def test_the_command_reads_a_file_of_ones_own_labels(tmp_path: Path) -> None:
+    """As the other commands do; the languages of the curve are told from the texts, what is in none is left out."""
+    texts = {"I love it": "positive", "the worst ever": "negative", "太喜欢了": "positive", "La casa è molto grande": "neutral"}
+    labels = tmp_path / "my.jsonl"
+    labels.write_text("".join(json.dumps({"text": text, "label": label}) + "\n" for text, label in texts.items()))
+    cli.main(["cascade", "--deep", "swift", "--data", str(labels), "--out", str(tmp_path / "out")])
+    report = json.loads((tmp_path / "out" / "cascade.json").read_text())
+    assert report["rows"] == 3
+    assert set(report["points"][0]["scores"]) == {"en", "zh"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("none", "no data folder at"), ("none.jsonl", "cannot read"), ("rows.gz", "cannot be read as UTF-8 text in gzip")],
+)
+def test_data_that_is_not_there_or_no_gzip_is_named(
+    tmp_path: Path, name: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line with the name, and the status of a mistake that the user mends."""
+    (tmp_path / "rows.gz").write_text('{"text": "good"}\n')
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["cascade", "--deep", "swift", "--data", str(tmp_path / name), "--out", str(tmp_path / "out")])
+    assert caught.value.code == 78
+    err = capsys.readouterr().err
+    assert said in err and str(tmp_path / name) in err and len(err.splitlines()) == 1
+
+
 def test_the_plot_is_the_same_on_every_run(data: Path, tmp_path: Path) -> None:
     curve = cascade.Curve(tuple(point(at / 50, 0.6 + at / 500) for at in range(51)), point(0.2, 0.64), 10)
     curve = cascade.Curve(curve.points, curve.points[20], 10)

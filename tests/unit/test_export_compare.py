@@ -84,6 +84,18 @@ def test_the_two_must_have_judged_the_same_rows() -> None:
         compare(reader(0), reader(0)[::-1], {"all": range(90)})
 
 
+@pytest.mark.parametrize("option", ["--seed", "--examples"])
+@pytest.mark.parametrize("value", ["-1", "0.5", "many"])
+def test_a_seed_or_a_count_that_is_no_natural_number_is_wrong_usage(
+    option: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Told before a row is scored, and not by the generator or by a list cut from its end."""
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["compare", "swift", "swift", "--data", str(tmp_path), option, value])
+    assert caught.value.code == 2
+    assert f"argument {option}: {value!r} is no whole number, 0 or more" in capsys.readouterr().err
+
+
 def test_the_command_compares_two_bundles_and_writes_what_it_prints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`compare A B` prints a table, as JSON too, and leaves both in files."""
     file = export_fixture.write(tmp_path) / "aspects.en.dev.jsonl.gz"

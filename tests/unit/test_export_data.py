@@ -5,9 +5,11 @@
 import gzip
 import json
 import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.unit import export_fixture
@@ -27,6 +29,8 @@ from textstream_export.data import (
     unseen_hashes,
 )
 from textstream_export.encode import find_terms, token_span, token_targets
+from textstream_export.pretrain import unlabelled
+from textstream_export.soft import read_shards
 from textstream_export.sources import BINARY, CHANNELS, LICENCES
 
 REAL = Path(os.environ.get("TEXTSTREAM_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -72,6 +76,47 @@ def test_an_empty_file_a_missing_file_and_a_missing_folder_are_named(tmp_path: P
         list(read_rows(tmp_path / "none.jsonl.gz"))
     with pytest.raises(Misconfigured, match="no data folder"):
         read_split(tmp_path / "none", "train")
+
+
+def damaged(how: str) -> bytes:
+    content = gzip.compress(json.dumps(GOOD).encode() * 50 + b"\n")
+    return {
+        "not gzip": json.dumps(GOOD).encode(),
+        "cut short": content[:-12],
+        "other bytes within": content[:20] + bytes(30) + content[50:],
+        "not UTF-8": gzip.compress(json.dumps(GOOD).encode() + "café".encode("latin-1")),
+    }[how]
+
+
+@pytest.mark.parametrize("how", ["not gzip", "cut short", "other bytes within", "not UTF-8"])
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("sentiment.en.train.jsonl.gz", lambda folder: read_rows(folder / "sentiment.en.train.jsonl.gz")),
+        ("unlabelled.en.jsonl.gz", unlabelled),
+        ("000.jsonl.gz", read_shards),
+    ],
+)
+def test_a_file_that_is_no_gzip_of_text_is_named(
+    tmp_path: Path, name: str, read: Callable[[Path], Iterable[object]], how: str
+) -> None:
+    (tmp_path / "000.npz").touch()
+    (tmp_path / name).write_bytes(damaged(how))
+    with pytest.raises(Misconfigured, match="cannot be read as UTF-8 text in gzip") as caught:
+        list(read(tmp_path))
+    assert str(caught.value).startswith(f"{tmp_path / name} ")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a shard", None])
+def test_a_damaged_shard_of_a_teacher_is_named(tmp_path: Path, content: bytes | None) -> None:
+    """Cut short, foreign, or of other rows than lie beside it."""
+    one_file(tmp_path, GOOD, GOOD).rename(tmp_path / "000.jsonl.gz")
+    numbers = {"sentiment": np.zeros((3, 3), np.float16), "tokens": np.zeros((6, 12), np.float16)}
+    np.savez(tmp_path / "000.npz", counts=np.array([2, 2, 2]), **numbers)  # type: ignore[arg-type]
+    if content is not None:
+        (tmp_path / "000.npz").write_bytes(content)
+    with pytest.raises(Misconfigured, match=r"000\.npz is no shard of its rows .*: remove it"):
+        list(read_shards(tmp_path))
 
 
 def test_emoticons_are_taken_out_where_they_made_the_label(tmp_path: Path) -> None:

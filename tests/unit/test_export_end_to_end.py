@@ -100,6 +100,23 @@ def test_the_manifest_holds_recipe_sources_scores_and_calibration(bundle: Path, 
     assert "## How it behaves" in card
 
 
+def test_the_card_shows_the_learning_curves(bundle: Path, run: Path) -> None:
+    """Drawn from the run's log and shipped under the bundle's digests; the loss fell."""
+    assert "](learning.svg)" in (bundle / files.CARD).read_text(encoding="utf-8")
+    assert "en, zh" in (bundle / "learning.svg").read_text(encoding="utf-8")
+    assert "learning.svg" in files.read(bundle).manifest.files
+    curve = load(run).curve
+    assert len(curve) > 2 and curve[-1][1] < curve[0][1]
+
+
+def test_the_curve_of_an_interrupted_run_is_the_one_it_went_on_with(tmp_path: Path) -> None:
+    """A line that was cut short is left out, and of a step that was told twice the second telling counts."""
+    lines = ['{"step": 50, "loss": 2.0}', '{"step": 100, "loss": 9.0}', '{"step": 150, "lo']
+    (tmp_path / "log.jsonl").write_text("\n".join([*lines, '{"step": 100, "loss": 1.5}']) + "\n")
+    assert training.read_curve(tmp_path) == ((50, 2.0), (100, 1.5))
+    assert training.read_curve(tmp_path / "none") == ()
+
+
 def test_nothing_is_left_beside_the_bundle(bundle: Path) -> None:
     manifest = files.read(bundle).manifest
     assert [path.name for path in bundle.parent.iterdir()] == [bundle.name]
@@ -182,8 +199,85 @@ def test_a_checkpoint_of_other_rows_is_refused(data: Path, tmp_path: Path) -> No
     lexicon = build_lexicon(rows, TINY)
     network = _network(lexicon, TINY)
     State(network, optimisers(network, TINY), {}, "other rows").save(tmp_path / "checkpoint.pt")
-    with pytest.raises(Misconfigured, match="the rows are not those it was made with"):
+    with pytest.raises(Misconfigured, match="the rows, or the recipe, are not those it was made with"):
         fit(network, encode(_gold(rows), Tokeniser(lexicon, 100), TINY), TINY, tmp_path)
+
+
+def test_a_checkpoint_of_a_recipe_of_the_same_shape_is_refused(data: Path, tmp_path: Path) -> None:
+    """Other epochs or another rate make other weights, though the old ones would fit."""
+    rows, _ = split_held_out(read_train(data))
+    lexicon = build_lexicon(rows, TINY)
+    network, encoded = _network(lexicon, TINY), encode(_gold(rows), Tokeniser(lexicon, 100), TINY)
+    State(network, optimisers(network, TINY), {}, training._digest(encoded, TINY)).save(tmp_path / "checkpoint.pt")
+    with pytest.raises(Misconfigured, match="the rows, or the recipe, are not those it was made with"):
+        fit(network, encoded, replace(TINY, learning_rate=1e-3), tmp_path)
+
+
+def damage(path: Path, how: str) -> None:
+    """Make something else of a saved file."""
+    content = path.read_bytes()
+    if how in ("list", "other"):
+        torch.save([1] if how == "list" else {"weights": [1], "vocabulary": 1, "digest": "", "network": 3}, path)
+    else:
+        path.write_bytes({"cut": content[: len(content) // 2], "empty": b"", "text": b"hello", "picture": b"\x89PNG\r\n"}[how])
+
+
+each_damage = pytest.mark.parametrize("how", ["cut", "empty", "text", "picture", "list", "other"])
+
+
+@each_damage
+def test_a_damaged_checkpoint_is_named_with_what_to_do(data: Path, tmp_path: Path, how: str) -> None:
+    rows, _ = split_held_out(read_train(data))
+    lexicon = build_lexicon(rows, TINY)
+    network, checkpoint = _network(lexicon, TINY), tmp_path / "checkpoint.pt"
+    State(network, optimisers(network, TINY), {}).save(checkpoint)
+    damage(checkpoint, how)
+    with pytest.raises(Misconfigured, match=r"no checkpoint of this recipe .*: remove it or name another") as caught:
+        State(network, optimisers(network, TINY), {}).load(checkpoint)
+    assert str(checkpoint) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@each_damage
+@pytest.mark.parametrize("name", ["weights.pt", "run.json"])
+def test_a_damaged_run_is_named_with_what_to_do(run: Path, tmp_path: Path, name: str, how: str) -> None:
+    place = Path(shutil.copytree(run, tmp_path / "run"))
+    damage(place / name, how)
+    with pytest.raises(Misconfigured, match=r"not a finished run, .* weights\.pt .*: train it with") as caught:
+        load(place)
+    assert str(place) in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_weights_of_another_recipe_are_no_run(run: Path, tmp_path: Path) -> None:
+    """Files of two runs in one folder are told, whichever of them is the wrong one."""
+    place = Path(shutil.copytree(run, tmp_path / "run"))
+    told = json.loads((place / "run.json").read_text())
+    (place / "run.json").write_text(json.dumps(told | {"recipe": told["recipe"] | {"width": 12}}))
+    with pytest.raises(Misconfigured, match="belong together"):
+        load(place)
+
+
+def test_training_over_a_finished_run_unfinishes_it(
+    run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped midway, it leaves no weights of the last recipe that an export would take for this one's."""
+    place = Path(shutil.copytree(run, tmp_path / "run"))
+
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(training, "make_batch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(data, replace(TINY, learning_rate=1e-3), place)
+    with pytest.raises(Misconfigured, match="not a finished run"):
+        load(place)
+
+
+def test_a_run_does_not_go_on_into_its_own_folder(run: Path, data: Path) -> None:
+    """It would unfinish the run that it needs when it is interrupted and started again."""
+    with pytest.raises(Misconfigured, match="name another with --out"):
+        train(data, TINY, run / "..", begin=run.parent)
+    assert load(run).recipe == TINY
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adam", "adamw"])

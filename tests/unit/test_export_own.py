@@ -1,6 +1,8 @@
 """A user's own labels: what is read from JSON lines and CSV, and what is said of what cannot be."""
 
 import json
+from collections import Counter
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,13 @@ from textstream_export.sources import OWN, OWN_ASPECTS, OWN_TERMS
 
 LABELLED = [("fine by me", "positive"), ("no good", "negative"), ("it is a door", "neutral")]
 TOKENISE = Tokeniser(Lexicon((), 8, 8), 512)
+LANGUAGES = ("en", "zh")
 
 
 def lines(path: Path, *rows: Any) -> Path:
     """A file with each row on a line: what is not a string, as JSON; one row of each class before."""
     first = [{"text": text, "label": label} for text, label in LABELLED]
-    said = [row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in [*first, *rows]]
+    said = [row if isinstance(row, str) else json.dumps(row) for row in [*first, *rows]]
     path.write_text("\n".join(said) + "\n", encoding="utf-8")
     return path
 
@@ -77,16 +80,94 @@ def test_the_examples_that_are_shown_are_read(tmp_path: Path, page: str) -> None
 
 
 def test_the_same_label_twice_is_read_once(tmp_path: Path) -> None:
-    """Copies of a line, but for white space around the text, weigh no more than one."""
-    path = lines(tmp_path / "my.jsonl", {"text": "no good", "label": "negative"}, {"text": " no good ", "label": "negative"})
-    assert [row.text for row in own.read(path)] == [text for text, _ in LABELLED]
+    """Copies of a line, but for white space around the text and the order of terms, weigh no more than one."""
+    path = lines(tmp_path / "my.jsonl", {"text": "no good", "label": "negative"}, {"text": " no good ", "label": "negative"},
+                 *({"text": "a cat", "terms": terms} for terms in (["a", "cat"], ["cat", "a", "a"])))  # fmt: skip
+    assert [row.text for row in own.read(path)] == [*(text for text, _ in LABELLED), "a cat"]
+
+
+def messages(path: Path, counts: dict[str, dict[str, tuple[int, int]]]) -> Path:
+    """A file with so many messages of each language and class: (that are held out, that are not)."""
+    with path.open("w", encoding="utf-8") as file:
+        for language, classes in counts.items():
+            texts = (f"message number {i}" if language == "en" else f"第{i}条消息" for i in count())
+            rows = [Row(text, language, OWN) for text in islice(texts, 1000)]
+            sides = [iter([row.text for row in rows if own.held_out(row) == held_out]) for held_out in (True, False)]
+            for label, many in classes.items():
+                for side, wanted in zip(sides, many, strict=True):
+                    for text in islice(side, wanted):
+                        file.write(json.dumps({"text": text, "label": label}, ensure_ascii=False) + "\n")
+    return path
+
+
+ENOUGH = dict.fromkeys(("negative", "neutral", "positive"), (5, 5))
+
+
+def test_five_messages_of_each_class_train_and_five_calibrate(tmp_path: Path) -> None:
+    """So many are enough, in each language; what trains and what calibrates have no text in common."""
+    path = messages(tmp_path / "my.jsonl", {"en": ENOUGH, "zh": ENOUGH})
+    taught, kept = own.read_to_train(path, TOKENISE, LANGUAGES)
+    for rows in (taught, kept):
+        assert Counter((row.lang, row.label) for row in rows) == {(lang, label): 5 for lang in LANGUAGES for label in ENOUGH}
+    assert {row.text for row in taught}.isdisjoint(row.text for row in kept)
+    assert len(own.read_to_calibrate(path, TOKENISE, LANGUAGES)) == 60
+
+
+@pytest.mark.parametrize(
+    ("counts", "said"),
+    [
+        ({"en": ENOUGH | {"neutral": (0, 20)}},
+         "FILE: the English messages that calibrate (30 %) are 5 negative, 0 neutral, 5 positive, and with fewer than 5 "
+         "of a class a model unlearns to say it: label about 17 more neutral in English, or leave out the labels of the "
+         "English messages, such as 'message number "),
+        ({"en": ENOUGH | {"positive": (20, 0), "negative": (5, 4)}},
+         "FILE: the English messages that train (70 %) are 4 negative, 5 neutral, 0 positive, and with fewer than 5 of a "
+         "class a model unlearns to say it: label about 2 more negative, 8 more positive in English, or leave out the labels"),
+        ({"en": ENOUGH, "zh": ENOUGH | {"neutral": (4, 5)}},
+         "FILE: the Chinese messages that calibrate (30 %) are 5 negative, 4 neutral, 5 positive"),
+    ],
+)  # fmt: skip
+def test_too_few_of_a_class_are_refused_on_either_side(
+    counts: dict[str, dict[str, tuple[int, int]]], said: str, tmp_path: Path
+) -> None:
+    """Whatever stands in the whole file: what counts is a language, and what of it trains or is held out."""
+    path = messages(tmp_path / "my.jsonl", counts)
+    with pytest.raises(Misconfigured) as caught:
+        own.read_to_train(path, TOKENISE, LANGUAGES)
+    assert str(caught.value).replace(str(path), "FILE").startswith(said)
+
+
+def test_a_class_that_only_other_languages_have_is_refused(tmp_path: Path) -> None:
+    """Of all classes there are five, but the negative ones are in Russian, which is left out: English has none of them."""
+    path = messages(tmp_path / "my.jsonl", {"en": ENOUGH | {"negative": (0, 0)}})
+    with path.open("a", encoding="utf-8") as file:
+        for i in range(10):
+            file.write(json.dumps({"text": f"Привет, мир {i}", "label": "negative"}) + "\n")
+    said = "English messages that calibrate are 0 negative, 10 neutral, 10 positive"
+    with pytest.raises(Misconfigured, match=f"{said}, and .* label about 5 more negative in English"):
+        own.read_to_calibrate(path, TOKENISE, LANGUAGES)
 
 
 def test_labels_for_terms_alone_need_no_class(tmp_path: Path) -> None:
-    """A file that labels no message has no class that is missing."""
-    path = tmp_path / "my.jsonl"
-    path.write_text('{"text": "the last update", "terms": ["last update"]}\n', encoding="utf-8")
-    assert [row.source for row in own.read_to_learn(path)] == [OWN_TERMS]
+    """A file that labels no message has no class that is missing; a language has none where its texts have only terms."""
+    path = messages(tmp_path / "my.jsonl", {"zh": ENOUGH})
+    with path.open("a", encoding="utf-8") as file:
+        for i in range(20):
+            file.write(json.dumps({"text": f"update {i}", "terms": ["update"]}) + "\n")
+    taught, kept = own.read_to_train(path, TOKENISE, LANGUAGES)
+    assert sum(row.source == OWN_TERMS for row in (*taught, *kept)) == 20
+    assert len(own.read_to_calibrate(path, TOKENISE, LANGUAGES)) == 50
+
+
+def test_labels_of_which_none_is_on_a_side_are_refused(tmp_path: Path) -> None:
+    """One line, whatever its task, cannot both train and calibrate."""
+    rows = [Row(f"update {i}", "en", OWN_TERMS) for i in range(50)]
+    for held_out, said in ((True, "all of them are held out"), (False, "none of them is held out")):
+        text = next(row.text for row in rows if own.held_out(row) == held_out)
+        path = tmp_path / "my.jsonl"
+        path.write_text(json.dumps({"text": text, "terms": ["update"]}), encoding="utf-8")
+        with pytest.raises(Misconfigured, match=f"too few labels, {said} to calibrate: label more texts"):
+            own.read_to_train(path, TOKENISE, LANGUAGES)
 
 
 @pytest.mark.parametrize(
@@ -116,13 +197,28 @@ def test_labels_for_terms_alone_need_no_class(tmp_path: Path) -> None:
          "FILE:4: aspect [2, 6) is outside the text, which has 5 characters"),
         ({"text": "a cat", "aspects": [{"begin": -1, "end": 2, "sentiment": "neutral"}]}, "FILE:4: aspect [-1, 2) is outside"),
         ({"text": "a cat", "aspects": [{"begin": 2, "end": 2, "sentiment": "neutral"}]}, "FILE:4: aspect [2, 2) is outside"),
-        ({"text": "a cat", "aspects": [{"begin": "2", "end": 5, "sentiment": "neutral"}]}, "FILE:4: aspect [2, 5) is outside"),
+        ({"text": "a cat", "aspects": [{"begin": "2", "end": 5, "sentiment": "neutral"}]},
+         "FILE:4: `begin` and `end` of an aspect are whole numbers, not '2' and 5; write"),
+        ({"text": "a cat", "aspects": [{"begin": False, "end": True, "sentiment": "neutral"}]},
+         "FILE:4: `begin` and `end` of an aspect are whole numbers, not False and True"),
+        ({"text": "a cat", "aspects": [{"begin": 3, "end": 5, "sentiment": "neutral"}]},
+         "FILE:4: aspect 'at' at [3, 5) does not begin and end with a word, as 'cat' at [2, 5) does; write"),
+        ({"text": "a cat", "aspects": [{"begin": 2, "end": 4, "sentiment": "neutral"}]},
+         "FILE:4: aspect 'ca' at [2, 4) does not begin and end with a word, as 'cat' at [2, 5) does"),
+        ({"text": "a cat sat", "aspects": [{"begin": 2, "end": 6, "sentiment": "neutral"}]},
+         "FILE:4: aspect 'cat ' at [2, 6) does not begin and end with a word, as 'cat' at [2, 5) does"),
+        ({"text": "a  cat", "aspects": [{"begin": 1, "end": 3, "sentiment": "neutral"}]},
+         "FILE:4: aspect [1, 3) is white space; write"),
         ({"text": "a cat", "aspects": [{"begin": 0, "end": 3, "sentiment": "neutral", "term": "cat"}]},
          "FILE:4: aspect 'cat' is not what stands at [0, 3): 'a c'"),
         ({"text": "a cat", "aspects": [{"begin": 2, "end": 5, "sentiment": "good"}]}, "FILE:4: unknown sentiment 'good'"),
         ({"text": "a cat", "aspects": [{"begin": 2, "end": 5, "sentiment": "neutral"},
-                                       {"begin": 0, "end": 3, "sentiment": "neutral"}]},
-         "FILE:4: aspects 'a c' and 'cat' overlap"),
+                                       {"begin": 0, "end": 5, "sentiment": "neutral"}]},
+         "FILE:4: aspects 'a cat' and 'cat' overlap"),
+        ({"text": "half \ud83d", "label": "neutral"},
+         "FILE:4: `text` has half a character, '\\ud83d', at 5: write both halves, or neither"),
+        ('{"text": "a", "label": "neutral", "label": "positive"}',
+         "FILE:4: not JSON (a field stands twice in `text`, `label`, `label`): write"),
         ({"text": "no good", "label": "positive"},
          "FILE:4: the text of line 2 again, with another `label`: keep the one that is right"),
     ],
@@ -136,6 +232,10 @@ def test_a_line_that_is_wrong_is_named_with_what_to_change(tmp_path: Path, row: 
     ("content", "said"),
     [
         ("text;label\na;neutral\n", "FILE:1: the columns are text;label: the first line names them, text,label at least"),
+        (
+            "text,label,text\na,neutral,b\n",
+            "FILE:1: the columns are text, label, text: name each once",
+        ),
         ("I love it,positive\n", "FILE:1: the columns are I love it, positive: the first line"),
         ("text,label\ngood, really,positive\n", 'FILE:2: 3 fields, the header has 2: put "…" around a text with commas in it'),
         ('text,label\n"a\nb",neutral\n"oh "no" no",negative\n', "FILE:4: not CSV ("),
@@ -163,16 +263,11 @@ def test_a_file_without_labels_is_refused(tmp_path: Path, name: str, content: by
     assert wrong(path) == "FILE is empty: write a labelled text on each line"
 
 
-@pytest.mark.parametrize("missing", ["negative", "neutral", "positive"])
-def test_a_class_without_a_text_is_refused_where_it_would_be_learnt(tmp_path: Path, missing: str) -> None:
-    """A model that learns without it would unlearn to say it; to evaluate one, two classes or one are as good as three."""
+def test_a_model_is_evaluated_on_whatever_classes_there_are(tmp_path: Path) -> None:
+    """Two classes or one are as good as three where nothing is learnt."""
     path = tmp_path / "my.csv"
-    path.write_text(
-        "text,label\n" + "".join(f"{text},{label}\n" for text, label in LABELLED if label != missing), encoding="utf-8"
-    )
-    with pytest.raises(Misconfigured, match=f"my.csv: no text is labelled {missing}, and"):
-        own.read_to_learn(path)
-    assert {row.label for row in own.read(path)} == {label for _, label in LABELLED} - {missing}
+    path.write_text("text,label\nno good,negative\n", encoding="utf-8")
+    assert [row.label for row in own.read(path)] == ["negative"]
 
 
 def test_a_file_that_is_not_utf_8_is_named_with_the_line(tmp_path: Path) -> None:
@@ -196,24 +291,56 @@ def test_a_file_that_is_not_there_or_of_another_kind_is_refused(tmp_path: Path) 
     """A folder, a missing file, another format."""
     (tmp_path / "folder.csv").mkdir()
     assert wrong(tmp_path / "folder.csv").startswith("cannot read FILE: Is a directory")
-    assert wrong(tmp_path / "none.jsonl").startswith("cannot read FILE: No such file or directory; name your file")
-    assert wrong(tmp_path / "my.xlsx").startswith("FILE: labels are read from JSON lines (.jsonl) or CSV (.csv)")
+    assert wrong(tmp_path / "none.jsonl").startswith(f"cannot read FILE: No such file or directory; {own.READ}")
+    assert wrong(tmp_path / "my.xlsx") == f"FILE cannot be read: {own.READ}, by the end of its name"
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("calibrate", "labels.txt"), ("evaluate", "labels.txt")]
+    + [("train", name) for name in ("labels.txt", "labels", "missing.txt", "missing.jsonl")],
+)
+def test_a_file_of_another_name_is_told_what_is_read(
+    command: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever is to be done with it: a file that is not there, or not named as labels are, is not taken for our data."""
+    if name.startswith("labels"):
+        (tmp_path / name).write_text('{"text": "no good", "label": "negative"}\n', encoding="utf-8")
+    out = [] if command == "evaluate" else ["--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as caught:
+        cli.main([command, "--data", str(tmp_path / name), *out])
+    assert caught.value.code == 78
+    assert own.READ in capsys.readouterr().err
+
+
+def test_columns_that_are_not_read_may_have_one_name(tmp_path: Path) -> None:
+    """A spreadsheet names its empty columns alike."""
+    path = tmp_path / "my.csv"
+    path.write_text("text,label,,\na,neutral,,\n", encoding="utf-8")
+    assert own.read(path) == [Row("a", "und", OWN, label="neutral")]
+
+
+def test_what_is_labelled_far_into_a_text_is_read(tmp_path: Path) -> None:
+    """Terms and aspects are looked for to the end of a text, also beyond what a model scores of it."""
+    text = "word " * 5000 + "cat"
+    raw = {"text": text, "terms": ["cat"], "aspects": [{"begin": len(text) - 3, "end": len(text), "sentiment": "neutral"}]}
+    path = tmp_path / "my.jsonl"
+    path.write_text(json.dumps(raw), encoding="utf-8")
+    assert [row.source for row in own.read(path)] == [OWN_TERMS, OWN_ASPECTS]
 
 
 def test_texts_in_no_language_that_is_scored_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """They would never be scored: it is said how many; where no other is left, that is an error."""
-    rows = [
-        Row(text, "und", OWN, label="neutral") for text in ("good enough", "😀", "https://t.co/x", "服务很好", "Привет мир")
-    ]
-    assert [(row.text, row.lang) for row in own.in_languages(rows, TOKENISE, tmp_path)] == [
-        ("good enough", "en"),
-        ("服务很好", "zh"),
-    ]
-    assert (
-        "3 of 5 labels are of texts in no language that is scored, such as '😀'; they are left out" in capsys.readouterr().err
-    )
-    with pytest.raises(Misconfigured, match="no text is in English or Chinese"):
-        own.in_languages(rows[1:3], TOKENISE, tmp_path)
+    texts = ("a good update", "😀 update", "https://t.co/x update", "服务很好 update", "Привет мир, как дела update")
+    path = tmp_path / "my.jsonl"
+    path.write_text("\n".join(json.dumps({"text": text, "terms": ["update"]}) for text in texts), encoding="utf-8")
+    found = own.read_to_calibrate(path, TOKENISE, LANGUAGES)
+    assert [row.lang for row in found] == ["en", "en", "en", "zh"]
+    assert "1 of 5 labels are of texts not in English or Chinese, such as 'Привет мир, как" in capsys.readouterr().err
+    assert [row.lang for row in own.read_to_calibrate(path, TOKENISE, ["zh"])] == ["zh"]
+    assert "4 of 5 labels are of texts not in Chinese, such as 'a good update'; they are left" in capsys.readouterr().err
+    with pytest.raises(Misconfigured, match="no text is in de, which is what this model scores"):
+        own.read_to_calibrate(path, TOKENISE, ["de"])
 
 
 def test_a_part_is_held_out_whatever_the_spelling() -> None:

@@ -20,6 +20,7 @@ from textstream.errors import Misconfigured
 from textstream.model import bundle as files
 from textstream.model.scorer import Scorer
 from textstream_export import adapt, cli
+from textstream_export import export as ours
 from textstream_export.place import foreign_to_a_bundle, placed, writable, writing
 
 BEFORE, AFTER = "before", "after"
@@ -258,7 +259,7 @@ def test_a_folder_that_cannot_be_renamed_is_refused_before_the_work(
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     with pytest.raises(SystemExit) as caught:
-        cli.main(["export", "--run", "missing", "--data", "missing", "--out", out])
+        cli.main(["calibrate", "--bundle", "missing", "--data", "missing", "--out", out])
     assert caught.value.code == 78
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith(f"is the folder you are in, or a mount: name one within it with --out, {Path(out, 'mine')}")
@@ -274,8 +275,15 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(
     Path("file").write_text("a file")
     with pytest.raises(Misconfigured, match=f"cannot write .*{out}: "), placed(Path(out)):
         pytest.fail("the work began")
-    with pytest.raises(Misconfigured, match=f"cannot write .*{out}: "):
-        adapt.recalibrate("missing", Path("missing"), Path(out))
+    missing = Path("missing")
+    works: list[Callable[[], files.Manifest]] = [
+        lambda: ours.export([missing], missing, Path(out)),
+        lambda: adapt.export(missing, missing, Path(out)),
+        lambda: adapt.recalibrate(missing, missing, Path(out)),
+    ]
+    for work in works:
+        with pytest.raises(Misconfigured, match=f"cannot write .*{out}: "):
+            work()
 
 
 @pytest.mark.parametrize("out", ["/proc/runs/mine", "file", "file/mine"])

@@ -141,6 +141,41 @@ def test_a_network_of_words_beside_another(copy: Path) -> None:
     refused(copy, files.MANIFEST, "reads words beside others")
 
 
+@pytest.mark.parametrize(
+    ("edit", "what"),
+    [
+        (lambda m: m["calibration"]["sentiment"].pop("zh"), "lacks the calibration of sentiment in zh"),
+        (lambda m: m["calibration"]["towards"].pop("en"), "lacks the calibration of towards in en"),
+        (lambda m: m["calibration"]["terms"].pop("zh"), "lacks the calibration of terms of kind phrase in zh"),
+        (lambda m: m["calibration"]["terms"]["en"].pop("aspect"), "lacks the calibration of terms of kind aspect in en"),
+        (lambda m: m["calibration"]["sentiment"]["en"].update(bias=[float("nan"), 0, 0]), "calibration.sentiment.en.bias"),
+        (lambda m: m["golden_tolerance"].pop("cuda"), "lacks golden_tolerance for cuda"),
+        (lambda m: m["golden_tolerance"].update(cpu=float("nan")), "golden_tolerance.cpu"),
+        (lambda m: m["golden_tolerance"].update(cpu=float("inf")), "golden_tolerance.cpu"),
+        (lambda m: m["golden_tolerance"].update(cuda=-0.01), "golden_tolerance.cuda"),
+        (lambda m: m["golden_tolerance"].update(cuda=1), "golden_tolerance.cuda"),
+    ],
+)
+def test_what_scoring_would_look_up_or_reckon_with_is_there_and_a_number(
+    copy: Path, edit: Callable[[dict[str, Any]], None], what: str
+) -> None:
+    """A bundle that would fail at its first text of a language, or whose golden check would pass anything, is not loaded."""
+    change(copy, edit)
+    refused(copy, files.MANIFEST, what)
+
+
+@pytest.mark.parametrize("content", [b'{"text": "caf\xe9"}\n', b"{\n"])
+def test_golden_inputs_that_are_not_json_in_utf_8(copy: Path, content: bytes) -> None:
+    (copy / files.GOLDEN).write_bytes(content)
+    change(copy, lambda m: m["files"].update({files.GOLDEN: files.digest(content)}))
+    refused(copy, files.GOLDEN, "is not JSON lines in UTF-8")
+
+
+def test_a_golden_probability_that_is_no_number_matches_nothing(copy: Path) -> None:
+    change_golden(copy, lambda rows: rows[3]["analysis"]["sentiment"]["probabilities"].update(neutral=float("nan")))
+    refused(copy, files.GOLDEN, "input 3 scores differently")
+
+
 def test_a_manifest_without_a_digest(copy: Path) -> None:
     change(copy, lambda m: m["files"].pop(NETWORK))
     refused(copy, files.MANIFEST, NETWORK)
@@ -179,6 +214,11 @@ def test_a_graph_that_onnxruntime_cannot_read(copy: Path) -> None:
 def test_a_name_that_is_no_folder(name: str) -> None:
     with pytest.raises(Misconfigured, match="no model bundle at"):
         Scorer.load(name)
+
+
+def test_an_empty_name_is_not_the_folder_that_one_stands_in() -> None:
+    with pytest.raises(Misconfigured, match="the name of the model bundle is empty"):
+        Scorer.load("")
 
 
 def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:

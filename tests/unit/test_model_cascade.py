@@ -2,6 +2,8 @@
 
 # ruff: noqa: D102, D103 (a test's name is the sentence it proves)
 
+import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from textstream.core.process import enrich, prepare
 from textstream.core.record import Position, Record
 from textstream.errors import Misconfigured
 from textstream.event import Analysis, Language, ModelInfo, Sentiment, json_schema
+from textstream.model import bundle as files
 from textstream.model.cascade import Cascade, load, margin
 from textstream.model.scorer import Scorer
 from textstream.model.tokens import Tokens
@@ -134,6 +137,16 @@ def test_without_a_second_bundle_there_is_no_cascade() -> None:
 def test_a_cascade_of_a_bundle_with_itself_is_refused() -> None:
     with pytest.raises(Misconfigured, match="scores already"):
         load("swift", cascade="swift", cascade_margin=0.4, device="cpu")
+
+
+def test_two_bundles_that_events_could_not_tell_apart_are_refused(tmp_path: Path) -> None:
+    """Another model under the name and version of the first: who explains an event would ask the wrong one."""
+    other = Path(shutil.copytree(files.PACKAGED / "swift", tmp_path / "other"))
+    manifest = json.loads((other / files.MANIFEST).read_text())
+    manifest["calibration"]["min_salience"] += 0.01
+    (other / files.MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(Misconfigured, match=r"are both called textstream-swift .*: give one of them another name"):
+        load("swift", cascade=other, cascade_margin=0.4, device="cpu")
 
 
 def test_a_second_bundle_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class NetworkFiles(_Part):
@@ -89,7 +89,8 @@ class Manifest(_Part):
     files: dict[FileName, str]
     """Name → digest of every file but the manifest: those named above, and the weights that graphs share."""
     calibration: Calibration
-    golden_tolerance: dict[Kernel, float]
+    golden_tolerance: dict[Kernel, Annotated[float, Field(ge=0, lt=1)]]
+    """Largest difference of a probability that is still rounding: 1 would let everything pass."""
     weights_licence: str
     sources: tuple[TrainingSource, ...]
     recipe: dict[str, Any]
@@ -124,6 +125,8 @@ def read(bundle: str | Path) -> Bundle:
 
 def locate(bundle: str | Path) -> Path:
     """The folder of a packaged bundle's name or of a path."""
+    if not str(bundle):
+        raise Misconfigured(f"the name of the model bundle is empty: name a folder that holds {MANIFEST}, or swift")
     packaged = PACKAGED / str(bundle)
     folder = packaged if str(bundle).isidentifier() and packaged.is_dir() else Path(bundle)
     if not folder.is_dir():
@@ -132,12 +135,12 @@ def locate(bundle: str | Path) -> Path:
 
 
 def golden(folder: Path) -> list[dict[str, Any]]:
-    """The rows of golden.jsonl. Raises Misconfigured where a line is not JSON."""
-    lines = _read(folder, GOLDEN).decode("utf-8").splitlines()
+    """The rows of golden.jsonl. Raises Misconfigured where a line is not JSON in UTF-8."""
+    raw = _read(folder, GOLDEN)
     try:
-        return [json.loads(line) for line in lines]
+        return [json.loads(line) for line in raw.decode("utf-8").splitlines()]
     except ValueError as error:
-        raise damaged(folder, GOLDEN, f"is not JSON lines ({error})") from None
+        raise damaged(folder, GOLDEN, f"is not JSON lines in UTF-8 ({error})") from None
 
 
 def digest(content: bytes) -> str:
@@ -180,7 +183,22 @@ def _manifest(folder: Path, raw: bytes) -> Manifest:
         raise damaged(folder, MANIFEST, "does not have exactly one network for each of its languages")
     if any(set(network.graphs) != {"cpu", "cuda"} for network in manifest.networks):
         raise damaged(folder, MANIFEST, "does not name a graph for each of cpu and cuda")
+    if lacking := _lacking(manifest):
+        raise damaged(folder, MANIFEST, f"lacks {', '.join(lacking)}")
     return manifest
+
+
+def _lacking(manifest: Manifest) -> list[str]:
+    """What a scorer of the manifest's languages would look up, on whatever device, and not find."""
+    known = manifest.calibration
+    fitted = {
+        "sentiment": known.sentiment.keys(),
+        "towards": known.towards.keys(),
+        **{f"terms of kind {kind}": {code for code, kinds in known.terms.items() if kind in kinds} for kind in KINDS},
+    }
+    lacking = [f"the calibration of {what} in {code}" for what, codes in fitted.items() for code in manifest.languages
+               if code not in codes]  # fmt: skip
+    return lacking + [f"golden_tolerance for {kernel}" for kernel in ("cpu", "cuda") if kernel not in manifest.golden_tolerance]
 
 
 def _check(folder: Path, name: str, expected: str | None) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from textstream.errors import Misconfigured
 from textstream.event import Analysis, EnrichedEvent, ModelInfo, Sentiment
+from textstream.model.bundle import MANIFEST
 from textstream.model.calibrate import DIGITS
 from textstream.model.scorer import Scorer
 from textstream.model.tokens import Tokens
@@ -87,4 +88,10 @@ def load(bundle: str | Path, *, cascade: str | Path | None, cascade_margin: floa
     second = Scorer.load(cascade, **options)
     if second.info["digest"] == first.info["digest"]:
         raise Misconfigured(f"model.cascade names the bundle that scores already ({first.info['name']}): name a better one")
+    name, other = (f"{scorer.info['name']} {scorer.info['version']}" for scorer in (first, second))
+    if name == other:
+        raise Misconfigured(
+            f"model.bundle and model.cascade are both called {name}, and events could not say which of the two scored: "
+            f"give one of them another name in its {MANIFEST}"
+        )
     return Cascade(first, second, cascade_margin)

@@ -56,4 +56,4 @@ def differs(expected: Analysis, found: Analysis, tolerance: float, min_salience:
 def _far(a: Any, b: Any, tolerance: float) -> bool:
     if a is None or b is None:
         return a is not b
-    return any(abs(a["probabilities"][k] - b["probabilities"][k]) > tolerance for k in a["probabilities"])
+    return not all(abs(a["probabilities"][k] - b["probabilities"][k]) <= tolerance for k in a["probabilities"])  # nor NaN
