@@ -17,9 +17,13 @@ from textstream_export import cascade, cli
 from textstream_export.cascade import Point, choose, measure, plot, rows_to_choose_on
 from textstream_export.data import read_train, split_held_out
 
+TOKENISE = Tokeniser(Lexicon((), 8, 8), 512)
+
 
 class Fake:
     """A scorer that is right where the text holds one of `knows`, by a margin of 0.8, and else neutral by a margin of 0.2."""
+
+    tokenise = staticmethod(TOKENISE)
 
     def __init__(self, *knows: str) -> None:
         self.knows = knows
@@ -62,9 +66,6 @@ def test_the_margin_is_chosen_on_held_out_rows_alone(data: Path) -> None:
     rows = rows_to_choose_on(data, TOKENISE)
     assert rows and {row.text for row in rows} <= held_out
     assert {row.lang for row in rows} == {"en", "zh"}
-
-
-TOKENISE = Tokeniser(Lexicon((), 8, 8), 512)
 
 
 def point(margin: float, mean: float) -> Point:
