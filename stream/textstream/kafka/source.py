@@ -123,6 +123,16 @@ class Source:
         except KafkaException as error:
             raise classified(error.args[0], f"asking for the first and last offset of {partition[0]}-{partition[1]}") from None
 
+    def offset_at(self, partition: Partition, timestamp_ms: int, within_s: float) -> int:
+        """The first offset at or after a time; where there is none the next record's. Raises `Transient`."""
+        try:
+            (found,) = self._consumer.offsets_for_times([TopicPartition(*partition, timestamp_ms)], timeout=within_s)
+        except KafkaException as error:
+            raise classified(error.args[0], f"asking for an offset of {partition[0]}-{partition[1]} by time") from None
+        if found.error is not None:
+            raise classified(found.error, f"asking for an offset of {partition[0]}-{partition[1]} by time")
+        return found.offset if found.offset >= 0 else self.bounds(partition, within_s)[1]
+
     def end_offset(self, partition: Partition) -> int | None:
         """The partition's end as of the last fetch, or None while nothing was fetched."""
         _, high = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
