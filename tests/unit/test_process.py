@@ -1,5 +1,7 @@
 """The path of a message: one outcome for each record, in its place."""
 
+import gc
+
 import hypothesis.strategies as st
 import orjson
 import pytest
@@ -109,3 +111,23 @@ def test_an_event_that_its_topic_refuses_becomes_a_dead_letter() -> None:
     routes = {"t": Route(enriched=TopicLimits(max_message_bytes=2_000), dead=TopicLimits())}
     outcomes = run([text("x" * 3_000), text("short")], FakeScorer(), routes=routes)
     assert [(o.kind, o.reason) for o in outcomes] == [("dead", "too_large"), ("enriched", "")]
+
+
+def test_bad_records_are_gone_when_their_outcomes_are() -> None:
+    """Poison holds no frame that holds the record: without the cycle collector, nothing of a bad record is left."""
+
+    def count() -> int:
+        return sum(isinstance(one, Record) for one in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        scorer = FakeScorer(fails_on=["bad"])
+        before = count()
+        outcomes = run([b"\xff", b"{", text("bad"), text("good")], scorer)
+        assert [outcome.kind for outcome in outcomes] == ["dead", "dead", "dead", "enriched"]
+        assert count() == before + 4
+        outcomes.clear()
+        assert count() == before
+    finally:
+        gc.enable()

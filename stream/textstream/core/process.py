@@ -90,7 +90,7 @@ def _decode(record: Record, codec: Codec) -> str | Poison | None:
     try:
         return codec.decode(record)
     except Poison as poison:
-        return poison
+        return _as_value(poison)
 
 
 def _prepared(record: Record, text: str, tokens: Any) -> Prepared:
@@ -98,16 +98,22 @@ def _prepared(record: Record, text: str, tokens: Any) -> Prepared:
 
 
 def _outcome(item: Prepared, analysis: Analysis | Poison | None, codec: Codec, now_ms: int) -> Outcome:
-    try:
-        if item.poison is not None:
-            raise item.poison
-        if isinstance(analysis, Poison):
-            raise analysis
-        if analysis is None:
-            return codec.tombstone(item.record, now_ms)
-        return codec.encode(item.record, item.text, analysis, now_ms)
-    except Poison as poison:
-        return codec.dead_letter(item.record, poison, now_ms)
+    poison = item.poison or (analysis if isinstance(analysis, Poison) else None)
+    if poison is None:
+        try:
+            if analysis is None:
+                return codec.tombstone(item.record, now_ms)
+            assert not isinstance(analysis, Poison)
+            return codec.encode(item.record, item.text, analysis, now_ms)
+        except Poison as refused:
+            poison = _as_value(refused)
+    return codec.dead_letter(item.record, poison, now_ms)
+
+
+def _as_value(poison: Poison) -> Poison:
+    """Without the frames that it went through: they hold the record, and it them, until the collector comes, which is seldom."""
+    poison.__context__ = None
+    return poison.with_traceback(None)
 
 
 def _isolating(stage: str, step: Step, items: Sequence[Any], probe: Callable[[], Sequence[Any]]) -> list[Any]:

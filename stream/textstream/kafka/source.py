@@ -22,8 +22,9 @@ OURS = {
     "isolation.level": "read_committed",
     # A full prefetch queue is looked at again after 10 ms; librdkafka's 1,000 ms leaves the model idle.
     "fetch.queue.backoff.ms": 10,
-    # Prefetched values of all partitions together, in KiB: bounds memory, still seconds of work.
+    # Prefetched values of all partitions together, in KiB, and messages of each: bounds memory, still a second of work.
     "queued.max.messages.kbytes": 32_768,
+    "queued.min.messages": 10_000,
 }
 
 # To be called once only: after it has raised, a second call has crashed the interpreter (confluent-kafka 2.16). Where the
