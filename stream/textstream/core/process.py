@@ -111,7 +111,7 @@ def _outcome(item: Prepared, analysis: Analysis | Poison | None, codec: Codec, n
 
 
 def _as_value(poison: Poison) -> Poison:
-    """Without the frames that it went through: they hold the record, and it them, until the collector comes, which is seldom."""
+    """Without the frames it went through: they hold the record, and it them, until the collector comes, which is seldom."""
     poison.__context__ = None
     return poison.with_traceback(None)
 
