@@ -36,7 +36,7 @@ from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
 from confluent_kafka import Consumer, IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]  # the package's own way
 
 READ_BATCH = 2_000
 SILENCE_S = 60
@@ -44,6 +44,7 @@ SILENCE_S = 60
 OPEN_TRANSACTIONS_S = 180
 """Longer than the transaction of a killed worker may stay open."""
 MAX_EXAMPLES = 10
+LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 Partition = tuple[str, int]
 
@@ -154,24 +155,24 @@ class Reader:
     """Reads whole topics of one cluster."""
 
     def __init__(self, bootstrap_servers: str) -> None:
-        self._config = {"bootstrap.servers": bootstrap_servers}
+        self._config: dict[str, str | int | float | bool] = {"bootstrap.servers": bootstrap_servers}
         self._admin = AdminClient(self._config)
 
-    def read(self, topic: str, *, committed: bool = True) -> Iterator[Message]:
-        """Every record of the topic, in order within each partition."""
-        isolation = "read_committed" if committed else "read_uncommitted"
+    def read(self, topics: Sequence[str], *, committed: bool = True) -> Iterator[Message]:
+        """Every record of these topics, in order within each partition."""
         consumer = Consumer(
             {
                 **self._config,
                 "group.id": "counter",  # never joined, never committed
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
-                "isolation.level": isolation,
+                "fetch.wait.max.ms": 10,  # the end of a partition is an empty fetch
+                "isolation.level": "read_committed" if committed else "read_uncommitted",
             }
         )
         try:
-            left = set(self._partitions(topic))
-            consumer.assign([TopicPartition(topic, partition, 0) for partition in left])
+            left = {(topic, partition) for topic in topics for partition in self._partitions(topic)}
+            consumer.assign([TopicPartition(*partition, 0) for partition in left])
             heard_at = time.monotonic()
             while left:
                 for message in consumer.consume(READ_BATCH, 0.1):
@@ -180,11 +181,11 @@ class Reader:
                     if error is None:
                         yield message
                     elif error.code() == KafkaError._PARTITION_EOF:
-                        left.discard(_partition(message))
+                        left.discard(_at(message))
                     else:
                         raise KafkaException(error)
                 if time.monotonic() - heard_at > SILENCE_S:
-                    raise TimeoutError(f"nothing heard of {topic} {sorted(left)} for {SILENCE_S} s")
+                    raise TimeoutError(f"nothing heard of {sorted(left)} for {SILENCE_S} s")
         finally:
             consumer.close()
 
@@ -197,7 +198,7 @@ class Reader:
             time.sleep(0.2)
 
     def _ends(self, topics: Sequence[str], isolation: IsolationLevel) -> dict[Partition, int]:
-        asked = {TopicPartition(topic, n): OffsetSpec.latest() for topic in topics for n in self._partitions(topic)}
+        asked = {TopicPartition(topic, n): LATEST for topic in topics for n in self._partitions(topic)}
         futures = self._admin.list_offsets(asked, isolation_level=isolation, request_timeout=30)
         return {(at.topic, at.partition): future.result().offset for at, future in futures.items()}
 
@@ -211,22 +212,26 @@ class Reader:
 def read_logs(reader: Reader, topics: Sequence[str], group: str, *, exactly_once: bool) -> Logs:
     """All records of these inputs and their outputs, and with at least once all commits."""
     logs = Logs()
-    for topic in topics:
-        for message in reader.read(topic):
-            logs.inputs.setdefault((topic, _partition(message)), {})[_offset(message)] = _right_outcome(message)
-    for topic in topics:
-        for output, read in ((f"{topic}.enriched", _event), (f"{topic}.dead", _dead_letter)):
-            for message in reader.read(output):
-                logs.outcomes.setdefault((output, _partition(message)), []).append(read(message))
+    for message in reader.read(topics):
+        logs.inputs.setdefault(_at(message), {})[_offset(message)] = _right_outcome(message)
+    for message in reader.read(outputs_of(topics)):
+        partition = _at(message)
+        outcome = _dead_letter(message) if partition[0].endswith(".dead") else _event(message)
+        logs.outcomes.setdefault(partition, []).append(outcome)
     if not exactly_once:
         logs.commits = read_commits(reader, group)
     return logs
 
 
+def outputs_of(topics: Sequence[str]) -> list[str]:
+    """Where the outcomes of these inputs go."""
+    return [f"{topic}.{kind}" for topic in topics for kind in ("enriched", "dead")]
+
+
 def read_commits(reader: Reader, group: str) -> dict[Partition, set[int]]:
     """Every offset that the group ever committed, from Kafka's log of commits (OffsetCommitKey and OffsetCommitValue)."""
     commits: dict[Partition, set[int]] = {}
-    for message in reader.read("__consumer_offsets"):
+    for message in reader.read(["__consumer_offsets"]):
         key, value = message.key(), message.value()
         if key is None or value is None or struct.unpack_from(">h", key)[0] > 1:  # 2 and above: what groups are
             continue
@@ -275,10 +280,10 @@ def _headers(message: Message) -> Mapping[str, bytes]:
     return dict(message.headers() or [])  # type: ignore[arg-type]  # declared as str | bytes | None, read as bytes
 
 
-def _partition(message: Message) -> int:
-    partition = message.partition()
-    assert partition is not None
-    return partition
+def _at(message: Message) -> Partition:
+    topic, partition = message.topic(), message.partition()
+    assert topic is not None and partition is not None
+    return topic, partition
 
 
 def _offset(message: Message) -> int:
@@ -297,11 +302,11 @@ def main() -> int:
     asked = parser.parse_args()
     exactly_once = asked.guarantee == "exactly_once"
     reader = Reader(asked.bootstrap_servers)
-    outputs = [f"{topic}.{kind}" for topic in asked.topic for kind in ("enriched", "dead")]
+    outputs = outputs_of(asked.topic)
     reader.wait_for_transactions(outputs)
     found = count(read_logs(reader, asked.topic, asked.group, exactly_once=exactly_once), exactly_once=exactly_once)
     if exactly_once:
-        found.aborted = sum(1 for output in outputs for _ in reader.read(output, committed=False)) - found.outcomes
+        found.aborted = sum(1 for _ in reader.read(outputs, committed=False)) - found.outcomes
     for example in found.examples:
         print(example)
     print(json.dumps(asdict(found)))
