@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.chaos.mortal import LAST_WORDS
 from tests.support.reaper import Reaper
 from tests.support.texts import ROOT
 from tests.support.worker import as_flags, clean_environment
@@ -44,6 +45,12 @@ class Crew:
     def kills(self) -> int:
         """How many ended by SIGKILL."""
         return self.statuses[-signal.SIGKILL]
+
+    @property
+    def died_at(self) -> Counter[str]:
+        """How many died at each named point."""
+        lines = (line for log in self._folder.glob("worker-*.log") for line in log.read_text(errors="replace").splitlines())
+        return Counter(line.removeprefix(LAST_WORDS) for line in lines if line.startswith(LAST_WORDS))
 
     def scale(self, wanted: int) -> None:
         """Start or stop, in order, until there are so many."""

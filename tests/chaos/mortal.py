@@ -18,19 +18,22 @@ from tests.support.fakes import FakeScorer
 
 AT_LEAST_ONCE_POINTS = ("produced", "acknowledged", "before_commit", "in_commit", "after_commit")
 EXACTLY_ONCE_POINTS = (*AT_LEAST_ONCE_POINTS, "offsets_sent")
+LAST_WORDS = "dies at "
+"""What it prints before the point's name, so that a log tells which points were reached."""
 IN_COMMIT_S = 0.002
 """After a commit has begun: about the time of one request to a broker on the same machine."""
 
 _armed = ""
 
 
-def _die() -> None:
+def _die(point: str) -> None:
+    os.write(sys.stderr.fileno(), f"{LAST_WORDS}{point}\n".encode())
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _reached(point: str) -> None:
     if _armed == point:
-        _die()
+        _die(point)
 
 
 def _listen() -> None:
@@ -48,7 +51,7 @@ class _Committing:
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         _reached("before_commit")
         if _armed == "in_commit":
-            threading.Timer(IN_COMMIT_S, _die).start()
+            threading.Timer(IN_COMMIT_S, _die, ["in_commit"]).start()
         result = self._commit(*arguments, **named)
         _reached("after_commit")
         return result

@@ -138,8 +138,8 @@ class Storm:
                 self._tick()
             diary.note(f"all written, {self._crew.kills} kills so far")
             self._settle(diary)
-            diary.note(f"settled; {self._crew.starts} starts, ends by status {dict(self._crew.statuses)}")
             self._crew.stop()
+            diary.note(f"{self._crew.starts} starts, ends by status {dict(self._crew.statuses)}, {dict(self._crew.died_at)}")
         finally:
             self._crew.close()
             self._feed.stop()
