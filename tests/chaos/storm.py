@@ -117,6 +117,7 @@ class Storm:
         }
         if plan.guarantee != "at_least_once":
             settings["delivery.guarantee"] = plan.guarantee
+            settings["delivery.transaction_timeout_s"] = plan.session_s  # a killed worker's successor waits for its end
         if plan.protocol != "classic":
             settings["kafka.group_protocol"] = plan.protocol
         consumer: dict[str, str] = {"topic.metadata.refresh.interval.ms": "2000"}
