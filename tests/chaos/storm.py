@@ -36,7 +36,7 @@ class Plan:
     protocol: str
     messages: int
     seconds: float  # of feeding and of faults
-    kills: int  # planned: at random and at named points in turn
+    kills: int  # planned: at named points and at random in turn
     pauses: int
     crowd: tuple[int, ...]  # how many workers, in equal parts of the time
     session_s: float
@@ -165,10 +165,10 @@ class Storm:
         for number in range(plan.kills):
             victim, at_s = chance.randrange(max(plan.crowd)), within(plan.kills, number)
             if number % 2:
-                point = plan.points[number // 2 % len(plan.points)]
-                faults.append(Fault(at_s, f"worker {victim} dies at {point}", partial(crew.kill_at, victim, point)))
-            else:
                 faults.append(Fault(at_s, f"worker {victim} dies", partial(crew.kill, victim)))
+            else:
+                point = plan.points[(plan.seed + number // 2) % len(plan.points)]
+                faults.append(Fault(at_s, f"worker {victim} dies at {point}", partial(crew.kill_at, victim, point)))
         for number in range(plan.pauses):
             victim, at_s = chance.randrange(max(plan.crowd)), within(plan.pauses, number)
             faults.append(Fault(at_s, f"worker {victim} stops", partial(crew.pause, victim)))
