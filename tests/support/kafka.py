@@ -23,7 +23,8 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import methodcaller
@@ -106,6 +107,7 @@ class RealKafka(abc.ABC):
     """A running Apache Kafka, and what the tests ask of it: topics, records, committed offsets."""
 
     bootstrap_servers: str
+    replication: int = 1
     story: str = ""
     _asking: tuple[str, Consumer] | None = None  # whose committed offsets were asked for last
 
@@ -134,7 +136,7 @@ class RealKafka(abc.ABC):
         an input or output before anybody has read it, and its end offset still counts what is gone.
         """
         settings = {"retention.ms": "-1"} | {key.replace("_", "."): value for key, value in config.items()}
-        self.admin.create_topics([NewTopic(name, partitions, 1, config=settings)])[name].result(timeout=30)
+        self.admin.create_topics([NewTopic(name, partitions, self.replication, config=settings)])[name].result(timeout=30)
         wait_until(lambda: self._has_leaders(name, partitions), 30, f"topic {name} has no leaders")
         return name
 
@@ -297,7 +299,7 @@ class DockerKafka(RealKafka):
         from testcontainers.core.container import DockerContainer
 
         port, controller_port = _free_ports(2)
-        settings = _broker_settings(port, controller_port, listen_on="0.0.0.0") | {"log.dirs": "/tmp/kafka-logs"}
+        settings = _broker_settings(port, [controller_port], listen_on="0.0.0.0") | {"log.dirs": "/tmp/kafka-logs"}
         self._container = DockerContainer(f"apache/kafka:{KAFKA_VERSION}").with_bind_ports(port, port)
         for key, value in settings.items():
             self._container.with_env("KAFKA_" + key.upper().replace(".", "_"), value)
@@ -323,21 +325,17 @@ class DockerKafka(RealKafka):
         self._container.stop()
 
 
-class JavaKafka(RealKafka):
-    """Broker and controller in one Java process on loopback, with a temporary log directory."""
+class JavaBroker:
+    """One node of a `JavaKafka`: broker and controller in one Java process on loopback, with a folder of its own."""
 
-    def __init__(self, reaper: Reaper) -> None:
+    def __init__(self, reaper: Reaper, folder: Path, address: str, settings: Mapping[str, str], cluster_id: str) -> None:
         self._java, self._classpath = _java(), _kafka_classpath()
-        self._reaper = reaper
-        self._folder = Path(tempfile.mkdtemp(prefix="textstream-kafka-"))
-        reaper.remove(self._folder)
+        self._reaper, self._folder = reaper, folder
         self._process: subprocess.Popen[bytes] | None = None
-        port, controller_port = _free_ports(2)
-        self.bootstrap_servers = f"127.0.0.1:{port}"
-        settings = _broker_settings(port, controller_port) | {"log.dirs": str(self._folder / "data")}
-        self._settings = self._folder / "server.properties"
+        self.address = address
+        self._settings = folder / "server.properties"
+        settings = {**settings, "log.dirs": str(folder / "data")}
         self._settings.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         self._run("kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config", str(self._settings))
 
     @property
@@ -347,6 +345,11 @@ class JavaKafka(RealKafka):
 
     def start(self) -> None:
         """Start Java and wait until the broker answers."""
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start Java."""
         with self.log_file.open("ab") as output:
             self._process = subprocess.Popen(
                 self._command("kafka.Kafka", str(self._settings)),
@@ -356,25 +359,30 @@ class JavaKafka(RealKafka):
                 start_new_session=True,  # Ctrl-C reaches the tests, and they stop the broker last
             )
         self._reaper.watch(self._process.pid)
+
+    def wait_until_ready(self) -> None:
+        """Wait until this broker, and no other for it, answers."""
         wait_until(self._ready, READY_TIMEOUT_S, lambda: f"Kafka did not answer:\n{self._last_words()}")
 
     def stop(self) -> None:
-        """SIGTERM, which flushes the log; SIGKILL when that takes too long."""
-        self._end(signal.SIGTERM)
+        """SIGTERM, which hands leadership over and flushes the log; SIGKILL when that takes too long."""
+        self.signal(signal.SIGTERM)
+        self.wait_until_ended()
 
     def kill(self) -> None:
         """SIGKILL: a broker that dies."""
-        self._end(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
+        self.wait_until_ended()
 
-    def close(self) -> None:
-        """Kill, since nobody needs the data any more; the reaper removes the folder."""
-        self._stop_asking()
-        self.kill()
+    def signal(self, how: signal.Signals) -> None:
+        """Send a signal to a running broker."""
+        if self._process is not None:
+            self._process.send_signal(how)
 
-    def _end(self, how: signal.Signals) -> None:
+    def wait_until_ended(self) -> None:
+        """Wait for the process, in the end without its consent."""
         if self._process is None:
             return
-        self._process.send_signal(how)
         try:
             self._process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
@@ -387,7 +395,7 @@ class JavaKafka(RealKafka):
         assert self._process is not None
         if self._process.poll() is not None:
             raise KafkaMissingError(f"Kafka ended with status {self._process.returncode}:\n{self._last_words()}")
-        return _answers(self.bootstrap_servers)
+        return _answers(self.address)
 
     def _last_words(self) -> str:
         return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-20:])
@@ -400,6 +408,56 @@ class JavaKafka(RealKafka):
         done = subprocess.run(self._command(main_class, *arguments), capture_output=True, text=True, timeout=READY_TIMEOUT_S)
         if done.returncode != 0:
             raise KafkaMissingError(f"{main_class} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+
+class JavaKafka(RealKafka):
+    """Java processes on loopback, in a temporary folder: one broker, or a cluster whose `brokers` go and come one by one."""
+
+    def __init__(self, reaper: Reaper, brokers: int = 1, **config: str) -> None:
+        """An underscore in a broker config's name stands for a dot."""
+        self.folder = Path(tempfile.mkdtemp(prefix="textstream-kafka-"))
+        reaper.remove(self.folder)
+        self.replication = min(brokers, 3)
+        free = _free_ports(2 * brokers)
+        ports, controller_ports = free[:brokers], free[brokers:]
+        self.bootstrap_servers = ",".join(f"127.0.0.1:{port}" for port in ports)
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        given = {key.replace("_", "."): value for key, value in config.items()}
+
+        def broker(index: int) -> JavaBroker:
+            folder = self.folder / str(index + 1)
+            folder.mkdir()
+            settings = _broker_settings(ports[index], controller_ports, node=index + 1) | given
+            return JavaBroker(reaper, folder, f"127.0.0.1:{ports[index]}", settings, cluster_id)
+
+        with ThreadPoolExecutor() as pool:
+            self.brokers = list(pool.map(broker, range(brokers)))  # in the order of their node ids, which begin with 1
+
+    def start(self) -> None:
+        """Start every broker and wait until all answer."""
+        for broker in self.brokers:
+            broker.launch()
+        for broker in self.brokers:
+            broker.wait_until_ready()
+
+    def stop(self) -> None:
+        """Stop every broker in order."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL to every broker."""
+        self._end(signal.SIGKILL)
+
+    def close(self) -> None:
+        """Kill, since nobody needs the data any more; the reaper removes the folder."""
+        self._stop_asking()
+        self.kill()
+
+    def _end(self, how: signal.Signals) -> None:
+        for broker in self.brokers:
+            broker.signal(how)
+        for broker in self.brokers:
+            broker.wait_until_ended()
 
 
 def start_kafka(reaper: Reaper) -> RealKafka:
@@ -436,24 +494,30 @@ def unique(name: str) -> str:
     return f"{name}-{uuid.uuid4().hex[:8]}"
 
 
-def _broker_settings(port: int, controller_port: int, listen_on: str = "127.0.0.1") -> dict[str, str]:
+def _broker_settings(port: int, controller_ports: Sequence[int], node: int = 1, listen_on: str = "127.0.0.1") -> dict[str, str]:
+    """One of as many nodes as there are controller ports."""
+    voters = [f"{number}@127.0.0.1:{controller}" for number, controller in enumerate(controller_ports, start=1)]
+    replication = min(len(voters), 3)
+    in_sync = str(max(1, replication - 1))
     return {
         "process.roles": "broker,controller",
-        "node.id": "1",
-        "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+        "node.id": str(node),
+        "controller.quorum.voters": ",".join(voters),
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "BROKER",
-        "listeners": f"BROKER://{listen_on}:{port},CONTROLLER://127.0.0.1:{controller_port}",
+        "listeners": f"BROKER://{listen_on}:{port},CONTROLLER://127.0.0.1:{controller_ports[node - 1]}",
         "advertised.listeners": f"BROKER://127.0.0.1:{port}",
         "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
-        # One broker cannot replicate, and few partitions of the internal topics make it ready sooner.
-        "offsets.topic.replication.factor": "1",
+        "default.replication.factor": str(replication),
+        "min.insync.replicas": in_sync,
+        # Few partitions of the internal topics make a broker ready sooner.
+        "offsets.topic.replication.factor": str(replication),
         "offsets.topic.num.partitions": "4",
-        "transaction.state.log.replication.factor": "1",
-        "transaction.state.log.min.isr": "1",
+        "transaction.state.log.replication.factor": str(replication),
+        "transaction.state.log.min.isr": in_sync,
         "transaction.state.log.num.partitions": "4",
-        "share.coordinator.state.topic.replication.factor": "1",
-        "share.coordinator.state.topic.min.isr": "1",
+        "share.coordinator.state.topic.replication.factor": str(replication),
+        "share.coordinator.state.topic.min.isr": in_sync,
         "group.initial.rebalance.delay.ms": "0",
         # Sessions may be short, so that a killed worker's partitions move within the patience of a test.
         "group.min.session.timeout.ms": "1000",
@@ -532,7 +596,7 @@ def _free_ports(count: int) -> list[int]:
         port = random.randrange(20_000, 32_000)
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
-            found.append(port)
+            found += [port] if port not in found else []
     return found
 
 
