@@ -97,7 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     _with_settings(_command(commands, "check", _check, "look at everything a worker needs; changes nothing"))
 
     topics = commands.add_parser("topics", help="create the topics").add_subparsers(required=True, metavar="COMMAND")
-    create = _command(topics, "create", _create_topics, "create the input and output topics that are missing")
+    create = _command(topics, "create", _create_topics, "create the input, output and replay topics that are missing")
     create.add_argument("--partitions", type=int, default=4, help="of an input topic that is missing (default: 4)")
     create.add_argument("--replication-factor", type=int, default=-1, help="default: the broker's")
     _with_settings(create)
@@ -188,7 +188,8 @@ def _init(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     logs.configure(settings.observe.log_format, settings.observe.log_level)
-    named(settings.input.topics, settings.output)  # the quick mistakes first, before the model is loaded
+    # The quick mistakes first, before the model is loaded.
+    named(settings.input.topics, settings.output, settings.input.replay_topic)
     try_properties(settings.kafka)
     metrics = Metrics()
     health = Health(stall_after_s=settings.observe.stall_after_s, clock=time.monotonic)
@@ -309,7 +310,7 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _create_topics(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
-    topics = named(settings.input.topics, settings.output)
+    topics = named(settings.input.topics, settings.output, settings.input.replay_topic)
     done = TopicAdmin(settings.kafka).create(
         topics, partitions=arguments.partitions, replication_factor=arguments.replication_factor
     )

@@ -109,6 +109,10 @@ class Input(Section):
     start: Literal["earliest", "latest"] = Field(
         default="earliest", description="Where a partition without a committed offset is read from."
     )
+    replay_topic: TopicTemplate = Field(
+        default="{topic}.replay",
+        description="Topic that `textstream dlq replay` writes to, read beside the input where it exists; `{topic}` likewise.",
+    )
 
 
 class Output(Section):

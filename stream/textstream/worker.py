@@ -108,7 +108,8 @@ class Worker:
 
     def _startup(self) -> Pipeline | None:
         """Wait for the broker and look at the topics; None when stopped meanwhile."""
-        topics = named(self._settings.input.topics, self._settings.output)
+        reading = self._settings.input
+        topics = named(reading.topics, self._settings.output, reading.replay_topic)
         admin = TopicAdmin(self._settings.kafka)
         deadline = self._clock() + self._settings.delivery.startup_timeout_s
         pause_s = RETRY_FIRST_S
@@ -132,16 +133,17 @@ class Worker:
             keep_input=settings.output.keep_input,
             model=self._scorer.info,
             routes=pipeline.routes,
+            replays=pipeline.replays,
         )
         self._sink = Sink(settings.kafka, pipeline)
         closing.callback(self._sink.close)
         self._scoring = ScoringThread(self._codec, self._scorer, clock=self._clock, wall_ms=self._wall_ms)
         closing.callback(self._scoring.close)
-        self._source = Source(settings.kafka, settings.input, self)
+        self._source = Source(settings.kafka, settings.input, self, replays=pipeline.replays)
         closing.callback(self._source.close)
         self._metrics.show_model(self._scorer.info)
         self._metrics.ready.set(1)
-        log.info("reading", topics=settings.input.topics, group=settings.kafka.group_id, model=self._scorer.info["name"])
+        log.info("reading", topics=list(pipeline.routes), group=settings.kafka.group_id, model=self._scorer.info["name"])
 
     # ---- turn ----------------------------------------------------------------------------------------------------
 

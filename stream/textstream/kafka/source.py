@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from operator import methodcaller
 from typing import NamedTuple, Protocol, cast
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from textstream.core.offsets import TopicPartition as Partition
 from textstream.core.record import Header, Position, Record
@@ -70,13 +70,14 @@ class CommitAnswers(NamedTuple):
 class Source:
     """A member of the consumer group."""
 
-    def __init__(self, kafka: Kafka, reading: Input, assignment: Assignment) -> None:
+    def __init__(self, kafka: Kafka, reading: Input, assignment: Assignment, *, replays: Iterable[str] = ()) -> None:
         own = {**OURS, "group.id": kafka.group_id, "auto.offset.reset": reading.start, "on_commit": self._on_commit}
         self._consumer = opened(Consumer, properties(kafka, own, kafka.consumer))
         self._assignment = assignment
         self._commit_answers = CommitAnswers({}, [])
+        self._replays = frozenset(replays)
         self._consumer.subscribe(
-            list(reading.topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
+            [*reading.topics, *self._replays], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost
         )
 
     def poll(self, max_records: int, timeout_s: float) -> Polled:
@@ -96,7 +97,7 @@ class Source:
             elif at_end:
                 polled.ends.append(position)
             else:
-                polled.records.append(_record(message, position))
+                polled.records.append(read_record(message, position))
         return polled
 
     def _position(self, message: Message) -> Position | None:
@@ -131,12 +132,16 @@ class Source:
         a coordinator takes as long as a session. Another thread cannot wait for it: while a rebalance runs on the polling
         thread, confluent-kafka 2.16 lets no other one into the client.)
         """
+        return {(p.topic, p.partition): p.offset for p in self._told(partitions, within_s) if p.offset >= 0}
+
+    def _told(self, partitions: Iterable[Partition], within_s: float) -> list[TopicPartition]:
+        """The group's answer for each of these, a negative offset where it holds none; nothing when it does not answer."""
         try:
-            known = self._consumer.committed([TopicPartition(*partition) for partition in partitions], timeout=within_s)
+            told = self._consumer.committed([TopicPartition(*partition) for partition in partitions], timeout=within_s)
         except KafkaException as error:
             logger.warning("committed offsets unknown: %s", error.args[0].str())
-            return {}
-        return {(p.topic, p.partition): p.offset for p in known if p.offset >= 0}
+            return []
+        return [p for p in told if p.error is None]
 
     def end_offset(self, partition: Partition) -> int | None:
         """The partition's end as of the last fetch, or None while nothing was fetched."""
@@ -149,8 +154,12 @@ class Source:
 
     def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         ours = _named(partitions)
-        known = self.committed(ours, COMMITTED_TIMEOUT_S)
-        self._assignment.assigned({partition: known.get(partition) for partition in ours})
+        told = {(p.topic, p.partition): p.offset for p in self._told(ours, COMMITTED_TIMEOUT_S)}
+        self._assignment.assigned({partition: told[partition] if told.get(partition, -1) >= 0 else None for partition in ours})
+        for p in partitions:
+            if p.topic in self._replays and told.get((p.topic, p.partition), 0) < 0:
+                p.offset = OFFSET_BEGINNING  # what was replayed is to be scored, also where input.start is `latest`
+        self._consumer.incremental_assign(partitions)
 
     def _on_revoke(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._assignment.revoked(_named(partitions))
@@ -170,7 +179,8 @@ def _named(partitions: Iterable[TopicPartition]) -> list[Partition]:
     return [(p.topic, p.partition) for p in partitions]
 
 
-def _record(message: Message, position: Position) -> Record:
+def read_record(message: Message, position: Position) -> Record:
+    """A message as a record, with what kept the client from reading it whole."""
     headers: tuple[Header, ...] = ()
     fault = None
     try:
