@@ -19,9 +19,10 @@ from textstream.errors import Poison
 
 SOURCE, REPLAYS, TIMESTAMP = "textstream.source", "textstream.replays", "textstream.timestamp"
 UNKNOWN = "unknown"
-"""The reason of a record in a dead-letter topic that names none: somebody else wrote it there."""
+"""The reason of a record in a dead-letter topic that names none of the form of ours: somebody else wrote it there."""
 
 _POSITION = re.compile(rb"([a-zA-Z0-9._-]{1,249})/([0-9]{1,10})/([0-9]{1,19})")
+_REASON = re.compile(rb"[a-z0-9_]{1,64}")
 _COUNT = re.compile(rb"[0-9]{1,9}")
 _MILLISECONDS = re.compile(rb"-?[0-9]{1,19}")
 
@@ -55,10 +56,11 @@ class DeadLetter:
 def read_dead_letter(record: Record) -> DeadLetter:
     """What a dead letter's headers say."""
     headers = record.headers
+    reason = _only(headers, "textstream.reason") or b""
     replays = _number(_COUNT, _only(headers, REPLAYS))
     return DeadLetter(
         record,
-        reason=_text(headers, "textstream.reason") or UNKNOWN,
+        reason=reason.decode() if _REASON.fullmatch(reason) else UNKNOWN,
         stage=_text(headers, "__connect.errors.stage"),
         message=_text(headers, "__connect.errors.exception.message"),
         attempts=_number(_COUNT, _only(headers, "textstream.attempts")) or 0,
