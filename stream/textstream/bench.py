@@ -204,7 +204,7 @@ class _Stage:
 def _pipeline(settings: Settings, bootstrap: str | None) -> Iterator[tuple[Topics, Settings]]:
     """Topics of this run's own, on the brokers named or on an embedded one, and the settings for a worker there."""
     name = f"textstream-bench-{time.time_ns() // 1_000_000}"
-    topics = Topics(name, f"{name}.enriched", f"{name}.dead")
+    topics = Topics(name, f"{name}.enriched", f"{name}.dead", f"{name}.replay")
     if bootstrap is None:
         with EmbeddedBroker() as broker:
             broker.create_topics(topics.input, topics.enriched, topics.dead)
@@ -220,9 +220,10 @@ def _pipeline(settings: Settings, bootstrap: str | None) -> Iterator[tuple[Topic
 
 
 def _on(settings: Settings, topics: Topics, kafka: dict[str, object]) -> Settings:
+    reading = {"topics": [topics.input], "format": "json", "pointer": "/text", "replay_topic": topics.replay}
     update = {
         "kafka": settings.kafka.model_copy(update={"group_id": topics.input, **kafka}),
-        "input": settings.input.model_copy(update={"topics": [topics.input], "format": "json", "pointer": "/text"}),
+        "input": settings.input.model_copy(update=reading),
         "output": settings.output.model_copy(update={"topic": "{topic}.enriched", "dead_topic": "{topic}.dead"}),
     }
     return settings.model_copy(update=update)

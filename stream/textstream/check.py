@@ -50,8 +50,9 @@ def _model(settings: Settings) -> str:
 
 
 def _topics(settings: Settings, admin: TopicAdmin) -> str:
-    pipeline = admin.inspect(named(settings.input.topics, settings.output))
-    counts = [
-        f"{name} ({pipeline.partitions[name]})" for one in pipeline.topics for name in (one.input, one.enriched, one.dead)
-    ]
-    return f"exist, with partitions: {', '.join(counts)}"
+    pipeline = admin.inspect(named(settings.input.topics, settings.output, settings.input.replay_topic))
+    names = [name for one in pipeline.topics for name in one.all]
+    counts = [f"{name} ({pipeline.partitions[name]})" for name in names if name in pipeline.partitions]
+    missing = [one.replay for one in pipeline.topics if one.replay not in pipeline.partitions]
+    to_do = f"; nothing can be replayed without {', '.join(missing)}: `textstream topics create`" if missing else ""
+    return f"exist, with partitions: {', '.join(counts)}{to_do}"

@@ -1,11 +1,13 @@
 """The commands, and the only place that wires things together.
 
-Exit statuses: 0 done · 2 wrong usage · 65 some lines could not be scored · 70, 75, 78 as in `textstream.errors`.
+Exit statuses: 0 done · 2 wrong usage · 65 some lines could not be scored, or some dead letters not be replayed ·
+70, 75, 78 as in `textstream.errors`.
 """
 
 import argparse
 import gc
 import io
+import math
 import os
 import signal
 import sys
@@ -26,6 +28,10 @@ from textstream.bench import run_bench
 from textstream.check import run_checks
 from textstream.core.record import Outcome
 from textstream.demo import run_demo
+from textstream.dlq.choice import parse_choice
+from textstream.dlq.inspect import Counts, as_json, as_text
+from textstream.dlq.letters import Letters
+from textstream.dlq.replay import Plan, Replay
 from textstream.docs import commented_toml
 from textstream.errors import Misconfigured, TextstreamError
 from textstream.extent import between
@@ -101,10 +107,31 @@ def _parser() -> argparse.ArgumentParser:
     _with_settings(_command(commands, "check", _check, "look at everything a worker needs; changes nothing"))
 
     topics = commands.add_parser("topics", help="create the topics").add_subparsers(required=True, metavar="COMMAND")
-    create = _command(topics, "create", _create_topics, "create the input and output topics that are missing")
+    create = _command(topics, "create", _create_topics, "create the input, output and replay topics that are missing")
     create.add_argument("--partitions", type=int, default=4, help="of an input topic that is missing (default: 4)")
     create.add_argument("--replication-factor", type=int, default=-1, help="default: the broker's")
     _with_settings(create)
+
+    dlq = commands.add_parser("dlq", help="dead letters: count, show, replay").add_subparsers(required=True, metavar="COMMAND")
+    inspect = _command(dlq, "inspect", _inspect, "count dead letters by reason, and show them; commits nothing")
+    inspect.add_argument("--by-partition", action="store_true", help="count each partition apart")
+    inspect.add_argument("--show", type=int, default=0, metavar="N", help="the first N of them too")
+    inspect.add_argument("--json", action="store_true", help="JSON lines")
+    replay = _command(
+        dlq,
+        "replay",
+        _replay,
+        "send the originals to the replay topics, where workers read them; at least once",
+    )
+    replay.add_argument("--to-source", action="store_true", help="to the input topic instead: new messages for all who read it")
+    replay.add_argument(
+        "--max-replays", type=int, default=3, metavar="N", help="leave out what was replayed so often (default: 3)"
+    )
+    replay.add_argument("--rate", type=float, metavar="N", help="messages a second (default: as many as the broker takes)")
+    replay.add_argument("--dry-run", action="store_true", help="say what would be sent")
+    for command in (inspect, replay):
+        _with_choice(command)
+        _with_settings(command)
 
     config = commands.add_parser("config", help="show the settings").add_subparsers(required=True, metavar="COMMAND")
     _with_settings(_command(config, "show", _show_config, "each setting's value and where it came from"))
@@ -126,6 +153,23 @@ def _command(
     parser = commands.add_parser(name, help=help_, description=help_, allow_abbrev=False)
     parser.set_defaults(command=run)
     return parser
+
+
+def _with_choice(parser: argparse.ArgumentParser) -> None:
+    """Which dead letters."""
+    parser.add_argument("topics", nargs="*", metavar="TOPIC", help="dead-letter topics (default: those of input.topics)")
+    group = parser.add_argument_group("which dead letters", "all of these must hold; each but the times may be repeated")
+    group.add_argument("--reason", action="append", default=[], help="such as not_json; several separated by commas")
+    group.add_argument("--from", dest="from_time", metavar="TIME", help="ISO 8601, in UTC unless it says otherwise")
+    group.add_argument("--until", dest="until_time", metavar="TIME", help="before this time")
+    group.add_argument("--partition", action="append", default=[], metavar="N", help="of the dead-letter topic, likewise")
+    group.add_argument(
+        "--offset",
+        action="append",
+        default=[],
+        metavar="[[TOPIC/]PARTITION=]FIRST:LAST",
+        help="of the dead-letter topic, from FIRST to before LAST; either may be left out",
+    )
 
 
 def _with_settings(parser: argparse.ArgumentParser) -> None:
@@ -193,7 +237,8 @@ def _run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     part = between(arguments.begin, arguments.until) if arguments.begin or arguments.until else None
     logs.configure(settings.observe.log_format, settings.observe.log_level)
-    named(settings.input.topics, settings.output)  # the quick mistakes first, before the model is loaded
+    # The quick mistakes first, before the model is loaded.
+    named(settings.input.topics, settings.output, settings.input.replay_topic)
     try_properties(settings.kafka)
     metrics = Metrics()
     health = Health(stall_after_s=settings.observe.stall_after_s, clock=time.monotonic)
@@ -205,14 +250,14 @@ def _run(arguments: argparse.Namespace) -> int:
             group = part.group(settings.kafka.group_id, scorer.info["digest"])
             settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"group_id": group})})
         worker = Worker(settings, scorer, metrics, health, between=part)
-        _stop_on_signals(worker)
+        _stop_on_signals(worker.stop)
         worker.run()
     finally:
         server.close()
     return 0
 
 
-def _stop_on_signals(worker: Worker) -> None:
+def _stop_on_signals(ask_to_stop: Callable[[], None]) -> None:
     """The first signal drains; the second, whose default action is restored, ends the process at once."""
 
     numbers = (signal.SIGTERM, signal.SIGINT)
@@ -220,7 +265,7 @@ def _stop_on_signals(worker: Worker) -> None:
     def stop(*_: object) -> None:
         for number in numbers:
             signal.signal(number, signal.SIG_DFL)
-        worker.stop()
+        ask_to_stop()
 
     for number in numbers:
         signal.signal(number, stop)
@@ -300,10 +345,14 @@ def _chain(first: list[Line], rest: Iterable[list[Line]]) -> Iterator[list[Line]
     yield from rest
 
 
+def _write_line(line: bytes) -> object:
+    return sys.stdout.buffer.write(line + b"\n")
+
+
 def _writer(as_json: bool) -> Callable[[bytes], object]:
     """JSON lines, or coloured events on a terminal."""
     if as_json or not sys.stdout.isatty():
-        return lambda line: sys.stdout.buffer.write(line + b"\n")
+        return _write_line
     console = Console()
 
     def write_pretty(line: bytes) -> None:
@@ -325,13 +374,72 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _create_topics(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
-    topics = named(settings.input.topics, settings.output)
+    topics = named(settings.input.topics, settings.output, settings.input.replay_topic)
     done = TopicAdmin(settings.kafka).create(
         topics, partitions=arguments.partitions, replication_factor=arguments.replication_factor
     )
     for name, what in done.items():
         print(f"{name}: {what}")
     return 0
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    stop, _, letters = _dead_letters(arguments)
+    counts = Counts(by_partition=arguments.by_partition)
+    with letters:
+        for number, letter in enumerate(letters.read(stop)):
+            counts.add(letter)
+            if number < arguments.show:
+                _write_line(as_json(letter) if arguments.json else as_text(letter).encode())
+    if arguments.json:
+        for line in counts.as_json():
+            _write_line(line)
+    else:
+        _print_counts(counts, by_partition=arguments.by_partition)
+    return 128 + signal.SIGINT if stop.is_set() else 0
+
+
+def _print_counts(counts: Counts, *, by_partition: bool) -> None:
+    table = Table("topic", *(["partition"] if by_partition else []), "reason", "dead letters", box=None, pad_edge=False)
+    for topic, partition, reason, count in counts.rows():
+        table.add_row(topic, *([str(partition)] if by_partition else []), reason, str(count))
+    Console(width=None if sys.stdout.isatty() else 200).print(table if counts.total else "no dead letters")
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    if arguments.rate is not None and not 0 < arguments.rate < math.inf:
+        raise Misconfigured(f"--rate {arguments.rate:g} is no rate: it is messages a second, above 0")
+    plan = Plan(arguments.to_source, arguments.max_replays, arguments.rate, arguments.dry_run)
+    stop, settings, letters = _dead_letters(arguments)
+    with letters:
+        topics = named(settings.input.topics, settings.output, settings.input.replay_topic)
+        report = Replay(settings.kafka, topics, letters.partitions, plan).run(letters, stop)
+    print(report.as_text(dry_run=plan.dry_run), flush=True)
+    if report.error is not None:
+        raise report.error
+    if stop.is_set():
+        return 128 + signal.SIGINT
+    return 0 if report.complete else EX_DATAERR
+
+
+def _dead_letters(arguments: argparse.Namespace) -> tuple[threading.Event, Settings, Letters]:
+    """The dead letters that were asked for, with what stops the reading of them: the first signal, in order."""
+    settings = _settings(arguments)
+    logs.configure(settings.observe.log_format, settings.observe.log_level)
+    choice = parse_choice(
+        reasons=arguments.reason,
+        from_time=arguments.from_time,
+        until_time=arguments.until_time,
+        partitions=arguments.partition,
+        offsets=arguments.offset,
+    )
+    topics = arguments.topics
+    if not topics:
+        topics = [one.dead for one in named(settings.input.topics, settings.output, settings.input.replay_topic)]
+    letters = Letters(settings.kafka, list(dict.fromkeys(topics)), TopicAdmin(settings.kafka).partitions(), choice)
+    stop = threading.Event()
+    _stop_on_signals(stop.set)
+    return stop, settings, letters
 
 
 def _show_config(arguments: argparse.Namespace) -> int:

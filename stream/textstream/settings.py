@@ -118,6 +118,10 @@ class Input(Section):
         default="stop",
         description="When records are gone before they were read (retention, a truncated topic): stop, or go on and count.",
     )
+    replay_topic: TopicTemplate = Field(
+        default="{topic}.replay",
+        description="Topic that `textstream dlq replay` writes to, read beside the input where it exists; `{topic}` likewise.",
+    )
 
 
 class Output(Section):

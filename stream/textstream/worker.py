@@ -122,23 +122,27 @@ class Worker:
     def _open(self, pipeline: Pipeline, closing: ExitStack) -> None:
         """Clients and the scoring thread; closed in the opposite order, so that the group is left first."""
         settings = self._settings
-        self._extent: Extent = self._backfill or Endless(settings.input.start, pipeline.partitions)
+        # A replay topic is not among them: what was replayed is to be scored, also where reading begins at the latest record.
+        known = {one.input: pipeline.partitions[one.input] for one in pipeline.topics}
+        self._extent: Extent = self._backfill or Endless(settings.input.start, known)
         self._codec = Codec(
             input_format=settings.input.format,
             pointer=settings.input.pointer,
             keep_input=settings.output.keep_input,
             model=self._scorer.info,
             routes=pipeline.routes,
+            replays=pipeline.replays,
         )
         deliver = self._opened_sink(pipeline, closing)
         self._scoring = self._world.scoring(self._codec)
         closing.callback(self._scoring.close)
-        self._source = self._world.source(self)
+        replays = () if self._backfill else pipeline.replays
+        self._source = self._world.source(self, [*(one.input for one in pipeline.topics), *replays])
         closing.callback(self._source.close)
         self._delivery = deliver(self._source)
         self._metrics.show_model(self._scorer.info)
         self._metrics.ready.set(1)
-        log.info("reading", topics=settings.input.topics, group=settings.kafka.group_id, model=self._scorer.info["name"])
+        log.info("reading", topics=list(pipeline.routes), group=settings.kafka.group_id, model=self._scorer.info["name"])
 
     def _opened_sink(self, pipeline: Pipeline, closing: ExitStack) -> Callable[[Source], Delivery[Any]]:
         """The writer, and the guarantee that it is used with."""

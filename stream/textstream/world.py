@@ -1,5 +1,7 @@
 """The worker's world as it is: Kafka's brokers, and the model on a thread of its own (`core.ports.World`)."""
 
+from collections.abc import Sequence
+
 from textstream.core.codec import Codec
 from textstream.core.ports import Assignment, Clock, Pipeline
 from textstream.core.process import Scorer
@@ -17,7 +19,7 @@ class RealWorld:
         self._settings = settings
         self._scorer = scorer
         self._clock = clock
-        self._topics = named(settings.input.topics, settings.output)
+        self._topics = named(settings.input.topics, settings.output, settings.input.replay_topic)
         self._admin = TopicAdmin(settings.kafka)
 
     def inspect(self, within_s: float) -> Pipeline:
@@ -28,9 +30,9 @@ class RealWorld:
         """The model, at work."""
         return ScoringThread(codec, self._scorer, clock=self._clock)
 
-    def source(self, assignment: Assignment) -> Source:
+    def source(self, assignment: Assignment, topics: Sequence[str]) -> Source:
         """A member of the group."""
-        return Source(self._settings.kafka, self._settings.input.topics, assignment)
+        return Source(self._settings.kafka, topics, assignment)
 
     def sink(self, pipeline: Pipeline) -> Sink:
         """The writer of outcomes, for at least once."""

@@ -74,11 +74,22 @@ def test_topics_create(kafka: RealKafka) -> None:
     flags = as_flags({"kafka.bootstrap_servers": kafka.bootstrap_servers, "input.topics": topic})
     for _ in range(2):
         assert textstream("topics", "create", *flags).returncode == 0
-    for name in (f"{topic}.enriched", f"{topic}.dead"):
+    for name in (f"{topic}.enriched", f"{topic}.dead", f"{topic}.replay"):
         assert kafka.partitions(name) == [0, 1, 2]
     checked = textstream("check", *flags)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert f"{topic}.dead" in checked.stdout
+    assert f"{topic}.replay (3)" in checked.stdout
+
+
+def test_a_replay_topic_is_wanted_but_not_needed(new_stream: NewStream) -> None:
+    """Without one a worker starts, and `check` is green and says what cannot be done."""
+    stream = new_stream()
+    checked = textstream(
+        "check", *as_flags({"kafka.bootstrap_servers": stream.kafka.bootstrap_servers, "input.topics": stream.input})
+    )
+    assert checked.returncode == 0, checked.stdout
+    assert f"nothing can be replayed without {stream.input}.replay" in checked.stdout
 
 
 def test_check_says_what_is_missing(kafka: RealKafka) -> None:

@@ -138,6 +138,12 @@ def test_a_slow_pipe_gets_its_answer_at_once() -> None:
         (("run", "--input.topics", "a", "--output.topic", "{topic}.dead"), "is for events and dead letters"),
         (("score", "--pointer", "text"), "JSON pointer"),
         (("run", "--input.topics", "a", "--output.topic", "a"), "topic a is an input and an output"),
+        (("run", "--input.topics", "a,a.replay"), "topic a.replay is an input and the replay topic of a"),
+        (("run", "--input.topics", "a", "--input.replay_topic", "a.dead"), "topic a.dead is an output and the replay topic"),
+        (
+            ("run", "--input.topics", "a,b", "--input.replay_topic", "r"),
+            "r is the replay topic of another input and",
+        ),
         (("run", "--kafka.consumer", "{oops"), "--kafka.consumer is not JSON"),
         (("run", "--input.topics", "a", "--kafka.consumer", '{"no.such": "1"}'), "no.such"),
         (("demo", "--rate", "0"), "--rate"),

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import orjson
 
-from textstream.core.record import Header, Outcome, OutcomeKind, Record
+from textstream.core.record import Header, Outcome, OutcomeKind, Record, is_ours
+from textstream.core.replay import replayed
 from textstream.errors import Poison
 from textstream.event import SCHEMA_VERSION, Analysis, ModelInfo, Source, enriched_event, event_id, rfc3339
 
@@ -37,6 +38,13 @@ class TopicLimits:
     timestamp_before_max_ms: int = 2**63 - 1
     timestamp_after_max_ms: int = 3_600_000
 
+    def takes(self, timestamp_ms: int, now_ms: int) -> bool:
+        """Whether a record may keep its timestamp: 0 and -1 mean that it never had one."""
+        before, after = self.timestamp_before_max_ms, self.timestamp_after_max_ms
+        earliest = now_ms - before + min(CLOCK_SKEW_MS, before // 2)
+        latest = now_ms + after - min(CLOCK_SKEW_MS, after // 2)
+        return timestamp_ms > 0 and earliest <= timestamp_ms <= latest
+
 
 @dataclass(slots=True, frozen=True)
 class Route:
@@ -49,7 +57,8 @@ class Route:
 class Codec:
     """The input format and the output contract of a pipeline.
 
-    `routes` maps each input topic to its limits; `pointer` is a JSON pointer (RFC 6901).
+    `routes` maps each topic that is read to the limits of its outputs, `replays` each replay topic among them to its input;
+    `pointer` is a JSON pointer (RFC 6901).
     """
 
     def __init__(
@@ -60,6 +69,7 @@ class Codec:
         keep_input: bool,
         model: ModelInfo,
         routes: Mapping[str, Route],
+        replays: Mapping[str, str] | None = None,
     ) -> None:
         self._decode = self._decode_json if input_format == "json" else self._decode_utf8
         self._pointer = pointer
@@ -68,6 +78,12 @@ class Codec:
         self._model = model
         self._model_headers = _model_headers(model)
         self._routes = routes
+        self._replays = replays or {}
+
+    def original(self, record: Record) -> Record:
+        """A replay as the record that it stands for; every other record as it is, whatever its headers say."""
+        source_topic = self._replays.get(record.position.topic)
+        return record if source_topic is None else replayed(record, source_topic)
 
     def decode(self, record: Record) -> str | None:
         """The record's text; None for a tombstone. Raises `Poison`."""
@@ -119,7 +135,7 @@ class Codec:
         return self._fitting(self._outcome(record, "tombstone", None, now_ms))
 
     def _fitting(self, outcome: Outcome) -> Outcome:
-        record, limit = outcome.record, self._routes[outcome.record.position.topic].enriched.max_message_bytes
+        record, limit = outcome.record, self._routes[outcome.record.source.topic].enriched.max_message_bytes
         if not record.headers and len(outcome.value or b"") + len(record.key or b"") < limit - OUR_HEADERS_BYTES:
             return outcome  # nearly every record, without counting further
         if (size := wire_size(outcome.value, record.key, outcome.headers)) > limit:
@@ -129,7 +145,7 @@ class Codec:
 
     def dead_letter(self, record: Record, poison: Poison, now_ms: int) -> Outcome:
         """The original record with what was wrong with it, cut down where the broker would not take it whole."""
-        position = record.position
+        position = record.source
         about: list[Header] = [
             ("__connect.errors.topic", position.topic.encode()),
             ("__connect.errors.partition", str(position.partition).encode()),
@@ -139,7 +155,7 @@ class Codec:
             ("__connect.errors.exception.message", str(poison)[:MAX_ERROR_CHARACTERS].encode("utf-8", "replace")),
             ("textstream.reason", poison.reason.encode()),
             ("textstream.attempts", str(poison.attempts).encode()),
-            ("textstream.replays", b"0"),
+            ("textstream.replays", str(record.replays).encode()),
         ]
         whole = self._outcome(record, "dead", record.value, now_ms, about=about, reason=poison.reason)
         limit = self._routes[position.topic].dead.max_message_bytes
@@ -158,12 +174,12 @@ class Codec:
         model: tuple[Header, ...] | None = None,
     ) -> Outcome:
         """One record's outcome under the input's headers and ours, at a time that the broker takes."""
-        position = record.position
+        position = record.source
         route = self._routes[position.topic]
         limits = route.dead if kind == "dead" else route.enriched
         topic, partition, offset, _ = position
         headers = [
-            *([header for header in record.headers if not _is_ours(header[0], kind)] if record.headers else ()),
+            *([header for header in record.headers if not is_ours(header[0], dead=kind == "dead")] if record.headers else ()),
             *about,
             ("textstream.id", event_id(topic, partition, offset).encode()),
             ("textstream.source", f"{topic}/{partition}/{offset}".encode()),
@@ -171,7 +187,7 @@ class Codec:
             *(model or self._model_headers),
         ]
         timestamp_ms = record.timestamp_ms
-        if not _takes(limits, timestamp_ms, now_ms):
+        if not limits.takes(timestamp_ms, now_ms):
             headers.append(("textstream.timestamp", str(timestamp_ms).encode()))
             timestamp_ms = now_ms
         return Outcome(record, kind, value, headers, timestamp_ms, label=label, reason=reason)
@@ -188,7 +204,7 @@ def wire_size(value: bytes | None, key: bytes | None, headers: list[Header]) -> 
 def _cut(whole: Outcome, limit: int) -> Outcome:
     """Shorten the value; where that is not enough, drop the producer's headers, then the key. The position stays."""
     record = whole.record
-    ours = [header for header in whole.headers if _is_ours(header[0], "dead")]
+    ours = [header for header in whole.headers if is_ours(header[0], dead=True)]
     for headers, key, cut in (
         (whole.headers, record.key, "value"),
         (ours, record.key, "value,headers"),
@@ -199,7 +215,7 @@ def _cut(whole: Outcome, limit: int) -> Outcome:
         if room >= 0:
             break
     value = None if record.value is None else record.value[: max(room, 0)]
-    kept = record if key == record.key else Record(record.position, record.value, key, (), record.timestamp_ms)
+    kept = record if key == record.key else replace(record, key=key, headers=())
     return Outcome(kept, "dead", value, marked, whole.timestamp_ms, reason=whole.reason)
 
 
@@ -210,23 +226,6 @@ def _model_headers(model: ModelInfo) -> tuple[Header, ...]:
     )
 
 
-def _takes(limits: TopicLimits, timestamp_ms: int, now_ms: int) -> bool:
-    """Whether a record may keep its timestamp: 0 and -1 mean that it never had one."""
-    before, after = limits.timestamp_before_max_ms, limits.timestamp_after_max_ms
-    earliest = now_ms - before + min(CLOCK_SKEW_MS, before // 2)
-    latest = now_ms + after - min(CLOCK_SKEW_MS, after // 2)
-    return timestamp_ms > 0 and earliest <= timestamp_ms <= latest
-
-
-def _is_ours(header: str, kind: OutcomeKind) -> bool:
-    """Whether a header of this name is ours to write: the producer's is replaced, never appended to."""
-    return (
-        header.startswith("textstream.")
-        or header in ("traceparent", "tracestate")
-        or (kind == "dead" and header.startswith("__connect.errors."))
-    )
-
-
 def _index(key: str) -> int:
     if not _ARRAY_INDEX.fullmatch(key):
         raise KeyError(key)
@@ -234,7 +233,7 @@ def _index(key: str) -> int:
 
 
 def _source(record: Record) -> Source:
-    topic, partition, offset, _ = record.position
+    topic, partition, offset, _ = record.source
     return {"topic": topic, "partition": partition, "offset": offset, "timestamp": rfc3339(record.timestamp_ms)}
 
 

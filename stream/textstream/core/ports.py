@@ -37,25 +37,30 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """One input topic and the two that its outcomes go to."""
+    """One input topic, the two that its outcomes go to, and the one that its dead letters are replayed on."""
 
     input: str
     enriched: str
     dead: str
+    replay: str
 
     @property
-    def all(self) -> tuple[str, str, str]:
-        """The three names."""
-        return self.input, self.enriched, self.dead
+    def all(self) -> tuple[str, str, str, str]:
+        """The four names."""
+        return self.input, self.enriched, self.dead, self.replay
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The topics of all inputs as the brokers know them: how many partitions, what they take."""
+    """The topics of all inputs as the brokers know them: how many partitions, what they take.
+
+    `replays` maps each replay topic that exists to its input; `routes` holds what is read, both kinds.
+    """
 
     topics: tuple[Topics, ...]
     partitions: Mapping[str, int]
     routes: Mapping[str, Route]
+    replays: Mapping[str, str]
 
 
 class Polled(NamedTuple):
@@ -252,8 +257,8 @@ class World(Protocol):
         """The model, at work."""
         ...
 
-    def source(self, assignment: Assignment) -> Source:
-        """A member of the group: partitions come and go from now on."""
+    def source(self, assignment: Assignment, topics: Sequence[str]) -> Source:
+        """A member of the group that reads these: partitions come and go from now on."""
         ...
 
     def sink(self, pipeline: Pipeline) -> Sink:

@@ -67,6 +67,7 @@ class Prepared:
 
 def prepare(records: Sequence[Record], codec: Codec, scorer: Scorer) -> list[Prepared]:
     """Decode → tokenise."""
+    records = [codec.original(record) for record in records]
     decoded = [_decode(record, codec) for record in records]
     texts = [text for text in decoded if isinstance(text, str)]
     tokens = iter(_isolating("tokenise", scorer.tokenise, texts, lambda: [PROBE]))

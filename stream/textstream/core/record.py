@@ -33,6 +33,7 @@ class Record:
 
     `timestamp_ms` is the producer's, in milliseconds since the epoch; -1 when the record has none.
     `fault` is what kept the client from reading the record whole: it becomes a dead letter when its turn comes.
+    `origin` is set on a replay, which was read elsewhere, and `replays` counts those of this record so far.
     """
 
     position: Position
@@ -41,6 +42,13 @@ class Record:
     headers: tuple[Header, ...] = ()
     timestamp_ms: int = -1
     fault: Poison | None = None
+    origin: Position | None = None
+    replays: int = 0
+
+    @property
+    def source(self) -> Position:
+        """Where the producer's record stands: its outcome is known by it, and goes where that topic's outcomes go."""
+        return self.origin or self.position
 
 
 @dataclass(slots=True)
@@ -58,3 +66,12 @@ class Outcome:
     timestamp_ms: int
     label: str = "none"
     reason: str = ""
+
+
+def is_ours(header: str, *, dead: bool) -> bool:
+    """Whether a header of this name is ours to write on an outcome: the producer's is replaced, never appended to."""
+    return (
+        header.startswith("textstream.")
+        or header in ("traceparent", "tracestate")
+        or (dead and header.startswith("__connect.errors."))
+    )

@@ -57,11 +57,13 @@ class Sink:
         for one in pipeline.topics:
             count = pipeline.partitions[one.input]
             for kind, name in (("enriched", one.enriched), ("tombstone", one.enriched), ("dead", one.dead)):
-                self._topics[one.input, kind] = (name, count if pipeline.partitions[name] == count else 0)
+                to = (name, count if pipeline.partitions[name] == count else 0)
+                # A record of the replay topic that is no replay has itself for its source.
+                self._topics[one.input, kind] = self._topics[one.replay, kind] = to
 
     def send(self, item: Prepared, outcome: Outcome) -> bool:
         """Hand an outcome to the client; False when its queue is full: serve `reports` and try again."""
-        position = outcome.record.position
+        position = outcome.record.source
         # 0 kept partitions: the counts differ, so the key decides.
         name, kept_partitions = self._topics[position.topic, outcome.kind]
         try:

@@ -58,7 +58,7 @@ class Source:
             elif (position := self._position(message)) is None:
                 continue  # fetched before the partition was taken from us, or sent back
             elif code is None:
-                polled.records.append(_record(message, position))
+                polled.records.append(read_record(message, position))
             elif code == KafkaError._PARTITION_EOF:
                 polled.ends.append(position)
             else:
@@ -168,7 +168,8 @@ def _named(partitions: Iterable[TopicPartition]) -> list[Partition]:
     return [(p.topic, p.partition) for p in partitions]
 
 
-def _record(message: Message, position: Position) -> Record:
+def read_record(message: Message, position: Position) -> Record:
+    """A message as a record, with what kept the client from reading it whole."""
     headers: tuple[Header, ...] = ()
     fault = None
     try:

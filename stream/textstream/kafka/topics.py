@@ -25,21 +25,28 @@ UNTOLD = {*NOT_ALLOWED, KafkaError._UNSUPPORTED_FEATURE}
 """Why a broker may keep a topic's limits to itself; then Kafka's defaults are taken for them."""
 
 
-def named(inputs: Sequence[str], output: Output) -> tuple[Topics, ...]:
+def named(inputs: Sequence[str], output: Output, replay_topic: str) -> tuple[Topics, ...]:
     """The topics of each input. Raises `Misconfigured` where an output would be read again, or there is no input."""
     if not inputs:
         raise Misconfigured("input.topics names no topic: set it in textstream.toml or with --input.topics")
     if twice := sorted({name for name in inputs if inputs.count(name) > 1}):
         raise Misconfigured(f"input.topics names {twice[0]} twice: name it once")
     topics = tuple(
-        Topics(name, output.topic.replace("{topic}", name), output.dead_topic.replace("{topic}", name)) for name in inputs
+        Topics(name, *(template.replace("{topic}", name) for template in (output.topic, output.dead_topic, replay_topic)))
+        for name in inputs
     )
+    taken = dict.fromkeys(inputs, "an input")
+    taken |= {name: "an output" for one in topics for name in (one.enriched, one.dead)}
     for one in topics:
         for outcome in (one.enriched, one.dead):
             if outcome in inputs:
                 raise Misconfigured(f"topic {outcome} is an input and an output: change input.topics or [output]")
         if one.enriched == one.dead:
             raise Misconfigured(f"topic {one.dead} is for events and dead letters: change one of them in [output]")
+        if one.replay in taken:
+            what = taken[one.replay]
+            raise Misconfigured(f"topic {one.replay} is {what} and the replay topic of {one.input}: change input.replay_topic")
+        taken[one.replay] = "the replay topic of another input"
     return topics
 
 
@@ -71,12 +78,14 @@ class TopicAdmin:
     def inspect(self, topics: tuple[Topics, ...], *, within_s: float = REQUEST_TIMEOUT_S) -> Pipeline:
         """These topics as the brokers know them. Raises `Misconfigured` where one is missing."""
         partitions = self.partitions(within_s=within_s)
-        for name in _all_names(topics):
-            if name not in partitions:
-                raise Misconfigured(f"topic {name} does not exist: create it, or run `textstream topics create`")
+        for one in topics:
+            for name in (one.input, one.enriched, one.dead):
+                if name not in partitions:
+                    raise Misconfigured(f"topic {name} does not exist: create it, or run `textstream topics create`")
         limits = self.limits(sorted({name for one in topics for name in (one.enriched, one.dead)}))
+        replays = {one.replay: one.input for one in topics if one.replay in partitions}
         routes = {one.input: Route(limits[one.enriched], limits[one.dead]) for one in topics}
-        return Pipeline(topics, partitions, routes)
+        return Pipeline(topics, partitions, routes | {name: routes[source] for name, source in replays.items()}, replays)
 
     def limits(self, names: Iterable[str]) -> dict[str, TopicLimits]:
         """What each topic takes; Kafka's defaults where we may not ask (ACL DescribeConfigs) or the broker cannot say."""
@@ -97,13 +106,26 @@ class TopicAdmin:
         return limits
 
     def create(self, topics: tuple[Topics, ...], *, partitions: int, replication_factor: int) -> dict[str, str]:
-        """Create what is missing; outputs get as many partitions as their input. Returns {topic: what was done}."""
+        """Create what is missing; outputs get as many partitions as their input. Returns {topic: what was done}.
+
+        A replay topic takes records as large as its input does.
+        """
         existing = self.partitions()
         wanted: dict[str, int] = {}
         for one in topics:
             count = existing.get(one.input, partitions)
             wanted |= {name: count for name in one.all if name not in existing}
-        new = [NewTopic(name, num_partitions=n, replication_factor=replication_factor) for name, n in wanted.items()]
+        replayed = {one.replay: one.input for one in topics if one.replay in wanted and one.input in existing}
+        limits = self.limits(replayed.values()) if replayed else {}
+        new = [
+            NewTopic(
+                name,
+                num_partitions=count,
+                replication_factor=replication_factor,
+                config=_as_large_as(limits[replayed[name]]) if name in replayed else {},
+            )
+            for name, count in wanted.items()
+        ]
         futures = self._admin.create_topics(new, request_timeout=REQUEST_TIMEOUT_S) if new else {}
         done = dict.fromkeys(_all_names(topics), "exists")
         for name, future in futures.items():
@@ -123,6 +145,12 @@ class TopicAdmin:
 
 def _all_names(topics: tuple[Topics, ...]) -> list[str]:
     return [name for one in topics for name in one.all]
+
+
+def _as_large_as(source: TopicLimits) -> dict[str, str]:
+    """The configuration of a topic for the same records; what is the default of Kafka is left to the broker."""
+    most = source.max_message_bytes
+    return {"max.message.bytes": str(most)} if most != TopicLimits().max_message_bytes else {}
 
 
 def _limits(entries: Mapping[str, str | None]) -> TopicLimits:

@@ -1,0 +1,1 @@
+"""`textstream dlq inspect|replay`: which dead letters there are and why, and the originals once more."""
