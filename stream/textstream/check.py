@@ -50,7 +50,7 @@ def _model(settings: Settings) -> str:
 
 
 def _topics(settings: Settings, admin: TopicAdmin) -> str:
-    pipeline = admin.inspect(named(settings.input.topics, settings.output, settings.input.replay_topic))
+    pipeline = admin.inspect(named(settings.input, settings.output, admin.partitions()))
     names = [name for one in pipeline.topics for name in one.all]
     counts = [f"{name} ({pipeline.partitions[name]})" for name in names if name in pipeline.partitions]
     missing = [one.replay for one in pipeline.topics if one.replay not in pipeline.partitions]

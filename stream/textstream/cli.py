@@ -238,7 +238,7 @@ def _run(arguments: argparse.Namespace) -> int:
     part = between(arguments.begin, arguments.until) if arguments.begin or arguments.until else None
     logs.configure(settings.observe.log_format, settings.observe.log_level)
     # The quick mistakes first, before the model is loaded.
-    named(settings.input.topics, settings.output, settings.input.replay_topic)
+    named(settings.input, settings.output)
     try_properties(settings.kafka)
     metrics = Metrics()
     health = Health(stall_after_s=settings.observe.stall_after_s, clock=time.monotonic)
@@ -374,9 +374,11 @@ def _check(arguments: argparse.Namespace) -> int:
 
 def _create_topics(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
-    topics = named(settings.input.topics, settings.output, settings.input.replay_topic)
-    done = TopicAdmin(settings.kafka).create(
-        topics, partitions=arguments.partitions, replication_factor=arguments.replication_factor
+    admin = TopicAdmin(settings.kafka)
+    done = admin.create(
+        named(settings.input, settings.output, admin.partitions()),
+        partitions=arguments.partitions,
+        replication_factor=arguments.replication_factor,
     )
     for name, what in done.items():
         print(f"{name}: {what}")
@@ -412,7 +414,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     plan = Plan(arguments.to_source, arguments.max_replays, arguments.rate, arguments.dry_run)
     stop, settings, letters = _dead_letters(arguments)
     with letters:
-        topics = named(settings.input.topics, settings.output, settings.input.replay_topic)
+        topics = named(settings.input, settings.output, letters.partitions)
         report = Replay(settings.kafka, topics, letters.partitions, plan).run(letters, stop)
     print(report.as_text(dry_run=plan.dry_run), flush=True)
     if report.error is not None:
@@ -433,10 +435,9 @@ def _dead_letters(arguments: argparse.Namespace) -> tuple[threading.Event, Setti
         partitions=arguments.partition,
         offsets=arguments.offset,
     )
-    topics = arguments.topics
-    if not topics:
-        topics = [one.dead for one in named(settings.input.topics, settings.output, settings.input.replay_topic)]
-    letters = Letters(settings.kafka, list(dict.fromkeys(topics)), TopicAdmin(settings.kafka).partitions(), choice)
+    existing = TopicAdmin(settings.kafka).partitions()
+    topics = arguments.topics or [one.dead for one in named(settings.input, settings.output, existing)]
+    letters = Letters(settings.kafka, list(dict.fromkeys(topics)), existing, choice)
     stop = threading.Event()
     _stop_on_signals(stop.set)
     return stop, settings, letters

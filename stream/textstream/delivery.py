@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar
 
 from textstream.core.batch import Budget
 from textstream.core.offsets import Ledger, TopicPartition
-from textstream.core.ports import Aborted, Clock, Membership, Scored, Sink, Source, TransactionalSink
+from textstream.core.ports import Aborted, Clock, Membership, Pipeline, Scored, Sink, Source, TransactionalSink
 from textstream.core.process import Prepared
 from textstream.core.record import Outcome
 from textstream.errors import Misconfigured, TextstreamError
@@ -68,6 +68,10 @@ class Delivery(ABC, Generic[AnySink]):
         self._limit_s = limit_s
         self._committed_at = clock.now()
         self._outbox: deque[tuple[Prepared, Outcome]] = deque()
+
+    def route(self, pipeline: Pipeline) -> None:
+        """Where outcomes go from now on."""
+        self._sink.route(pipeline)
 
     def publish(self, scored: Sequence[Scored]) -> None:
         """Send outcomes in the order in which their records were polled; those of an older assignment are dropped."""

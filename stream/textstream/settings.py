@@ -3,6 +3,7 @@
 Where their values come from stands in `layers`.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -49,7 +50,21 @@ OURS_PRODUCER = {
 }
 """librdkafka properties that textstream's promises rest on, and the setting to use instead, where there is one."""
 
-Topic = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
+
+def _topic_or_pattern(value: str) -> str:
+    """A topic's name, or a regular expression that begins with ^."""
+    if not value.startswith("^"):
+        if not re.fullmatch(r"[a-zA-Z0-9._-]{1,249}", value):
+            raise ValueError("a topic's name has letters, digits, '.', '_' and '-'; a pattern begins with '^'")
+        return value
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"no regular expression: {error}") from None
+    return value
+
+
+Topic = Annotated[str, AfterValidator(_topic_or_pattern)]
 TopicTemplate = Annotated[str, Field(pattern=r"^([a-zA-Z0-9._-]|\{topic\}){1,249}$")]
 
 
@@ -102,7 +117,11 @@ class Input(Section):
     """What is read."""
 
     topics: Annotated[list[Topic], NoDecode, BeforeValidator(_split_commas)] = Field(
-        default=[], description="Topics to read, separated by commas in variables and flags."
+        default=[],
+        description="Topics to read, separated by commas in variables and flags. `^…`: all that match, but our own outputs.",
+    )
+    refresh_s: float = Field(
+        default=30, ge=1, le=3_600, description="How often topics that came or went are looked for (patterns, replays)."
     )
     format: Literal["json", "text"] = Field(
         default="json", description="`json`: the text stands at `input.pointer`; `text`: the whole value is UTF-8 text."

@@ -35,6 +35,8 @@ FINISH_WAIT_S = 0.01
 """Longest wait for a scored batch or an acknowledgement while draining."""
 RETRY_FIRST_S, RETRY_MOST_S = 0.5, 5.0
 """Pause between attempts to reach the broker at start; doubles from the first to the most."""
+REFRESH_WITHIN_S = 2.0
+"""Longest that looking for new topics may hold up the loop."""
 OBSERVE_INTERVAL_S = 1.0
 """Between two updates of lag and in-flight gauges: well below any scrape interval."""
 
@@ -122,6 +124,7 @@ class Worker:
     def _open(self, pipeline: Pipeline, closing: ExitStack) -> None:
         """Clients and the scoring thread; closed in the opposite order, so that the group is left first."""
         settings = self._settings
+        self._pipeline, self._refreshed_at = pipeline, self._clock.now()
         # A replay topic is not among them: what was replayed is to be scored, also where reading begins at the latest record.
         known = {one.input: pipeline.partitions[one.input] for one in pipeline.topics}
         self._extent: Extent = self._backfill or Endless(settings.input.start, known)
@@ -136,13 +139,34 @@ class Worker:
         deliver = self._opened_sink(pipeline, closing)
         self._scoring = self._world.scoring(self._codec)
         closing.callback(self._scoring.close)
-        replays = () if self._backfill else pipeline.replays
-        self._source = self._world.source(self, [*(one.input for one in pipeline.topics), *replays])
+        self._source = self._world.source(self, self._read_of(pipeline))
         closing.callback(self._source.close)
         self._delivery = deliver(self._source)
         self._metrics.show_model(self._scorer.info)
         self._metrics.ready.set(1)
         log.info("reading", topics=list(pipeline.routes), group=settings.kafka.group_id, model=self._scorer.info["name"])
+
+    def _read_of(self, pipeline: Pipeline) -> list[str]:
+        """The topics to read: inputs, and what is replayed of them, which is no part of a backfill."""
+        return [*(one.input for one in pipeline.topics), *(() if self._backfill else pipeline.replays)]
+
+    def _refresh_when_due(self) -> None:
+        """Take up topics that have come to match a pattern, and replay topics; let go of those that went."""
+        now = self._clock.now()
+        if now - self._refreshed_at < self._settings.input.refresh_s:
+            return
+        self._refreshed_at = now
+        try:
+            pipeline = self._world.inspect(within_s=REFRESH_WITHIN_S)
+        except (Transient, Misconfigured) as error:
+            log.warning("topics not looked at", why=str(error))
+            return
+        if self._read_of(pipeline) != self._read_of(self._pipeline):
+            self._pipeline = pipeline
+            self._codec.route(pipeline.routes, pipeline.replays)
+            self._delivery.route(pipeline)
+            self._source.subscribe(self._read_of(pipeline))
+            log.info("reading", topics=self._read_of(pipeline))
 
     def _opened_sink(self, pipeline: Pipeline, closing: ExitStack) -> Callable[[Source], Delivery[Any]]:
         """The writer, and the guarantee that it is used with."""
@@ -179,6 +203,7 @@ class Worker:
             self._take(self._source.poll(max(1, min(self._budget.room, MAX_POLL_RECORDS)), self._poll_wait_s()))
         self._dispatch()
         self._delivery.commit_when_due()
+        self._refresh_when_due()
         self._observe_when_due()
         self._health.turned(self._scoring.waiting_since)
 

@@ -19,12 +19,13 @@ class RealWorld:
         self._settings = settings
         self._scorer = scorer
         self._clock = clock
-        self._topics = named(settings.input.topics, settings.output, settings.input.replay_topic)
+        named(settings.input, settings.output)  # what is wrong with the names themselves is told at once
         self._admin = TopicAdmin(settings.kafka)
 
     def inspect(self, within_s: float) -> Pipeline:
         """The topics as the brokers know them."""
-        return self._admin.inspect(self._topics, within_s=within_s)
+        existing = self._admin.partitions(within_s=within_s)
+        return self._admin.inspect(named(self._settings.input, self._settings.output, existing), within_s=within_s)
 
     def scoring(self, codec: Codec) -> ScoringThread:
         """The model, at work."""

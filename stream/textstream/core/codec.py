@@ -85,6 +85,10 @@ class Codec:
         source_topic = self._replays.get(record.position.topic)
         return record if source_topic is None else replayed(record, source_topic)
 
+    def route(self, routes: Mapping[str, Route], replays: Mapping[str, str]) -> None:
+        """What is read beside what was, and what its outputs take. Of what went, records may be in flight."""
+        self._routes, self._replays = {**self._routes, **routes}, {**self._replays, **replays}
+
     def decode(self, record: Record) -> str | None:
         """The record's text; None for a tombstone. Raises `Poison`."""
         if record.fault is not None:

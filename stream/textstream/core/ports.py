@@ -110,6 +110,10 @@ class Source(Protocol):
         """What has been fetched, at most `max_records`; waits up to `timeout_s` for the first. Rebalances happen in here."""
         ...
 
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Read these from now on, and no others."""
+        ...
+
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         """Fetch no more of these; what was prefetched is thrown away."""
         ...
@@ -166,6 +170,10 @@ class Sink(Protocol):
     @property
     def unreported(self) -> int:
         """How many were sent and not reported yet."""
+        ...
+
+    def route(self, pipeline: Pipeline) -> None:
+        """Where outcomes go from now on."""
         ...
 
     def send(self, item: Prepared, outcome: Outcome) -> bool:

@@ -53,7 +53,11 @@ class Sink:
         self._reports: deque[Report] = deque()
         self._fatal: KafkaError | None = None
         self.unreported = 0
-        self._topics = {}
+        self._topics: dict[tuple[str, str], tuple[str, int]] = {}
+        self.route(pipeline)
+
+    def route(self, pipeline: Pipeline) -> None:
+        """Where outcomes go from now on; those of topics that went still go where they went."""
         for one in pipeline.topics:
             count = pipeline.partitions[one.input]
             for kind, name in (("enriched", one.enriched), ("tombstone", one.enriched), ("dead", one.dead)):

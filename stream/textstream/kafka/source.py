@@ -41,6 +41,10 @@ class Source:
         self._consumer = opened(Consumer, properties(kafka, own, kafka.consumer))
         self._assignment = assignment
         self._commit_answers = CommitAnswers({}, [])
+        self.subscribe(topics)
+
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """Read these from now on, and no others."""
         self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
 
     def poll(self, max_records: int, timeout_s: float) -> Polled:

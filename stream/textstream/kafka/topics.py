@@ -1,6 +1,7 @@
 """The topics of a pipeline: their names, what the broker takes on them, and how they are created."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package's own way to import them
@@ -15,7 +16,7 @@ from textstream.core.codec import Route, TopicLimits
 from textstream.core.ports import Pipeline, Topics
 from textstream.errors import Misconfigured
 from textstream.kafka.client import NOT_ALLOWED, classified, opened, properties
-from textstream.settings import Kafka, Output
+from textstream.settings import Input, Kafka, Output
 
 REQUEST_TIMEOUT_S = 10.0
 """Longest wait for one administrative answer."""
@@ -25,16 +26,28 @@ UNTOLD = {*NOT_ALLOWED, KafkaError._UNSUPPORTED_FEATURE}
 """Why a broker may keep a topic's limits to itself; then Kafka's defaults are taken for them."""
 
 
-def named(inputs: Sequence[str], output: Output, replay_topic: str) -> tuple[Topics, ...]:
-    """The topics of each input. Raises `Misconfigured` where an output would be read again, or there is no input."""
-    if not inputs:
+def named(reading: Input, output: Output, existing: Iterable[str] | None = None) -> tuple[Topics, ...]:
+    """The topics of each input; a pattern stands for those among `existing` that it matches, and, without them, for none.
+
+    Raises `Misconfigured` where an output would be read again, or there is no input.
+    """
+    if not reading.topics:
         raise Misconfigured("input.topics names no topic: set it in textstream.toml or with --input.topics")
-    if twice := sorted({name for name in inputs if inputs.count(name) > 1}):
+    if twice := sorted({name for name in reading.topics if reading.topics.count(name) > 1}):
         raise Misconfigured(f"input.topics names {twice[0]} twice: name it once")
-    topics = tuple(
-        Topics(name, *(template.replace("{topic}", name) for template in (output.topic, output.dead_topic, replay_topic)))
-        for name in inputs
-    )
+    templates = output.topic, output.dead_topic, reading.replay_topic
+    patterns = [name for name in reading.topics if name.startswith("^")]
+    ours = [re.compile(re.escape(template).replace(re.escape("{topic}"), ".+")) for template in templates]
+    matching = [
+        name
+        for name in sorted(existing or ())
+        if not (name.startswith("__") or any(one.fullmatch(name) for one in ours))
+        and any(re.match(pattern, name) for pattern in patterns)
+    ]
+    if existing is not None and patterns and not matching:
+        raise Misconfigured(f"no topic matches {', '.join(patterns)}: create one, or correct input.topics")
+    inputs = list(dict.fromkeys([*(name for name in reading.topics if name not in patterns), *matching]))
+    topics = tuple(Topics(name, *(template.replace("{topic}", name) for template in templates)) for name in inputs)
     taken = dict.fromkeys(inputs, "an input")
     taken |= {name: "an output" for one in topics for name in (one.enriched, one.dead)}
     for one in topics:
