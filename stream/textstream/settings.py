@@ -151,7 +151,7 @@ class Batch(Section):
 
 
 class Delivery(Section):
-    """In-flight limits, commits and deadlines. Delivery is at least once."""
+    """In-flight limits, commits, deadlines, and when to stop. Delivery is at least once."""
 
     max_in_flight_messages: int = Field(
         default=10_000, ge=1, le=1_000_000, description="Most messages between poll and acknowledgement."
@@ -170,6 +170,16 @@ class Delivery(Section):
     )
     startup_timeout_s: float = Field(
         default=60, gt=0, le=3_600, description="Longest to wait for the broker at start; then exit status 75."
+    )
+    breaker_share: float = Field(
+        default=0.5, gt=0, le=1,
+        description="Stop where more than this share of the last `breaker_window` outcomes are dead letters; 1: never.",
+    )  # fmt: skip
+    breaker_window: int = Field(default=1_000, ge=1, le=1_000_000, description="Outcomes that `breaker_share` is a share of.")
+    breaker_run: int = Field(default=200, ge=0, le=1_000_000, description="Stop at so many dead letters in a row; 0: never.")
+    on_breaker: Literal["pause", "exit"] = Field(
+        default="pause",
+        description="How to stop: `pause` reads nothing more and fails /readyz until a restart, `exit` ends with status 78.",
     )
 
 

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
 from textstream.core.batch import Batcher, Budget
+from textstream.core.breaker import Breaker
 from textstream.core.codec import Codec
 from textstream.core.offsets import Ledger, TopicPartition
 from textstream.core.process import Prepared, Scorer, prepare
 from textstream.core.record import Outcome
-from textstream.errors import Transient
+from textstream.errors import Misconfigured, Transient
 from textstream.kafka.sink import Report, Sink, refused
 from textstream.kafka.source import Polled, Source
 from textstream.kafka.topics import Pipeline, TopicAdmin, named
@@ -75,6 +76,9 @@ class Worker:
         self._batcher = Batcher(
             max_messages=batch.max_messages, max_tokens=batch.max_tokens, max_wait_s=batch.max_wait_ms / 1000
         )
+        self._breaker = Breaker(share=delivery.breaker_share, window=delivery.breaker_window, run=delivery.breaker_run)
+        self._stopped = ""  # why the breaker is open
+        self._unacknowledged = 0  # outcomes that the client holds
         self._budget = Budget(
             max_messages=delivery.max_in_flight_messages,
             max_bytes=delivery.max_in_flight_bytes,
@@ -94,9 +98,13 @@ class Worker:
         with ExitStack() as closing:
             self._open(pipeline, closing)
             try:
-                while not self._stopping.is_set():
+                while not self._stopping.is_set() and not self._stopped:
                     self._turn()
+                while not self._stopping.is_set() and self._settings.delivery.on_breaker == "pause":
+                    self._hold()
                 self._drain()
+                if self._stopped and self._settings.delivery.on_breaker == "exit":
+                    raise Misconfigured(self._stopped)
             except BaseException:
                 self._failed = True
                 raise
@@ -211,16 +219,18 @@ class Worker:
             self._metrics.batch_tokens.observe(batch.tokens)
 
     def _publish(self, scored: Sequence[Scored]) -> None:
-        """Produce outcomes in the order in which their records were polled."""
+        """Produce outcomes in the order in which their records were polled, up to where the breaker opens."""
         for one in scored:
             self._metrics.stage_seconds.labels("wait").observe(one.started_at - one.submitted_at)
             self._metrics.stage_seconds.labels("score").observe(one.finished_at - one.started_at)
-            self._outbox.extend(zip(one.batch.items, one.outcomes, strict=True))
+            outcomes = zip(one.batch.items, one.outcomes, strict=True)
+            self._outbox.extend(each for each in outcomes if self._let_through(*each))
         while self._outbox:
             item, outcome = self._outbox[0]
             if self._ledger.is_current(item.record.position):
                 if not self._sink.send(item, outcome):
                     return  # the client's queue is full: acknowledgements will make room
+                self._unacknowledged += 1
             else:
                 self._budget.remove(item)
                 self._metrics.stale_records.inc()
@@ -233,12 +243,44 @@ class Worker:
             if report.error is not None:
                 raise refused(report)
             item, outcome = report.item, report.outcome
+            self._unacknowledged -= 1
             self._budget.remove(item)
             self._ledger.settle(item.record.position)
             self._metrics.outcomes.labels(item.record.position.topic, outcome.kind, outcome.reason).inc()
             self._metrics.stage_seconds.labels("deliver").observe(report.latency_s)
             if item.record.timestamp_ms > 0:
                 self._metrics.end_to_end_seconds.observe(max(0, now_ms - item.record.timestamp_ms) / 1000)
+
+    # ---- breaker ---------------------------------------------------------------------------------------------------
+
+    def _let_through(self, item: Prepared, outcome: Outcome) -> bool:
+        """Whether an outcome may go out. Stale ones are dropped later, uncounted; the first that is held is told of."""
+        if not self._ledger.is_current(item.record.position) or self._breaker.lets_through(outcome):
+            return True
+        if not self._stopped:
+            self._stopped = (
+                f"stopped: {self._breaker.trip} (delivery.breaker_share, breaker_window, breaker_run); nothing from there on is"
+                " committed: mend the producer or the settings and restart"
+            )
+            self._metrics.breaker_open.set(1)
+            self._metrics.ready.set(0)
+            self._health.held(self._stopped)
+            log.error(self._stopped, on_breaker=self._settings.delivery.on_breaker)
+        return False
+
+    def _hold(self) -> None:
+        """A turn behind an open breaker: what went out before is acknowledged and committed, and the group stays whole."""
+        self._publish(self._scoring.results(0))
+        self._settle(self._sink.reports(0))
+        if running := set(self._ledger.assigned) - self._paused:
+            self._source.pause(list(running))
+            self._paused |= running
+        self._source.poll(1, IDLE_WAIT_S)  # for rebalances; a record that was fetched before the pause is dropped, uncommitted
+        self._commit_when_due()
+        self._observe_when_due()
+        self._health.turned(self._scoring.waiting_since)
+
+    # ---- commits ---------------------------------------------------------------------------------------------------
 
     def _commit_when_due(self) -> None:
         now = self._clock()
@@ -337,7 +379,7 @@ class Worker:
         self._work_off(self._ledger.assigned, deadline)
         committed = self._commit_now(self._ledger.assigned, deadline)
         limit = f"within {self._settings.delivery.drain_timeout_s:g} s (delivery.drain_timeout_s)"
-        if left := self._ledger.pending():
+        if left := self._unfinished(self._ledger.assigned):
             raise Transient(f"{left} messages were not acknowledged {limit}; they will be read again")
         if not committed:
             raise Transient(f"the last offsets were not committed {limit}; the messages since will be read again")
@@ -348,10 +390,14 @@ class Worker:
 
     def _work_off(self, partitions: Sequence[TopicPartition], deadline: float) -> None:
         """Score and deliver what was taken of these partitions, until the deadline."""
-        while self._ledger.pending(partitions) and self._clock() < deadline:
+        while self._unfinished(partitions) and self._clock() < deadline:
             self._dispatch(flush=True)
             self._publish(self._scoring.results(FINISH_WAIT_S))
             self._settle(self._sink.reports(0 if self._scoring.busy else FINISH_WAIT_S))
+
+    def _unfinished(self, partitions: Sequence[TopicPartition]) -> int:
+        """How many messages of these partitions wait for their outcome; behind an open breaker, those whose is on its way."""
+        return len(self._outbox) + self._unacknowledged if self._stopped else self._ledger.pending(partitions)
 
     def _wall_ms(self) -> int:
         return int(self._wall() * 1000)

@@ -95,6 +95,11 @@ class Metrics:
         self.commits = Counter(
             "textstream_commits", "Offset commits by result: requested or failed.", ["result"], registry=self.registry
         )
+        self.breaker_open = Gauge(
+            "textstream_breaker_open",
+            "1 once too many outcomes were dead letters: nothing more is read until a restart.",
+            registry=self.registry,
+        )
         self.ready = Gauge("textstream_ready", "1 once the model is warm and the worker reads.", registry=self.registry)
         self.model_info = Gauge(
             "textstream_model_info", "The model that scores; always 1.", ["name", "version", "digest"], registry=self.registry
