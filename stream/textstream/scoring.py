@@ -5,13 +5,15 @@ It holds no state of the stream and decides nothing: whatever goes wrong is hand
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from textstream.core.batch import Batch
 from textstream.core.codec import Codec
 from textstream.core.process import Scorer, enrich
 from textstream.core.record import Outcome
+from textstream.event import Analysis
 
 MAX_WAITING_BATCHES = 2
 """One being scored, one ready to follow: more would only wait here instead of filling up in the batcher."""
@@ -19,14 +21,42 @@ MAX_WAITING_BATCHES = 2
 
 @dataclass(slots=True, frozen=True)
 class Scored:
-    """What came of a batch: an outcome for each item, or the error that stops the worker. Times are the clock's seconds."""
+    """What came of a batch: an outcome for each item, or the error that stops the worker. Times are the clock's seconds.
+
+    `fitted` is false where memory ran out on it as a whole, and it was scored in parts.
+    """
 
     batch: Batch
     outcomes: list[Outcome]
     submitted_at: float
     started_at: float
     finished_at: float
+    fitted: bool = True
     error: BaseException | None = None
+
+
+class _Watched:
+    """A scorer whose model passes the polling thread can look at; each field is one value, replaced whole."""
+
+    def __init__(self, scorer: Scorer, clock: Callable[[], float]) -> None:
+        self.info = scorer.info
+        self.tokenise = scorer.tokenise
+        self.since: float | None = None
+        """When the pass that runs now began."""
+        self.fitted = True
+        """Whether all passes over more than one text had enough memory, since this was last set."""
+        self._scorer = scorer
+        self._clock = clock
+
+    def analyse(self, batch: Sequence[Any]) -> Sequence[Analysis]:
+        self.since = self._clock()
+        try:
+            return self._scorer.analyse(batch)
+        except MemoryError:
+            self.fitted = self.fitted and len(batch) == 1
+            raise
+        finally:
+            self.since = None
 
 
 class ScoringThread:
@@ -34,7 +64,7 @@ class ScoringThread:
 
     def __init__(self, codec: Codec, scorer: Scorer, *, clock: Callable[[], float], wall_ms: Callable[[], int]) -> None:
         self._codec = codec
-        self._scorer = scorer
+        self._scorer = _Watched(scorer, clock)
         self._clock = clock
         self._wall_ms = wall_ms
         self._batches: queue.Queue[tuple[Batch, float] | None] = queue.Queue(MAX_WAITING_BATCHES + 1)  # + the stop
@@ -57,6 +87,11 @@ class ScoringThread:
     def waiting_since(self) -> float | None:
         """When the oldest batch that is still out was submitted, by the clock."""
         return self._submitted_at[0] if self._submitted_at else None
+
+    @property
+    def pass_since(self) -> float | None:
+        """When the model pass that runs now began, by the clock; None while none does."""
+        return self._scorer.since
 
     def submit(self, batch: Batch) -> None:
         """Hand over a batch; only when not `full`."""
@@ -87,8 +122,11 @@ class ScoringThread:
         while (submitted := self._batches.get()) is not None:
             batch, submitted_at = submitted
             started_at = self._clock()
+            self._scorer.fitted = True
             outcomes, error = self._score(batch)
-            self._scored.put(Scored(batch, outcomes, submitted_at, started_at, self._clock(), error))
+            self._scored.put(
+                Scored(batch, outcomes, submitted_at, started_at, self._clock(), fitted=self._scorer.fitted, error=error)
+            )
 
     def _score(self, batch: Batch) -> tuple[list[Outcome], BaseException | None]:
         try:

@@ -147,6 +147,7 @@ class Worker:
         closing.callback(self._scoring.close)
         self._source = Source(settings.kafka, settings.input, self)
         closing.callback(self._source.close)
+        self._metrics.batch_tokens_limit.set(self._batcher.max_tokens)
         self._metrics.show_model(self._scorer.info)
         self._metrics.ready.set(1)
         log.info("reading", topics=settings.input.topics, group=settings.kafka.group_id, model=self._scorer.info["name"])
@@ -223,6 +224,7 @@ class Worker:
         for one in scored:
             self._metrics.stage_seconds.labels("wait").observe(one.started_at - one.submitted_at)
             self._metrics.stage_seconds.labels("score").observe(one.finished_at - one.started_at)
+            self._learn_from(one)
             outcomes = zip(one.batch.items, one.outcomes, strict=True)
             self._outbox.extend(each for each in outcomes if self._let_through(*each))
         while self._outbox:
@@ -235,6 +237,15 @@ class Worker:
                 self._budget.remove(item)
                 self._metrics.stale_records.inc()
             self._outbox.popleft()
+
+    def _learn_from(self, scored: Scored) -> None:
+        """Batches get smaller where memory ran out on one, and slowly larger again."""
+        if scored.fitted:
+            self._batcher.fitted()
+        else:
+            self._batcher.shrink(scored.batch)
+            log.warning("out of memory: scored in parts, batches are smaller from now on", max_tokens=self._batcher.max_tokens)
+        self._metrics.batch_tokens_limit.set(self._batcher.max_tokens)
 
     def _settle(self, reports: Sequence[Report]) -> None:
         """Count acknowledged outcomes; one that the broker refused stops the worker."""

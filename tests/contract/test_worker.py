@@ -1,16 +1,18 @@
 """The worker's bounds under stress, in this process, with a scorer whose gate the test holds, on a real Kafka."""
 
 import time
+from collections.abc import Sequence
 
 import orjson
 import pytest
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from tests.contract.conftest import NewStream
-from tests.support.fakes import FakeScorer
+from tests.support.fakes import FakeScorer, FakeTokens
 from tests.support.kafka import Outgoing, wait_until
 from tests.support.stream import Stream
 from textstream.errors import Misconfigured, Transient
+from textstream.event import Analysis
 from textstream.layers import load_settings
 from textstream.worker_thread import WorkerThread
 
@@ -20,7 +22,7 @@ STALL_S = 1.0
 class Running(WorkerThread):
     """A worker in a thread of this process, with a scorer whose gate the test holds; settings are given as `section__name`."""
 
-    def __init__(self, stream: Stream, **flags: object) -> None:
+    def __init__(self, stream: Stream, scorer: FakeScorer | None = None, **flags: object) -> None:
         named = {name.replace("__", "."): value for name, value in flags.items()}
         settings = load_settings(
             environ={},
@@ -33,7 +35,7 @@ class Running(WorkerThread):
             }
             | named,
         )
-        self.scorer = FakeScorer()
+        self.scorer = scorer or FakeScorer()
         super().__init__(settings, self.scorer)
 
     def __exit__(self, *_: object) -> None:
@@ -94,6 +96,23 @@ def test_an_idle_worker_stays_alive_and_knows_its_lag(stream: Stream) -> None:
         wait_until(
             lambda: restarted.metrics.registry.get_sample_value("textstream_lag_messages", labels) == 0, 30, "lag unknown"
         )
+
+
+def test_batches_shrink_where_memory_runs_out(stream: Stream) -> None:
+    """A batch that does not fit into memory costs no record its event; the next batches are smaller, and the limit is shown."""
+
+    class SmallMemory(FakeScorer):
+        def analyse(self, batch: Sequence[FakeTokens]) -> list[Analysis]:
+            if sum(tokens.count for tokens in batch) > 50:
+                raise MemoryError
+            return super().analyse(batch)
+
+    stream.kafka.produce_all(stream.input, messages(400))
+    with Running(stream, scorer=SmallMemory(), batch__max_tokens=400) as worker:
+        wait_until(lambda: worker.outcomes(stream.input) == 400, 30, "not enriched")
+        assert 1 <= worker.value("textstream_batch_tokens_limit") <= 200
+    assert worker.error is None
+    assert stream.audit().clean
 
 
 def test_what_cannot_be_drained_in_time_is_not_committed(stream: Stream) -> None:

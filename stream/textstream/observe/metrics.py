@@ -44,6 +44,11 @@ class Metrics:
         self.batch_tokens = Histogram(
             "textstream_batch_tokens", "Tokens in a micro-batch.", buckets=TOKENS_BUCKETS, registry=self.registry
         )
+        self.batch_tokens_limit = Gauge(
+            "textstream_batch_tokens_limit",
+            "Most tokens of a micro-batch at present: batch.max_tokens, less where memory ran out.",
+            registry=self.registry,
+        )
         self.batches = Counter(
             "textstream_batches",
             "Micro-batches by the limit that closed them: messages, tokens, age or flush.",
