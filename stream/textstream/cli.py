@@ -25,6 +25,7 @@ from rich.table import Table
 from textstream.bench import run_bench
 from textstream.check import run_checks
 from textstream.core.record import Outcome
+from textstream.deadlines import measured
 from textstream.demo import run_demo
 from textstream.docs import commented_toml
 from textstream.errors import Misconfigured, TextstreamError
@@ -195,7 +196,11 @@ def _run(arguments: argparse.Namespace) -> int:
     server = HttpServer(settings.observe.http_host, settings.observe.http_port, metrics.registry, health)
     logs.get_logger("cli").info("serving", http=f"{settings.observe.http_host}:{server.port}")
     try:
-        worker = Worker(settings, _load_scorer(**settings.model.model_dump()), metrics, health)
+        scorer = _load_scorer(**settings.model.model_dump())
+        deadlines = measured(settings, scorer)
+        logs.get_logger("cli").info(str(deadlines))
+        deadlines.prove()
+        worker = Worker(settings, scorer, metrics, health)
         _stop_on_signals(worker)
         worker.run()
     finally:

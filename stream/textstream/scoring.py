@@ -13,6 +13,7 @@ from textstream.core.batch import Batch
 from textstream.core.codec import Codec
 from textstream.core.process import Scorer, enrich
 from textstream.core.record import Outcome
+from textstream.errors import Fatal
 from textstream.event import Analysis
 
 MAX_WAITING_BATCHES = 2
@@ -62,9 +63,18 @@ class _Watched:
 class ScoringThread:
     """Runs `core.process.enrich` beside the polling thread; onnxruntime releases the interpreter's lock meanwhile."""
 
-    def __init__(self, codec: Codec, scorer: Scorer, *, clock: Callable[[], float], wall_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        scorer: Scorer,
+        *,
+        stall_after_s: float,
+        clock: Callable[[], float],
+        wall_ms: Callable[[], int],
+    ) -> None:
         self._codec = codec
         self._scorer = _Watched(scorer, clock)
+        self._stall_after_s = stall_after_s
         self._clock = clock
         self._wall_ms = wall_ms
         self._batches: queue.Queue[tuple[Batch, float] | None] = queue.Queue(MAX_WAITING_BATCHES + 1)  # + the stop
@@ -88,11 +98,6 @@ class ScoringThread:
         """When the oldest batch that is still out was submitted, by the clock."""
         return self._submitted_at[0] if self._submitted_at else None
 
-    @property
-    def pass_since(self) -> float | None:
-        """When the model pass that runs now began, by the clock; None while none does."""
-        return self._scorer.since
-
     def submit(self, batch: Batch) -> None:
         """Hand over a batch; only when not `full`."""
         assert not self.full, "submitted beyond the bound"
@@ -101,7 +106,16 @@ class ScoringThread:
         self._batches.put_nowait((batch, now))
 
     def results(self, timeout_s: float) -> list[Scored]:
-        """What has been scored; waits up to `timeout_s` for the first. Raises what stopped the scoring thread."""
+        """What has been scored; waits up to `timeout_s` for the first. Raises what stopped the scoring thread.
+
+        Raises `Fatal` where a pass does not end: it holds up everything, so this process ends and the group goes on without it.
+        """
+        since = self._scorer.since
+        if since is not None and self._clock() - since > self._stall_after_s:
+            raise Fatal(
+                f"a model pass has not ended within {self._stall_after_s:g} s (observe.stall_after_s); a restart scores again"
+                " what is not committed"
+            )
         results: list[Scored] = []
         while self.busy:
             try:

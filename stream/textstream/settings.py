@@ -207,8 +207,9 @@ class Observe(Section):
     http_host: str = Field(default="127.0.0.1", description="Address of /metrics, /livez and /readyz.")
     http_port: int = Field(default=9464, ge=0, le=65_535, description="Their port; 0 takes a free one and logs it.")
     stall_after_s: float = Field(
-        default=60, gt=0, le=3_600, description="/livez fails when a message waits this long for the model."
-    )
+        default=60, gt=0, le=3_600,
+        description="/livez fails when a message waits this long for the model; a pass that takes longer ends the process.",
+    )  # fmt: skip
     log_format: Literal["console", "json"] = Field(default="console", description="Readable lines, or JSON for machines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
 

@@ -143,7 +143,13 @@ class Worker:
         )
         self._sink = Sink(settings.kafka, pipeline)
         closing.callback(self._sink.close)
-        self._scoring = ScoringThread(self._codec, self._scorer, clock=self._clock, wall_ms=self._wall_ms)
+        self._scoring = ScoringThread(
+            self._codec,
+            self._scorer,
+            stall_after_s=settings.observe.stall_after_s,
+            clock=self._clock,
+            wall_ms=self._wall_ms,
+        )
         closing.callback(self._scoring.close)
         self._source = Source(settings.kafka, settings.input, self)
         closing.callback(self._source.close)
