@@ -1,7 +1,9 @@
 """The console script, and `python -m textstream`."""
 
+import os
 import signal
 import sys
+import threading
 
 
 def main() -> int:
@@ -10,7 +12,14 @@ def main() -> int:
     from textstream import cli
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    return cli.main()
+    status = cli.main()
+    if any(thread.daemon for thread in threading.enumerate()):
+        # A model pass that does not end: under it, onnxruntime's destructors would abort the process at the interpreter's end,
+        # and the supervisor would see a crash (134) in place of our status. Nobody else has anything left to say.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
 
 
 if __name__ == "__main__":

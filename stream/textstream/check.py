@@ -4,7 +4,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from textstream.core.process import Scorer
+from textstream.deadlines import measured
 from textstream.errors import TextstreamError
+from textstream.kafka.client import try_properties
 from textstream.kafka.topics import TopicAdmin, named
 from textstream.model.cascade import load
 from textstream.settings import Settings
@@ -26,7 +29,13 @@ def run_checks(settings: Settings) -> Iterator[Check]:
     """Each check as soon as it is done; what rests on one that failed is left out."""
     yield Check("settings", "valid")
     admin = TopicAdmin(settings.kafka)
-    yield _tried("model", lambda: _model(settings))
+    try:
+        scorer = load(**settings.model.model_dump())
+    except TextstreamError as error:
+        yield Check("model", str(error), error.exit_status)
+    else:
+        yield Check("model", _described(scorer))
+        yield _tried("deadlines", lambda: _deadlines(settings, scorer))
     broker = _tried("broker", lambda: f"answers, {len(admin.partitions())} topics")
     yield broker
     if broker.exit_status == 0:
@@ -40,13 +49,19 @@ def _tried(name: str, look: Callable[[], str]) -> Check:
         return Check(name, str(error), error.exit_status)
 
 
-def _model(settings: Settings) -> str:
-    scorer = load(**settings.model.model_dump())
+def _described(scorer: Scorer) -> str:
     started = time.perf_counter()
     scorer.analyse(scorer.tokenise(PROBE))
     rate = len(PROBE) / (time.perf_counter() - started)
     info = scorer.info
     return f"{info['name']} {info['version']}, golden outputs reproduced, about {rate:,.0f} messages/s"
+
+
+def _deadlines(settings: Settings, scorer: Scorer) -> str:
+    try_properties(settings.kafka)
+    deadlines = measured(settings, scorer)
+    deadlines.prove()
+    return str(deadlines)
 
 
 def _topics(settings: Settings, admin: TopicAdmin) -> str:

@@ -27,6 +27,7 @@ from rich.table import Table
 from textstream.bench import run_bench
 from textstream.check import run_checks
 from textstream.core.record import Outcome
+from textstream.deadlines import measured
 from textstream.demo import run_demo
 from textstream.dlq.choice import parse_choice
 from textstream.dlq.inspect import Counts, as_json, as_text
@@ -246,6 +247,9 @@ def _run(arguments: argparse.Namespace) -> int:
     logs.get_logger("cli").info("serving", http=f"{settings.observe.http_host}:{server.port}")
     try:
         scorer = _load_scorer(**settings.model.model_dump())
+        deadlines = measured(settings, scorer)
+        logs.get_logger("cli").info(str(deadlines))
+        deadlines.prove()
         if part is not None:
             group = part.group(settings.kafka.group_id, scorer.info["digest"])
             settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"group_id": group})})

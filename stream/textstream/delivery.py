@@ -15,12 +15,12 @@ Both hold the outbox: what is scored and not yet taken by the client. It lies wi
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from textstream.core.batch import Budget
 from textstream.core.offsets import Ledger, TopicPartition
-from textstream.core.ports import Aborted, Clock, Membership, Pipeline, Scored, Sink, Source, TransactionalSink
+from textstream.core.ports import Aborted, Clock, Membership, Pipeline, Sink, Source, TransactionalSink
 from textstream.core.process import Prepared
 from textstream.core.record import Outcome
 from textstream.errors import Misconfigured, TextstreamError
@@ -73,10 +73,14 @@ class Delivery(ABC, Generic[AnySink]):
         """Where outcomes go from now on."""
         self._sink.route(pipeline)
 
-    def publish(self, scored: Sequence[Scored]) -> None:
+    @property
+    def waiting(self) -> int:
+        """How many outcomes were neither acknowledged nor dropped."""
+        return len(self._outbox) + self._sink.unreported
+
+    def publish(self, outcomes: Iterable[tuple[Prepared, Outcome]]) -> None:
         """Send outcomes in the order in which their records were polled; those of an older assignment are dropped."""
-        for one in scored:
-            self._outbox.extend(zip(one.batch.items, one.outcomes, strict=True))
+        self._outbox.extend(outcomes)
         while self._outbox:
             item, outcome = self._outbox[0]
             if self._ledger.is_current(item.record.position):
@@ -143,8 +147,8 @@ class Delivery(ABC, Generic[AnySink]):
         """Somebody else owns partitions whose outcomes may have been sent already."""
 
     @abstractmethod
-    def rewind_if_aborted(self) -> None:
-        """Read again what an aborted transaction held. Not to be called inside `Source.poll`."""
+    def rewind_if_aborted(self) -> bool:
+        """Read again what an aborted transaction held; whether there was one. Not to be called inside `Source.poll`."""
 
     def close(self) -> None:
         """Drop what is not delivered: it is not committed."""
@@ -184,8 +188,9 @@ class AtLeastOnce(Delivery[Sink]):
     def lost(self) -> None:
         """What was sent stands: its new owner repeats it."""
 
-    def rewind_if_aborted(self) -> None:
+    def rewind_if_aborted(self) -> bool:
         """Nothing is ever aborted."""
+        return False
 
     def _request(self, offsets: dict[TopicPartition, int]) -> None:
         if offsets:
@@ -223,11 +228,13 @@ class ExactlyOnce(Delivery[TransactionalSink]):
         """As promised, of all partitions: a transaction is not divided."""
         return self._end(max(deadline, self._clock.now() + MIN_COMMIT_S))
 
-    def rewind_if_aborted(self) -> None:
+    def rewind_if_aborted(self) -> bool:
         """As promised; the longer the more often it happens in a row, for whatever is the matter may last."""
-        if offsets := self._ledger.take_rewinds():
+        offsets = self._ledger.take_rewinds()
+        if offsets:
             self._source.seek(offsets)
             self._clock.sleep(min(ABORT_PAUSE_S * 2**self._aborts_in_a_row, MOST_ABORT_PAUSE_S))
+        return bool(offsets)
 
     def _send(self, item: Prepared, outcome: Outcome) -> bool:
         self._begin()

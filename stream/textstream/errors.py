@@ -3,6 +3,7 @@
     TextstreamError
     ├── Poison         the sender: this one record becomes a dead letter, the stream goes on
     ├── Transient      nobody yet: wait and retry; at start up to `startup_timeout_s`, then exit 75
+    ├── OutOfMemory    nobody: what was too much at once is scored again in halves
     ├── Misconfigured  the operator: exit 78, the message says what to change
     └── Fatal          the supervisor: exit 70, a restart is the cure
 
@@ -35,6 +36,10 @@ class Transient(TextstreamError):
     """The world is not ready (broker down, leader moving): worth retrying as it is."""
 
     exit_status = 75
+
+
+class OutOfMemory(TextstreamError, MemoryError):
+    """A model pass did not get the memory it asked for. Fewer texts at once may; never leaves `core.process`."""
 
 
 class Misconfigured(TextstreamError):

@@ -5,22 +5,58 @@ It holds no state of the stream and decides nothing: whatever goes wrong is hand
 
 import queue
 import threading
+from collections.abc import Sequence
+from typing import Any
 
 from textstream.core.batch import Batch
 from textstream.core.codec import Codec
 from textstream.core.ports import Clock, Scored
 from textstream.core.process import Scorer, enrich
+from textstream.errors import Fatal
+from textstream.event import Analysis
 
 MAX_WAITING_BATCHES = 2
 """One being scored, one ready to follow: more would only wait here instead of filling up in the batcher."""
 
 
+class _Watched:
+    """A scorer whose model passes the polling thread can look at; each field is one value, replaced whole."""
+
+    def __init__(self, scorer: Scorer, clock: Clock) -> None:
+        self.info = scorer.info
+        self.tokenise = scorer.tokenise
+        self.since: float | None = None
+        """When the pass that runs now began."""
+        self.fitted = True
+        """Whether all passes over more than one text had enough memory, since this was last set."""
+        self._scorer = scorer
+        self._clock = clock
+
+    def analyse(self, batch: Sequence[Any]) -> Sequence[Analysis]:
+        self.since = self._clock.now()
+        try:
+            return self._scorer.analyse(batch)
+        except MemoryError:
+            self.fitted = self.fitted and len(batch) == 1
+            raise
+        finally:
+            self.since = None
+
+
 class ScoringThread:
     """Runs `core.process.enrich` beside the polling thread; onnxruntime releases the interpreter's lock meanwhile."""
 
-    def __init__(self, codec: Codec, scorer: Scorer, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        codec: Codec,
+        scorer: Scorer,
+        *,
+        stall_after_s: float,
+        clock: Clock,
+    ) -> None:
         self._codec = codec
-        self._scorer = scorer
+        self._scorer = _Watched(scorer, clock)
+        self._stall_after_s = stall_after_s
         self._clock = clock
         self._batches: queue.Queue[tuple[Batch, float] | None] = queue.Queue(MAX_WAITING_BATCHES + 1)  # + the stop
         self._scored: queue.SimpleQueue[Scored | BaseException] = queue.SimpleQueue()  # never longer than what was submitted
@@ -51,7 +87,16 @@ class ScoringThread:
         self._batches.put_nowait((batch, now))
 
     def results(self, timeout_s: float) -> list[Scored]:
-        """What has been scored; waits up to `timeout_s` for the first. Raises what stopped the scoring thread."""
+        """What has been scored; waits up to `timeout_s` for the first. Raises what stopped the scoring thread.
+
+        Raises `Fatal` where a pass does not end: it holds up everything, so this process ends and the group goes on without it.
+        """
+        since = self._scorer.since
+        if since is not None and self._clock.now() - since > self._stall_after_s:
+            raise Fatal(
+                f"a model pass has not ended within {self._stall_after_s:g} s (observe.stall_after_s); a restart scores again"
+                " what is not committed"
+            )
         results: list[Scored] = []
         while self.busy:
             try:
@@ -73,7 +118,9 @@ class ScoringThread:
             batch, submitted_at = submitted
             try:
                 started_at = self._clock.now()
+                self._scorer.fitted = True
                 outcomes = enrich(batch.items, self._codec, self._scorer, self._clock.wall_ms())
-                self._scored.put(Scored(batch, outcomes, submitted_at, started_at, self._clock.now()))
+                finished_at = self._clock.now()
+                self._scored.put(Scored(batch, outcomes, submitted_at, started_at, finished_at, self._scorer.fitted))
             except BaseException as error:  # raised again by the polling thread, which stops the worker
                 self._scored.put(error)

@@ -183,7 +183,7 @@ class Batch(Section):
 
 
 class Delivery(Section):
-    """The guarantee, in-flight limits, commits and deadlines."""
+    """The guarantee, in-flight limits, commits, deadlines, and when to stop."""
 
     guarantee: Literal["at_least_once", "exactly_once"] = Field(
         default="at_least_once",
@@ -211,6 +211,16 @@ class Delivery(Section):
     )
     startup_timeout_s: float = Field(
         default=60, gt=0, le=3_600, description="Longest to wait for the broker at start; then exit status 75."
+    )
+    breaker_share: float = Field(
+        default=0.5, gt=0, le=1,
+        description="Stop where more than this share of the last `breaker_window` outcomes are dead letters; 1: never.",
+    )  # fmt: skip
+    breaker_window: int = Field(default=1_000, ge=1, le=1_000_000, description="Outcomes that `breaker_share` is a share of.")
+    breaker_run: int = Field(default=200, ge=0, le=1_000_000, description="Stop at so many dead letters in a row; 0: never.")
+    on_breaker: Literal["pause", "exit"] = Field(
+        default="pause",
+        description="How to stop: `pause` reads nothing more and fails /readyz until a restart, `exit` ends with status 78.",
     )
 
 
@@ -245,8 +255,9 @@ class Observe(Section):
     http_host: str = Field(default="127.0.0.1", description="Address of /metrics, /livez and /readyz.")
     http_port: int = Field(default=9464, ge=0, le=65_535, description="Their port; 0 takes a free one and logs it.")
     stall_after_s: float = Field(
-        default=60, gt=0, le=3_600, description="/livez fails when a message waits this long for the model."
-    )
+        default=60, gt=0, le=3_600,
+        description="/livez fails when a message waits this long for the model; a pass that takes longer ends the process.",
+    )  # fmt: skip
     log_format: Literal["console", "json"] = Field(default="console", description="Readable lines, or JSON for machines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
 

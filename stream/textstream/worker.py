@@ -12,10 +12,12 @@ from typing import Any
 
 from textstream.clock import SystemClock
 from textstream.core.batch import Batcher, Budget
+from textstream.core.breaker import Breaker
 from textstream.core.codec import Codec
 from textstream.core.offsets import Ledger, TopicPartition
 from textstream.core.ports import Clock, Pipeline, Polled, Scored, Source, World
-from textstream.core.process import Scorer, prepare
+from textstream.core.process import Prepared, Scorer, prepare
+from textstream.core.record import Outcome
 from textstream.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from textstream.errors import Misconfigured, Transient
 from textstream.extent import ASK_S, Backfill, Between, Endless, Extent
@@ -75,6 +77,8 @@ class Worker:
         self._batcher = Batcher(
             max_messages=batch.max_messages, max_tokens=batch.max_tokens, max_wait_s=batch.max_wait_ms / 1000
         )
+        self._breaker = Breaker(share=delivery.breaker_share, window=delivery.breaker_window, run=delivery.breaker_run)
+        self._stopped = ""  # why the breaker is open
         self._budget = Budget(
             max_messages=delivery.max_in_flight_messages,
             max_bytes=delivery.max_in_flight_bytes,
@@ -94,9 +98,13 @@ class Worker:
         with ExitStack() as closing:
             self._open(pipeline, closing)
             try:
-                while not (self._stopping.is_set() or self._finished):
+                while not (self._stopping.is_set() or self._finished or self._stopped):
                     self._turn()
+                while not self._stopping.is_set() and self._settings.delivery.on_breaker == "pause":
+                    self._hold()
                 self._drain()
+                if self._stopped and self._settings.delivery.on_breaker == "exit":
+                    raise Misconfigured(self._stopped)
             except BaseException:
                 self._failed = True
                 raise
@@ -142,6 +150,7 @@ class Worker:
         self._source = self._world.source(self, self._read_of(pipeline))
         closing.callback(self._source.close)
         self._delivery = deliver(self._source)
+        self._metrics.batch_tokens_limit.set(self._batcher.max_tokens)
         self._metrics.show_model(self._scorer.info)
         self._metrics.ready.set(1)
         log.info("reading", topics=list(pipeline.routes), group=settings.kafka.group_id, model=self._scorer.info["name"])
@@ -194,7 +203,8 @@ class Worker:
     def _turn(self) -> None:
         """One round of the path: results out, acknowledgements in, records in, batches out, commit."""
         stuck = self._budget.full  # nothing may be polled, so wait for what makes room
-        self._delivery.rewind_if_aborted()
+        if self._delivery.rewind_if_aborted():
+            self._breaker.forget()
         self._publish(self._scoring.results(BUSY_WAIT_S if stuck or self._scoring.full else 0))
         self._delivery.settle(BUSY_WAIT_S if stuck and not self._scoring.busy else 0)
         self._throttle()
@@ -296,11 +306,52 @@ class Worker:
             self._metrics.batch_tokens.observe(batch.tokens)
 
     def _publish(self, scored: Sequence[Scored]) -> None:
-        """Hand scored batches on, and what still waits for the client."""
+        """Hand scored batches on, up to where the breaker opens, and what still waits for the client."""
         for one in scored:
             self._metrics.stage_seconds.labels("wait").observe(one.started_at - one.submitted_at)
             self._metrics.stage_seconds.labels("score").observe(one.finished_at - one.started_at)
-        self._delivery.publish(scored)
+            self._learn_from(one)
+        outcomes = (each for one in scored for each in zip(one.batch.items, one.outcomes, strict=True))
+        self._delivery.publish([each for each in outcomes if self._let_through(*each)])
+
+    def _learn_from(self, scored: Scored) -> None:
+        """Batches get smaller where memory ran out on one, and slowly larger again."""
+        if scored.fitted:
+            self._batcher.fitted()
+        else:
+            self._batcher.shrink(scored.batch)
+            log.warning("out of memory: scored in parts, batches are smaller from now on", max_tokens=self._batcher.max_tokens)
+        self._metrics.batch_tokens_limit.set(self._batcher.max_tokens)
+
+    # ---- breaker ---------------------------------------------------------------------------------------------------
+
+    def _let_through(self, item: Prepared, outcome: Outcome) -> bool:
+        """Whether an outcome may go out. Stale ones are dropped later, uncounted; the first that is held is told of."""
+        if not self._ledger.is_current(item.record.position) or self._breaker.lets_through(outcome):
+            return True
+        if not self._stopped:
+            self._stopped = (
+                f"stopped: {self._breaker.trip} (delivery.breaker_share, breaker_window, breaker_run); nothing from there on is"
+                " committed: mend the producer or the settings and restart"
+            )
+            self._metrics.breaker_open.set(1)
+            self._metrics.ready.set(0)
+            self._health.held(self._stopped)
+            log.error(self._stopped, on_breaker=self._settings.delivery.on_breaker)
+        return False
+
+    def _hold(self) -> None:
+        """A turn behind an open breaker: what went out before is acknowledged and committed, and the group stays whole."""
+        self._delivery.rewind_if_aborted()
+        self._publish(self._scoring.results(0))
+        self._delivery.settle(0)
+        if running := self._running:
+            self._source.pause(list(running))
+            self._paused |= running
+        self._source.poll(1, IDLE_WAIT_S)  # for rebalances; a record that was fetched before the pause is dropped, uncommitted
+        self._delivery.commit_when_due()
+        self._observe_when_due()
+        self._health.turned(self._scoring.waiting_since)
 
     def _observe_when_due(self) -> None:
         now = self._clock.now()
@@ -385,7 +436,7 @@ class Worker:
         self._work_off(self._ledger.assigned, deadline)
         committed = self._delivery.commit_now(self._ledger.assigned, deadline)
         limit = f"within {self._settings.delivery.drain_timeout_s:g} s (delivery.drain_timeout_s)"
-        if left := self._ledger.pending():
+        if left := self._unfinished(self._ledger.assigned):
             raise Transient(f"{left} messages were not acknowledged {limit}; they will be read again")
         if not committed:
             raise Transient(f"the last offsets were not committed {limit}; the messages since will be read again")
@@ -396,10 +447,14 @@ class Worker:
 
     def _work_off(self, partitions: Sequence[TopicPartition], deadline: float) -> None:
         """Score and deliver what was taken of these partitions, until the deadline."""
-        while self._ledger.pending(partitions) and self._clock.now() < deadline:
+        while self._unfinished(partitions) and self._clock.now() < deadline:
             self._dispatch(flush=True)
             self._publish(self._scoring.results(FINISH_WAIT_S))
             self._delivery.settle(0 if self._scoring.busy else FINISH_WAIT_S)
+
+    def _unfinished(self, partitions: Sequence[TopicPartition]) -> int:
+        """How many messages of these partitions wait for their outcome; behind an open breaker, those whose is on its way."""
+        return self._delivery.waiting if self._stopped else self._ledger.pending(partitions)
 
 
 def _ids(partitions: Sequence[TopicPartition]) -> list[str]:

@@ -29,7 +29,7 @@ class RealWorld:
 
     def scoring(self, codec: Codec) -> ScoringThread:
         """The model, at work."""
-        return ScoringThread(codec, self._scorer, clock=self._clock)
+        return ScoringThread(codec, self._scorer, stall_after_s=self._settings.observe.stall_after_s, clock=self._clock)
 
     def source(self, assignment: Assignment, topics: Sequence[str]) -> Source:
         """A member of the group."""

@@ -41,10 +41,12 @@ class DeadStream(Stream):
 
     @property
     def replay(self) -> str:
+        """Where its dead letters are replayed."""
         return f"{self.input}.replay"
 
     @property
     def flags(self) -> dict[str, object]:
+        """What every command needs."""
         return {
             "kafka.bootstrap_servers": self.kafka.bootstrap_servers,
             "kafka.group_id": self.group,
@@ -285,7 +287,7 @@ def test_the_rate_is_a_ceiling(new_dead_stream: NewDeadStream) -> None:
 
 
 def test_a_signal_ends_it_in_order(new_dead_stream: NewDeadStream) -> None:
-    """After SIGINT it says what was done and where to go on; going on from there sends the rest, in order, and nothing twice."""
+    """After SIGINT it says what was done and where to go on; going on from there sends the rest, in order, once."""
     stream = new_dead_stream()
     sent = stream.poison(100)
     stream.serve(100)

@@ -91,7 +91,7 @@ def test_after_an_abort_everything_is_read_again(new_stream: NewStream, protocol
     """Two transactions are aborted with their outcomes at the broker: taken back, and all scored again."""
     stream = new_stream(partitions=2)
     stream.kafka.produce_all(stream.input, messages(1_000))
-    with Running(stream, FalteringWorld, **EXACTLY, kafka__group_protocol=protocol, batch__max_messages=100) as worker:
+    with Running(stream, world=FalteringWorld, **EXACTLY, kafka__group_protocol=protocol, batch__max_messages=100) as worker:
         wait_for_commits(stream)
         assert worker.value("textstream_aborted_transactions_total") == 2
         wait_until(lambda: worker.outcomes(stream.input) == 1_000, 10, "not each was counted once")

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from tests.contract.conftest import NewStream
-from tests.contract.test_worker import STALL_S, Running, messages
+from tests.contract.test_worker import Running, messages
 from tests.support.kafka import GivenKafka, Outgoing, RealKafka, wait_until
 from tests.support.texts import message_values
 from textstream.errors import Transient
@@ -15,6 +15,7 @@ from textstream.worker_thread import WorkerThread
 
 SHORT_SESSION = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"}
 """For a worker that cannot leave its group in order: the next one need not wait 45 s for its partitions."""
+STALL_S = 5.0
 LONG_SESSION = {"session.timeout.ms": "180000"}
 """For a worker that is to keep its partitions: a broker on a loaded machine may take as long as Kafka's 45 s to come back."""
 
@@ -31,7 +32,7 @@ def test_an_outage_loses_doubles_and_disorders_nothing(outage: RealKafka, new_st
     """An outage shorter than the session: what was scored waits in flight, uncommitted; the worker stays alive; all goes on."""
     stream = new_stream(partitions=2)
     stream.kafka.produce_all(stream.input, messages(200))
-    with Running(stream, kafka__consumer=LONG_SESSION) as worker:
+    with Running(stream, kafka__consumer=LONG_SESSION, observe__stall_after_s=STALL_S) as worker:
         wait_until(lambda: worker.outcomes(stream.input) == 200, 30, "not enriched before the outage")
         wait_until(lambda: stream.kafka.is_committed(stream.group, stream.input), 10, "not committed before the outage")
         worker.scorer.gate.clear()

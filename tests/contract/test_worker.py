@@ -1,17 +1,19 @@
 """The worker's bounds under stress, in this process, with a scorer whose gate the test holds, on a real Kafka."""
 
 import time
+from collections.abc import Sequence
 
 import orjson
 import pytest
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from tests.contract.conftest import NewStream
-from tests.support.fakes import FakeScorer
+from tests.support.fakes import FakeScorer, FakeTokens
 from tests.support.kafka import Outgoing, wait_until
 from tests.support.stream import Stream
 from textstream.clock import SystemClock
-from textstream.errors import Misconfigured, Transient
+from textstream.errors import Fatal, Misconfigured, Transient
+from textstream.event import Analysis
 from textstream.layers import load_settings
 from textstream.worker_thread import WorkerThread
 from textstream.world import RealWorld
@@ -22,7 +24,9 @@ STALL_S = 1.0
 class Running(WorkerThread):
     """A worker in a thread of this process, with a scorer whose gate the test holds; settings are given as `section__name`."""
 
-    def __init__(self, stream: Stream, world: type[RealWorld] = RealWorld, **flags: object) -> None:
+    def __init__(
+        self, stream: Stream, scorer: FakeScorer | None = None, *, world: type[RealWorld] = RealWorld, **flags: object
+    ) -> None:
         named = {name.replace("__", "."): value for name, value in flags.items()}
         settings = load_settings(
             environ={},
@@ -31,11 +35,10 @@ class Running(WorkerThread):
                 "kafka.group_id": stream.group,
                 "input.topics": stream.input,
                 "delivery.commit_interval_ms": 100,
-                "observe.stall_after_s": STALL_S,
             }
             | named,
         )
-        self.scorer = FakeScorer()
+        self.scorer = scorer or FakeScorer()
         super().__init__(settings, self.scorer, world(settings, self.scorer, SystemClock()))
 
     def __exit__(self, *_: object) -> None:
@@ -58,29 +61,29 @@ def messages(count: int, partitions: int = 2) -> list[Outgoing]:
     return [Outgoing(orjson.dumps({"text": f"message {n}"}), partition=n % partitions) for n in range(count)]
 
 
-def test_a_blocked_scorer_fails_liveness_and_leaves_the_group_alone(stream: Stream) -> None:
-    """While the model hangs: not alive, fetching paused, memory bounded, still a member; afterwards all is enriched."""
+def test_a_blocked_scorer_is_waited_for_in_bounds_and_not_for_ever(stream: Stream) -> None:
+    """While the model hangs fetching is paused, memory bounded, and the worker a member; when it hangs longer than the limit,
+    the worker ends with what a restart mends, and the next one scores everything."""
     stream.kafka.produce_all(stream.input, messages(400))
-    with Running(stream, delivery__max_in_flight_messages=100, delivery__pause_after_ms=200, batch__max_messages=20) as worker:
+    bounds = {"delivery__max_in_flight_messages": 100, "delivery__pause_after_ms": 200, "batch__max_messages": 20}
+    with Running(stream, **bounds, observe__stall_after_s=5) as worker:
         worker.scorer.gate.clear()
-        wait_until(lambda: not worker.health.live()[0], 30, "liveness never failed")
-        assert "waited for the model" in worker.health.live()[1]
-        assert worker.health.ready() == (True, "ok")
         wait_until(lambda: worker.value("textstream_pauses_total") > 0, 10, "fetching was never paused")
         assert worker.value("textstream_records_polled_total", topic=stream.input) <= 100
-        time.sleep(1.5 * STALL_S)
         assert sum(stream.kafka.assigned_partitions(stream.group).values()) == 2
-        worker.scorer.gate.set()
-        wait_until(lambda: worker.outcomes(stream.input) == 400, 30, "the backlog was never worked off")
-        assert worker.health.live() == (True, "ok")
-    assert worker.error is None
+        wait_until(lambda: worker.error is not None, 30, "the worker waited for ever")
+    assert isinstance(worker.error, Fatal)
+    assert "observe.stall_after_s" in str(worker.error)
+    with Running(stream) as second:
+        wait_until(lambda: second.outcomes(stream.input) == 400, 60, "the backlog was never worked off")
+    assert second.error is None
     assert stream.audit().clean
 
 
 def test_an_idle_worker_stays_alive_and_knows_its_lag(stream: Stream) -> None:
     """With nothing to read for longer than the stall limit it is alive and ready; lag is shown once it is known."""
     stream.kafka.produce_all(stream.input, messages(10))
-    with Running(stream) as worker:
+    with Running(stream, observe__stall_after_s=STALL_S) as worker:
         wait_until(lambda: worker.outcomes(stream.input) == 10, 30, "not enriched")
         time.sleep(1.5 * STALL_S)
         assert worker.health.live() == (True, "ok")
@@ -96,6 +99,23 @@ def test_an_idle_worker_stays_alive_and_knows_its_lag(stream: Stream) -> None:
         wait_until(
             lambda: restarted.metrics.registry.get_sample_value("textstream_lag_messages", labels) == 0, 30, "lag unknown"
         )
+
+
+def test_batches_shrink_where_memory_runs_out(stream: Stream) -> None:
+    """A batch that does not fit into memory costs no record its event; the next batches are smaller, and the limit is shown."""
+
+    class SmallMemory(FakeScorer):
+        def analyse(self, batch: Sequence[FakeTokens]) -> list[Analysis]:
+            if sum(tokens.count for tokens in batch) > 50:
+                raise MemoryError
+            return super().analyse(batch)
+
+    stream.kafka.produce_all(stream.input, messages(400))
+    with Running(stream, scorer=SmallMemory(), batch__max_tokens=400) as worker:
+        wait_until(lambda: worker.outcomes(stream.input) == 400, 30, "not enriched")
+        assert 1 <= worker.value("textstream_batch_tokens_limit") <= 200
+    assert worker.error is None
+    assert stream.audit().clean
 
 
 def test_what_cannot_be_drained_in_time_is_not_committed(stream: Stream) -> None:

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -91,6 +93,15 @@ class Worker:
     def log(self) -> str:
         """What it printed so far."""
         return self.log_file.read_text(errors="replace")
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of one of its HTTP endpoints."""
+        port = self.log.split("http=127.0.0.1:")[1].split()[0]
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
 
     def send(self, how: signal.Signals) -> None:
         """Send a signal and go on."""

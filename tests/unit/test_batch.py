@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from tests.support.fakes import FakeTokens
-from textstream.core.batch import Batcher, Budget
+from textstream.core.batch import GROWS_AFTER, Batch, Batcher, Budget
 from textstream.core.process import Prepared
 from textstream.core.record import Position, Record
 
@@ -88,3 +88,24 @@ def test_the_budget_stays_full_above_three_quarters() -> None:
         assert budget.full
     budget.remove(items[24])
     assert budget.room == 25
+
+
+def test_the_token_limit_shrinks_where_memory_ran_out_and_grows_back_slowly() -> None:
+    """After a batch that did not fit, batches hold half of its tokens; a second one of the old size changes nothing more; after
+    many that fit, the limit is doubled, up to what was set."""
+    batcher = Batcher(max_messages=100, max_tokens=1_000, max_wait_s=0)
+    too_large = Batch([item(0, 800)], 800, "tokens")
+    for _ in range(2):
+        batcher.shrink(too_large)
+        assert batcher.max_tokens == 400
+    for offset in range(10):
+        batcher.add(item(offset, 100), now=0)
+    assert [batcher.take(0).tokens for _ in range(3)] == [400, 400, 200]
+    limits = []
+    for _ in range(3):
+        for _ in range(GROWS_AFTER):
+            limits.append(batcher.max_tokens)
+            batcher.fitted()
+    assert limits == [400] * GROWS_AFTER + [800] * GROWS_AFTER + [1_000] * GROWS_AFTER
+    batcher.shrink(Batch([item(0, 1)], 1, "age"))
+    assert batcher.max_tokens == 1

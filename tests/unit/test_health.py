@@ -63,6 +63,16 @@ def test_starting_is_alive_but_not_ready() -> None:
     assert not health.ready()[0]
 
 
+def test_a_worker_that_holds_is_alive_and_not_ready() -> None:
+    """Behind an open breaker it says why it is not ready, however often it turns, and a restart is not asked for."""
+    health = Health(stall_after_s=10, clock=ManualClock())
+    health.turned(None)
+    health.held("too many dead letters")
+    health.turned(None)
+    assert health.ready() == (False, "too many dead letters")
+    assert health.live() == (True, "ok")
+
+
 def get(port: int, path: str) -> tuple[int, str]:
     """Status and body."""
     try:

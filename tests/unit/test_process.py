@@ -1,17 +1,21 @@
 """The path of a message: one outcome for each record, in its place."""
 
 import gc
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import hypothesis.strategies as st
 import orjson
 import pytest
 from hypothesis import given
 
-from tests.support.fakes import FakeScorer, analysis
+from tests.support.fakes import FakeScorer, FakeTokens, analysis
 from textstream.core.codec import Codec, Route, TopicLimits
 from textstream.core.process import PROBE, enrich, prepare
 from textstream.core.record import Outcome, Position, Record
-from textstream.errors import Fatal, Misconfigured
+from textstream.errors import Fatal, Misconfigured, OutOfMemory
+from textstream.event import Analysis
 
 NOW_MS = 1_764_000_000_000
 
@@ -131,3 +135,61 @@ def test_bad_records_are_gone_when_their_outcomes_are() -> None:
         assert count() == before
     finally:
         gc.enable()
+
+
+@dataclass
+class Activations:
+    """What a model pass holds while it runs."""
+
+
+class SmallMemory(FakeScorer):
+    """Has memory for so many words at once; with `exhausted`, for none at all once it ran out."""
+
+    def __init__(self, words: int, *, exhausted: bool = False) -> None:
+        super().__init__()
+        self.words = words
+        self.exhausted = exhausted
+        self.passes_alive: list[weakref.ref[Activations]] = []
+
+    def analyse(self, batch: Sequence[FakeTokens]) -> list[Analysis]:
+        """Raises as a model does; what a failed pass held must be gone by the next."""
+        assert not any(ref() for ref in self.passes_alive), "the memory of a failed pass is still held"
+        if sum(tokens.count for tokens in batch) > self.words:
+            activations = Activations()
+            self.passes_alive.append(weakref.ref(activations))
+            self.words = 0 if self.exhausted else self.words
+            raise OutOfMemory("Failed to allocate memory for requested buffer of size 4000000000")
+        return super().analyse(batch)
+
+
+def test_a_batch_too_large_for_memory_is_scored_in_parts() -> None:
+    """Where memory runs out no record is blamed: the batch is scored in halves, and halves of those, until they fit; a failed
+    pass's memory is free before the next."""
+    scorer = SmallMemory(5)
+    assert {o.kind for o in run([text("word") for _ in range(32)], scorer)} == {"enriched"}
+    assert scorer.passes == [4] * 8
+
+
+def test_a_record_that_alone_needs_too_much_memory_is_a_dead_letter() -> None:
+    """While a short text can be scored, the record that cannot is at fault; those beside it are enriched."""
+    outcomes = run([text("a"), text("very " * 100), text("b")], SmallMemory(20))
+    assert [(o.kind, o.reason) for o in outcomes] == [("enriched", ""), ("dead", "out_of_memory"), ("enriched", "")]
+    assert b"Failed to allocate" in (dict(outcomes[1].headers)["__connect.errors.exception.message"] or b"")
+
+
+def test_no_record_is_blamed_where_not_one_short_text_fits() -> None:
+    """A process without memory stops, to be restarted, also where a part of the batch was scored before it ran out."""
+    with pytest.raises(Fatal, match="no memory left for one short text"):
+        run([text("a"), text("very " * 100)], SmallMemory(1, exhausted=True))
+
+
+def test_pythons_own_memory_error_is_no_records_fault_either() -> None:
+    """numpy and Python run out of memory with a MemoryError."""
+
+    class Numpy(FakeScorer):
+        def analyse(self, batch: Sequence[FakeTokens]) -> list[Analysis]:
+            if len(batch) > 1:
+                raise MemoryError
+            return super().analyse(batch)
+
+    assert {o.kind for o in run([text("a"), text("b")], Numpy())} == {"enriched"}

@@ -16,6 +16,11 @@ Closed = Literal["messages", "tokens", "age", "flush"]
 """Which limit closed a batch; `flush` when everything must go now."""
 
 
+GROWS_AFTER = 1_000
+"""Batches that fit in a row before a token limit that was halved is doubled again: trying costs a thousandth at most, and
+what ate the memory (another process on the GPU, one huge message) may be gone."""
+
+
 @dataclass(slots=True, frozen=True)
 class Batch:
     """Records to be scored together, `tokens` in all."""
@@ -30,8 +35,9 @@ class Batcher:
 
     def __init__(self, *, max_messages: int, max_tokens: int, max_wait_s: float) -> None:
         self._max_messages = max_messages
-        self._max_tokens = max_tokens
+        self.max_tokens = self._most_tokens = max_tokens
         self._max_wait_s = max_wait_s
+        self._fitted = 0  # batches in a row, since the limit was last changed
         self._waiting: deque[Prepared] = deque()
         self._waiting_tokens = 0
         self._oldest: float | None = None  # when the oldest waiting record came
@@ -45,6 +51,18 @@ class Batcher:
             self._oldest = now
         self._waiting.append(item)
         self._waiting_tokens += item.tokens_count
+
+    def shrink(self, batch: Batch) -> None:
+        """Memory ran out on a batch: from now on at most half of its tokens at once."""
+        self.max_tokens = max(1, min(self.max_tokens, batch.tokens // 2))
+        self._fitted = 0
+
+    def fitted(self) -> None:
+        """A batch was scored within the memory there is; after many of them a limit that was halved is doubled."""
+        self._fitted += 1
+        if self._fitted >= GROWS_AFTER:
+            self.max_tokens = min(2 * self.max_tokens, self._most_tokens)
+            self._fitted = 0
 
     def take(self, now: float, *, flush: bool = False) -> Batch | None:
         """The next batch if one is due, else None; with `flush`, whatever waits."""
@@ -62,7 +80,7 @@ class Batcher:
             return None
         if len(self._waiting) >= self._max_messages:
             return "messages"
-        if self._waiting_tokens >= self._max_tokens:
+        if self._waiting_tokens >= self.max_tokens:
             return "tokens"
         if now - self._oldest >= self._max_wait_s:
             return "age"
@@ -73,7 +91,7 @@ class Batcher:
         tokens = count = 0
         while self._waiting and count < self._max_messages:
             tokens += self._waiting[0].tokens_count
-            if count and tokens > self._max_tokens:
+            if count and tokens > self.max_tokens:
                 return
             count += 1
             yield self._waiting.popleft()

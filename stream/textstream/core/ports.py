@@ -214,13 +214,17 @@ class TransactionalSink(Sink, Protocol):
 
 @dataclass(slots=True, frozen=True)
 class Scored:
-    """What came of a batch: an outcome for each item, in their order. Times are the clock's seconds."""
+    """What came of a batch: an outcome for each item, in their order. Times are the clock's seconds.
+
+    `fitted` is false where memory ran out on it as a whole, and it was scored in parts.
+    """
 
     batch: Batch
     outcomes: list[Outcome]
     submitted_at: float
     started_at: float
     finished_at: float
+    fitted: bool = True
 
 
 class Scoring(Protocol):

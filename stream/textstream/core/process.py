@@ -2,7 +2,8 @@
 
 The first half runs where records are polled, the second where the model is. Both are pure: no I/O, no clock, no logs.
 One bad record never harms the records beside it: it becomes a dead letter, in its own place. When nothing can be scored,
-a text that is known to be good tells a broken model, which stops the worker, from bad records, which do not.
+a text that is known to be good tells a broken model, which stops the worker, from bad records, which do not. Where memory runs
+out, no record is blamed either, unless it alone needs too much and that text does not.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,6 +17,8 @@ from textstream.event import Analysis, ModelInfo
 
 PROBE = "The room was lovely, the staff were rude. 房间很好，服务很差。"
 """A text that any model can score."""
+
+OUT_OF_MEMORY = "out_of_memory"
 
 Step = Callable[[Sequence[Any]], Sequence[Any]]
 
@@ -120,11 +123,14 @@ def _as_value(poison: Poison) -> Poison:
 def _isolating(stage: str, step: Step, items: Sequence[Any], probe: Callable[[], Sequence[Any]]) -> list[Any]:
     """Run a step over all items; where it fails, the items at fault give a `Poison` in their place."""
     results = _halving(stage, step, items, attempts=1) if items else []
-    if results and all(isinstance(result, Poison) for result in results):
+    poisoned = [result for result in results if isinstance(result, Poison)]
+    starved = any(poison.reason == OUT_OF_MEMORY for poison in poisoned)
+    if poisoned and (starved or len(poisoned) == len(results)):
         try:
             step(probe())
         except Exception:
-            raise Fatal(f"the model fails on every message, in {stage}: {results[0]}; nothing of them is committed") from None
+            what = "has no memory left for one short text" if starved else "fails on every message"
+            raise Fatal(f"the model {what}, in {stage}: {poisoned[0]}; nothing of them is committed") from None
     return results
 
 
@@ -132,15 +138,19 @@ def _halving(stage: str, step: Step, items: Sequence[Any], attempts: int) -> lis
     """When a step fails, halve the batch until the item that cannot be scored is alone."""
     try:
         results = list(step(items))
+    except MemoryError as error:
+        failed = Poison(OUT_OF_MEMORY, stage, f"{type(error).__name__}: {error}", attempts=attempts)
     except TextstreamError:
         raise  # the step knows whose fault it is, and it is no record's
     except Exception as error:
-        if len(items) == 1:
-            return [Poison("scoring_failed", stage, f"{type(error).__name__}: {error}", attempts=attempts)]
-        half = len(items) // 2
-        return [
-            *_halving(stage, step, items[:half], attempts + 1),
-            *_halving(stage, step, items[half:], attempts + 1),
-        ]
-    assert len(results) == len(items), f"{len(items)} texts went into {stage}, {len(results)} came out"
-    return results
+        failed = Poison("scoring_failed", stage, f"{type(error).__name__}: {error}", attempts=attempts)
+    else:
+        assert len(results) == len(items), f"{len(items)} texts went into {stage}, {len(results)} came out"
+        return results
+    if len(items) == 1:
+        return [failed]
+    half = len(items) // 2  # out here the error is gone, and with its traceback the memory of the failed pass
+    return [
+        *_halving(stage, step, items[:half], attempts + 1),
+        *_halving(stage, step, items[half:], attempts + 1),
+    ]

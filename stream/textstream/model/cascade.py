@@ -42,7 +42,7 @@ class Cascade:
         both = sha256(f"{first.info['digest']} {second.info['digest']} {margin!r}".encode())
         digest = f"sha256:{both.hexdigest()}"
         self.margin = margin
-        self._first, self._second = first, second
+        self.models = first, second
         self._by_first, self._by_second = (ModelInfo({**model.info, "digest": digest}) for model in (first, second))
         self.info = ModelInfo(
             name=f"{first.info['name']}+{second.info['name']}",
@@ -52,19 +52,20 @@ class Cascade:
 
     def that_scored(self, event: EnrichedEvent) -> Model:
         """The one of the two that gave the event's analysis."""
-        return self._first if event["model"] == self._by_first else self._second
+        return self.models[event["model"] != self._by_first]
 
     def tokenise(self, texts: Sequence[str]) -> Sequence[Tokens]:
         """As `first` reads them."""
-        return self._first.tokenise(texts)
+        return self.models[0].tokenise(texts)
 
     def analyse(self, batch: Sequence[Tokens]) -> list[Analysis]:
         """The analysis of each text, in the order given."""
-        analyses = self._first.analyse(batch)
+        first, second = self.models
+        analyses = first.analyse(batch)
         unsure = [i for i, analysis in enumerate(analyses) if margin(analysis["sentiment"]) < self.margin]
         for analysis in analyses:
             analysis["model"] = self._by_first
-        again = self._second.analyse(self._second.tokenise([batch[i].text for i in unsure])) if unsure else []
+        again = second.analyse(second.tokenise([batch[i].text for i in unsure])) if unsure else []
         for i, analysis in zip(unsure, again, strict=True):
             if analysis["sentiment"] is not None:
                 analyses[i] = {**analysis, "model": self._by_second}

@@ -8,7 +8,7 @@ from typing import Literal
 
 import onnxruntime as ort
 
-from textstream.errors import Misconfigured
+from textstream.errors import Misconfigured, OutOfMemory
 from textstream.model.bundle import Kernel
 from textstream.model.flat import Feed, Offsets, flat
 from textstream.model.packing import CORE, GPU, Ids, Infer, Logits, padded
@@ -16,6 +16,9 @@ from textstream.model.packing import CORE, GPU, Ids, Infer, Logits, padded
 Device = Literal["auto", "cpu", "cuda"]
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 _DRIVER = "nvcuda.dll" if os.name == "nt" else "libcuda.so.1"
+_NO_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation", "out of memory", "_ALLOC_FAILED")
+"""Running out of memory has no exception of its own in onnxruntime: it is a Fail or a RuntimeException with one of these in its
+text, by its own arena, C++ on Linux and on Windows, CUDA, cuBLAS and cuDNN."""
 _FATAL = 4  # onnxruntime's most quiet level
 
 
@@ -46,12 +49,21 @@ class Session:
             ) from None
 
     def _padded(self, ids: Ids) -> tuple[Logits, Logits]:
-        sentiment, tokens = self._session.run(None, {"ids": ids})
-        return sentiment, tokens
+        return self._flat({"ids": ids})
 
     def _flat(self, feed: Feed) -> tuple[Logits, Logits]:
-        sentiment, tokens = self._session.run(None, feed)
+        try:
+            sentiment, tokens = self._session.run(None, feed)
+        except Exception as error:  # onnxruntime's own exceptions share no base but Exception
+            if out_of_memory(error):
+                raise OutOfMemory(str(error).rsplit("Status Message: ", 1)[-1].strip()) from None
+            raise
         return sentiment, tokens
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether that is what an exception of onnxruntime says."""
+    return any(sign in str(error) for sign in _NO_MEMORY)
 
 
 def _on_cuda(path: Path, threads: int) -> ort.InferenceSession | None:

@@ -17,6 +17,7 @@ class Health:
         self._turned_at: float | None = None
         self._waiting_since: float | None = None
         self._ready = False
+        self._held = ""
 
     def starting(self) -> None:
         """The worker is starting: alive, not ready; waiting for a broker has its own limit."""
@@ -27,6 +28,10 @@ class Health:
         self._turned_at = self._clock()
         self._waiting_since = waiting_since
         self._ready = True
+
+    def held(self, why: str) -> None:
+        """The worker reads nothing more until it is restarted; it stays alive, since a restart alone mends nothing."""
+        self._held = why
 
     def stopping(self) -> None:
         """The worker takes no more work."""
@@ -45,4 +50,6 @@ class Health:
 
     def ready(self) -> tuple[bool, str]:
         """Whether the model is warm and the worker reads."""
+        if self._held:
+            return False, self._held
         return (True, "ok") if self._ready else (False, "not reading yet, or no more")

@@ -44,6 +44,11 @@ class Metrics:
         self.batch_tokens = Histogram(
             "textstream_batch_tokens", "Tokens in a micro-batch.", buckets=TOKENS_BUCKETS, registry=self.registry
         )
+        self.batch_tokens_limit = Gauge(
+            "textstream_batch_tokens_limit",
+            "Most tokens of a micro-batch at present: batch.max_tokens, less where memory ran out.",
+            registry=self.registry,
+        )
         self.batches = Counter(
             "textstream_batches",
             "Micro-batches by the limit that closed them: messages, tokens, age or flush.",
@@ -104,6 +109,11 @@ class Metrics:
             "textstream_skipped_records",
             "Records that were gone before they were read, under input.on_skip = continue.",
             ["topic"],
+            registry=self.registry,
+        )
+        self.breaker_open = Gauge(
+            "textstream_breaker_open",
+            "1 once too many outcomes were dead letters: nothing more is read until a restart.",
             registry=self.registry,
         )
         self.ready = Gauge("textstream_ready", "1 once the model is warm and the worker reads.", registry=self.registry)
