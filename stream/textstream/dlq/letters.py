@@ -45,6 +45,9 @@ class Letters:
         for topic in topics:
             if topic not in partitions:
                 raise Misconfigured(f"topic {topic} does not exist: name one with dead letters, or correct output.dead_topic")
+        most = max(partitions[topic] for topic in topics)
+        if beyond := sorted(partition for partition in choice.partitions if partition >= most):
+            raise Misconfigured(f"--partition {beyond[0]}: no topic of {', '.join(topics)} has it, name one of 0 to {most - 1}")
         self._consumer = _consumer(kafka, {"auto.offset.reset": "earliest"})
         self._choice = choice
         self.partitions = partitions
