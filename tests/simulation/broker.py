@@ -113,8 +113,9 @@ class Network:
         return mean * (0.2 + 1.6 * self._random())
 
     def take_away(self, broker: int, seconds: float) -> None:
-        """The broker answers nobody for a while."""
-        self._away_until[broker] = max(self._away_until[broker], self._loop.now + seconds)
+        """The broker answers nobody for a while, unless it is away already."""
+        if not self.away(broker):
+            self._away_until[broker] = self._loop.now + seconds
 
     def away(self, broker: int) -> bool:
         """Whether the broker answers nobody."""
@@ -353,14 +354,15 @@ class Transactions:
         self._timeout_s = timeout_s
         self._epochs: dict[str, int] = {}
         self._last: dict[str, Transaction] = {}
-        self._unmarked: set[str] = set()
+        self._marking: dict[str, int] = {}  # how many transactions of an id are decided, and not ended everywhere
+        self._markers: dict[str, Connection] = {}
         self.watcher: Watcher | None = None
 
     def open_producer(self, name: str) -> int | None:
         """Fence whoever had the id, end what it left open; None while its last transaction is being ended."""
         if name in self._last:
             self.end(self._last[name], commit=False)
-        if name in self._unmarked:
+        if self._marking.get(name):
             return None
         self._epochs[name] = self._epochs.get(name, -1) + 1
         return self._epochs[name]
@@ -384,13 +386,15 @@ class Transactions:
             if commit and self.watcher is not None:
                 self.watcher.transaction_committed(transaction)
             transaction.state = "committed" if commit else "aborted"
-            self._unmarked.add(transaction.id)
-            self._loop.after(self._network.latency(), lambda: self._network.reach(GROUP_BROKER, lambda: self._mark(transaction)))
+            self._marking[transaction.id] = self._marking.get(transaction.id, 0) + 1
+            if transaction.id not in self._markers:
+                self._markers[transaction.id] = Connection(self._loop, self._network, GROUP_BROKER)
+            self._markers[transaction.id].send(lambda: self._mark(transaction))
         return transaction.state == wanted
 
     def _mark(self, transaction: Transaction) -> None:
         self._group.end_pending(transaction, commit=transaction.state == "committed")
-        self._unmarked.discard(transaction.id)
+        self._marking[transaction.id] -= 1
 
     def _expire(self, transaction: Transaction) -> None:
         if transaction.state == "open" and not self.fenced(transaction):

@@ -64,8 +64,8 @@ class Observer:
 
     def begins(self, process: str, partition: TopicPartition, start: int, *, member: bool) -> None:
         """A process reads a partition from there: assigned, or sent back. Without being a `member` it will not get far."""
-        held = self._brokers.group.committed.get(partition)
-        if member and start != (held or 0):
+        held = self._promised.get(partition, 0)
+        if member and start != held:
             raise Violation("a run begins at the committed offset", f"{process} reads {partition} from {start}, not {held}")
         self.ends(process, [partition])
         self._numbers += 1
