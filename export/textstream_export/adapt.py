@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from textstream.errors import Misconfigured
@@ -31,8 +32,9 @@ from textstream_export.card import own_card
 from textstream_export.data import Row
 from textstream_export.encode import encode
 from textstream_export.evaluate import group, judge, scores_of
-from textstream_export.export import Draft, agreed, finish, placed, write_network
+from textstream_export.export import Draft, agreed, finish, write_network
 from textstream_export.golden import texts
+from textstream_export.place import placed, writable, writing
 from textstream_export.recipe import Recipe
 from textstream_export.restore import restore
 from textstream_export.run import load
@@ -67,6 +69,7 @@ TRAINED_FURTHER = "Trained further on labels of whoever made this bundle. Of the
 
 def train(data: Path, bundle: str | Path, out: Path, recipe: Recipe = RECIPE) -> None:
     """Train the network of `bundle` on the labels in `data`, but for those held out, and leave a run in `out`."""
+    writable(out)
     base = files.read(bundle)
     run = restore(base, recipe)
     tokenise = run.tokenise(recipe.max_train_tokens)
@@ -85,9 +88,9 @@ def train(data: Path, bundle: str | Path, out: Path, recipe: Recipe = RECIPE) ->
 
 def export(run: Path, data: Path, out: Path) -> files.Manifest:
     """Write the bundle of a run that `train` left. What stood at `out` stays until the new one is complete and verified."""
-    trained, base = load(run), _base(run)
-    taught, kept = own.read_to_train(data, trained.tokenise(base.max_tokens), base.languages)
     with placed(out) as folder:
+        trained, base = load(run), _base(run)
+        taught, kept = own.read_to_train(data, trained.tokenise(base.max_tokens), base.languages)
         draft = Draft(folder, (trained.units,), base.model_copy(update={"networks": (write_network(folder, trained),)}))
         draft.update(
             name=_own_name(base),
@@ -100,11 +103,13 @@ def export(run: Path, data: Path, out: Path) -> files.Manifest:
 
 def recalibrate(bundle: str | Path, data: Path, out: Path) -> files.Manifest:
     """Write `bundle` with its calibration moved to the labels in `data`. Its weights stay."""
-    found, scorer = files.read(bundle), Scorer.load(bundle, device="cpu")
-    rows = own.read_to_calibrate(data, scorer.tokenise, found.manifest.languages)
     with placed(out) as folder:
+        found, scorer = files.read(bundle), Scorer.load(bundle, device="cpu")
+        rows = own.read_to_calibrate(data, scorer.tokenise, found.manifest.languages)
         for name in found.manifest.files.keys() - {files.GOLDEN, files.CARD}:
-            shutil.copyfile(found.folder / name, folder / name)
+            content = (found.folder / name).read_bytes()
+            with writing(folder / name):
+                (folder / name).write_bytes(content)
         draft = Draft(folder, found.vocabularies, found.manifest)
         draft.update(name=_own_name(found.manifest), recipe=_made_from(found.manifest) | {"held_out_per_cent": 100})
         return _finish(draft, rows, data)
@@ -122,8 +127,12 @@ def _finish(draft: Draft, kept: Sequence[Row], data: Path) -> files.Manifest:
 def _base(run: Path) -> files.Manifest:
     try:
         return files.Manifest.model_validate_json((run / BASE).read_bytes())
-    except (OSError, ValueError) as error:
-        raise Misconfigured(f"{run / BASE} is not the manifest of a bundle ({error}): train the run again") from None
+    except OSError as error:
+        why = str(error.strerror)
+    except ValidationError as error:
+        first = error.errors()[0]
+        why = ": ".join([*map(str, first["loc"]), first["msg"]])
+    raise Misconfigured(f"{run / BASE} is not the manifest of a bundle ({why}): train the run again")
 
 
 def _own_name(base: files.Manifest) -> str:

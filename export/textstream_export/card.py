@@ -65,7 +65,7 @@ WINDOWS = (
 )
 TRANSFORMERS = (
     "One transformer a language, from an\nencoder that others trained on text of all kinds.",
-    "Sarcasm often escapes it, and a message costs about sixty times what it costs `swift`.",
+    "Sarcasm often escapes it, and a message costs about seventy times what it costs `swift`.",
 )
 """What a model is, and what it does not see."""
 

@@ -16,12 +16,13 @@ from textstream.errors import Misconfigured
 from textstream.event import Sentiment
 from textstream.model.cascade import margin
 from textstream.model.scorer import Scorer
-from textstream_export.data import Row, read_train, split_held_out
+from textstream_export.data import LANGUAGES, Row, read_train, split_held_out
 from textstream_export.evaluate import CHUNK, rows_that_score, said_labels
 from textstream_export.gold import message_labels
 from textstream_export.measures import label_scores
 from textstream_export.own import in_languages, is_own
 from textstream_export.plots import ACCENT, INK, PALE, panel, save
+from textstream_export.soft import Tokenise
 from textstream_export.sources import CALIBRATED_ON
 
 MARGINS = tuple(round(0.02 * step, 2) for step in range(51))
@@ -81,9 +82,7 @@ class Curve:
 
 def measure(first: Scorer, second: Scorer, data: Path) -> Curve:
     """The curve on `data`: the held-out train rows of a folder, or every labelled row of a file, ours or a user's own."""
-    rows = rows_to_choose_on(data)
-    if is_own(data):
-        rows = in_languages(rows, first.tokenise, data)
+    rows = rows_to_choose_on(data, first.tokenise)
     gold = message_labels(rows)
     languages = np.array([row.lang for row in rows])
     moods, seconds = timed(first, rows)
@@ -99,9 +98,12 @@ def measure(first: Scorer, second: Scorer, data: Path) -> Curve:
     return Curve(points, choose(points), len(rows))
 
 
-def rows_to_choose_on(data: Path) -> list[Row]:
+def rows_to_choose_on(data: Path, tokenise: Tokenise) -> list[Row]:
     """Rows with labels of all three classes, at most MAX_ROWS of a source. Raises Misconfigured where there are none."""
-    found = split_held_out(read_train(data))[1] if data.is_dir() else rows_that_score(data)
+    if data.is_dir():
+        found = split_held_out(read_train(data))[1]
+    else:
+        found = in_languages(data, tokenise, LANGUAGES) if is_own(data) else rows_that_score(data)
     sources: dict[str, list[Row]] = {}
     for row in found:
         if row.label and (data.is_file() or row.source in CALIBRATED_ON):

@@ -5,11 +5,9 @@ bundle of one network a language.
 """
 
 import json
-import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,6 +27,7 @@ from textstream_export.data import HELD_OUT_PER_CENT, Row, read_train, split_hel
 from textstream_export.evaluate import evaluate, score_rows
 from textstream_export.golden import texts
 from textstream_export.network import Windows
+from textstream_export.place import placed, writing
 from textstream_export.plots import learning_curves
 from textstream_export.precision import losses
 from textstream_export.pretrained import PACKAGES
@@ -62,51 +61,11 @@ WEIGHTS_LICENCE = (
 
 def export(runs: Sequence[Path], data: Path, out: Path) -> files.Manifest:
     """Write the bundle of `runs` to `out`. An existing bundle there stays until the new one is complete and verified."""
-    trained = [load(run) for run in runs]
-    _of_one_bundle(trained)
-    train, kept = split_held_out(read_train(data))
     with placed(out) as folder:
+        trained = [load(run) for run in runs]
+        _of_one_bundle(trained)
+        train, kept = split_held_out(read_train(data))
         return _fill(folder, trained, train, kept, data)
-
-
-@contextmanager
-def placed(out: Path) -> Iterator[Path]:
-    """A folder beside `out` to fill, which takes its place once it is a bundle that loads; until then nothing is touched.
-
-    Raises Misconfigured where it cannot be written, and before anything where `out` holds something that is of no bundle.
-    """
-    if (foreign := foreign_to_a_bundle(out)) is not None:
-        raise Misconfigured(
-            f"{out} is not replaced, for {foreign} is of no bundle: move it away, or name another folder with --out"
-        )
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        beside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-        try:
-            yield beside
-            Scorer.load(beside, device="cpu")
-            beside.chmod(0o755)  # mkdtemp's folders are for their owner alone
-            swap(beside, out)
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
-    except OSError as error:
-        raise Misconfigured(f"cannot write the bundle to {out}: {error.strerror}; what stood there is untouched") from None
-
-
-def foreign_to_a_bundle(out: Path) -> str | None:
-    """What stands there that an export must not replace; None where nothing does, or a bundle and nothing else."""
-    if not out.is_dir():
-        return out.name if out.exists() else None
-    return min({path.name for path in out.iterdir()} - _files_of_bundle(out), default=None)
-
-
-def _files_of_bundle(folder: Path) -> set[str]:
-    """What the bundle in a folder consists of; nothing where its manifest is not of ours."""
-    try:
-        told = json.loads((folder / files.MANIFEST).read_bytes())
-        return {files.MANIFEST, *told["files"]} if told["format_version"] and told["networks"] else set()
-    except (OSError, ValueError, KeyError, TypeError):
-        return set()
 
 
 def _of_one_bundle(runs: Sequence[Run]) -> None:
@@ -187,7 +146,8 @@ class Draft:
         with tempfile.TemporaryDirectory() as name:
             paths = [Path(name, f"{at}.onnx") for at in range(len(runs))]
             for run, path in zip(runs, paths, strict=True):
-                path.write_bytes(transformer_onnx.build(run.network, "float32").SerializeToString())
+                with writing(path):
+                    path.write_bytes(transformer_onnx.build(run.network, "float32").SerializeToString())
             return self._scorer([Session({"cpu": path}, "cpu") for path in paths])
 
     def _scorer(self, sessions: Sequence[Session]) -> Scorer:
@@ -207,10 +167,12 @@ def write_network(folder: Path, run: Run) -> files.NetworkFiles:
     if run.recipe.is_pretrained:
         name = "-".join(run.recipe.languages)
         _check_parity(transformer_onnx.parity(run.network, units))
+        with writing(folder):
+            graphs = transformer_onnx.write(run.network, folder, name)
         return files.NetworkFiles(
             languages=run.recipe.languages,
             tokenizer=_tokenizer(folder / f"tokenizer.{name}.json", {"pieces": run.vocabulary["pieces"]}),
-            graphs=transformer_onnx.write(run.network, folder, name),
+            graphs=graphs,
         )
     lexicon = lexicon_of(run.vocabulary, run.recipe)
     if isinstance(run.network.encoder, Windows):
@@ -219,7 +181,8 @@ def write_network(folder: Path, run: Run) -> files.NetworkFiles:
     else:
         model = encoders_onnx.build(run.network)
         _check_parity(encoders_onnx.parity(run.network, model, units))
-    to_onnx.write(model, folder / NETWORK)
+    with writing(folder / NETWORK):
+        to_onnx.write(model, folder / NETWORK)
     return files.NetworkFiles(
         languages=run.recipe.languages,
         tokenizer=_tokenizer(folder / "tokenizer.json", asdict(lexicon)),
@@ -267,21 +230,6 @@ def agreed(scorer: Scorer, others: Sequence[Scorer]) -> Golden:
     return golden
 
 
-def swap(new: Path, place: Path) -> None:
-    """Put `new` where `place` stands; the old folder goes only after, and comes back where `new` cannot be put there."""
-    old = place.with_name(f".{place.name}-old")
-    if place.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        place.rename(old)
-    try:
-        new.rename(place)
-    except OSError:
-        if old.exists():
-            old.rename(place)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
 UNCALIBRATED = files.Calibration(sentiment={}, towards={}, terms={}, min_salience=0.0)
 
 
@@ -319,4 +267,5 @@ def _starts(runs: Sequence[Run]) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    with writing(path):
+        path.write_text(text, encoding="utf-8")

@@ -75,7 +75,7 @@ def read_to_calibrate(path: Path, tokenise: Tokenise, languages: Sequence[str]) 
 
     Raises Misconfigured also where the messages of a language are too few of a class to say how likely it is.
     """
-    rows = _in_languages(path, tokenise, languages)
+    rows = in_languages(path, tokenise, languages)
     _of_each_class(path, rows, 100, "calibrate")
     return rows
 
@@ -85,7 +85,7 @@ def read_to_train(path: Path, tokenise: Tokenise, languages: Sequence[str]) -> t
 
     Raises Misconfigured where either is too small, so that nothing is trained that cannot be calibrated.
     """
-    rows = _in_languages(path, tokenise, languages)
+    rows = in_languages(path, tokenise, languages)
     taught, kept = [row for row in rows if not held_out(row)], [row for row in rows if held_out(row)]
     if not (taught and kept):
         what = "none of them is" if taught else "all of them are"
@@ -95,7 +95,7 @@ def read_to_train(path: Path, tokenise: Tokenise, languages: Sequence[str]) -> t
     return taught, kept
 
 
-def _in_languages(path: Path, tokenise: Tokenise, languages: Sequence[str]) -> list[Row]:
+def in_languages(path: Path, tokenise: Tokenise, languages: Sequence[str]) -> list[Row]:
     """The rows of a file that are in one of `languages`, each with its language; how many are not goes to standard error.
 
     Raises Misconfigured where there are none.

@@ -23,6 +23,7 @@ from textstream_export.data import Row, in_share, read_train, split_held_out
 from textstream_export.encode import build_lexicon, encode
 from textstream_export.encoders import encoder_of
 from textstream_export.network import Network, Words
+from textstream_export.place import writable
 from textstream_export.pretrain import start_vectors
 from textstream_export.pretrained import read
 from textstream_export.recipe import Recipe
@@ -81,6 +82,7 @@ def train(
     """
     if begin is not None and begin.resolve() == out.resolve():
         raise Misconfigured(f"the run at {begin} cannot go on into its own folder: name another with --out")
+    writable(out)
     gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
     gold = [row for row in gold if in_share(row.text, recipe.share)]
     told = read_shards(soft) if soft else ()

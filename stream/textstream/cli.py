@@ -28,6 +28,7 @@ from textstream.core.record import Outcome
 from textstream.demo import run_demo
 from textstream.docs import commented_toml
 from textstream.errors import Misconfigured, TextstreamError
+from textstream.extent import between
 from textstream.kafka.client import try_properties
 from textstream.kafka.topics import TopicAdmin, named
 from textstream.layers import DEFAULT_CONFIG, Layers, config_path, load_settings, validate
@@ -80,7 +81,10 @@ def _parser() -> argparse.ArgumentParser:
     init = _command(commands, "init", _init, "write a commented textstream.toml")
     init.add_argument("path", nargs="?", type=Path, default=DEFAULT_CONFIG, metavar="FILE")
 
-    _with_settings(_command(commands, "run", _run, "read, score and publish until stopped"))
+    run = _command(commands, "run", _run, "read, score and publish until stopped; with --from or --until, a backfill that ends")
+    run.add_argument("--from", dest="begin", metavar="TIME", help="a backfill: from this time (ISO 8601, UTC), or earliest")
+    run.add_argument("--until", metavar="TIME", help="a backfill: before this time, or end: what is the end at its start")
+    _with_settings(run)
 
     score = _command(commands, "score", _score, "enriched events for lines of text or JSON, without Kafka")
     score.add_argument("file", nargs="?", default="-", metavar="FILE", help="- (default) is standard input")
@@ -187,6 +191,7 @@ def _init(arguments: argparse.Namespace) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
+    part = between(arguments.begin, arguments.until) if arguments.begin or arguments.until else None
     logs.configure(settings.observe.log_format, settings.observe.log_level)
     named(settings.input.topics, settings.output)  # the quick mistakes first, before the model is loaded
     try_properties(settings.kafka)
@@ -195,7 +200,11 @@ def _run(arguments: argparse.Namespace) -> int:
     server = HttpServer(settings.observe.http_host, settings.observe.http_port, metrics.registry, health)
     logs.get_logger("cli").info("serving", http=f"{settings.observe.http_host}:{server.port}")
     try:
-        worker = Worker(settings, _load_scorer(**settings.model.model_dump()), metrics, health)
+        scorer = _load_scorer(**settings.model.model_dump())
+        if part is not None:
+            group = part.group(settings.kafka.group_id, scorer.info["digest"])
+            settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"group_id": group})})
+        worker = Worker(settings, scorer, metrics, health, between=part)
         _stop_on_signals(worker)
         worker.run()
     finally:

@@ -116,7 +116,7 @@ class Input(Section):
     )
     on_skip: Literal["stop", "continue"] = Field(
         default="stop",
-        description="When records are gone before they were read (retention, topic made anew): stop, or go on and count.",
+        description="When records are gone before they were read (retention, a truncated topic): stop, or go on and count.",
     )
 
 

@@ -18,6 +18,7 @@ from textstream.core.ports import Clock, Pipeline, Polled, Scored, Source, World
 from textstream.core.process import Scorer, prepare
 from textstream.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from textstream.errors import Misconfigured, Transient
+from textstream.extent import ASK_S, Backfill, Between, Endless, Extent
 from textstream.observe.health import Health
 from textstream.observe.logs import get_logger
 from textstream.observe.metrics import Metrics
@@ -34,8 +35,6 @@ FINISH_WAIT_S = 0.01
 """Longest wait for a scored batch or an acknowledgement while draining."""
 RETRY_FIRST_S, RETRY_MOST_S = 0.5, 5.0
 """Pause between attempts to reach the broker at start; doubles from the first to the most."""
-ASK_S = 5.0
-"""Longest wait for one answer of the broker about offsets."""
 OBSERVE_INTERVAL_S = 1.0
 """Between two updates of lag and in-flight gauges: well below any scrape interval."""
 
@@ -54,13 +53,16 @@ class Worker:
         *,
         clock: Clock | None = None,
         world: World | None = None,
+        between: Between | None = None,
     ) -> None:
+        """Reads all that comes, or, for a backfill, what lies `between` two times; then `run` returns by itself."""
         self._settings = settings
         self._scorer = scorer
         self._metrics = metrics
         self._health = health
         self._clock = clock or SystemClock()
         self._world = world or RealWorld(settings, scorer, self._clock)
+        self._backfill = None if between is None else Backfill(between)
         self._stopping = threading.Event()
         self._failed = False
         self._paused: set[TopicPartition] = set()
@@ -90,7 +92,7 @@ class Worker:
         with ExitStack() as closing:
             self._open(pipeline, closing)
             try:
-                while not self._stopping.is_set():
+                while not (self._stopping.is_set() or self._finished):
                     self._turn()
                 self._drain()
             except BaseException:
@@ -120,7 +122,7 @@ class Worker:
     def _open(self, pipeline: Pipeline, closing: ExitStack) -> None:
         """Clients and the scoring thread; closed in the opposite order, so that the group is left first."""
         settings = self._settings
-        self._known_partitions = dict(pipeline.partitions)
+        self._extent: Extent = self._backfill or Endless(settings.input.start, pipeline.partitions)
         self._codec = Codec(
             input_format=settings.input.format,
             pointer=settings.input.pointer,
@@ -176,12 +178,22 @@ class Worker:
         self._observe_when_due()
         self._health.turned(self._scoring.waiting_since)
 
+    @property
+    def _finished(self) -> bool:
+        """Whether a backfill has come to its end."""
+        return self._extent.done and not self._ledger.pending()
+
     def _may_poll(self) -> bool:
         """Polling hands out records, which a full budget has no room for, unless all partitions are paused.
 
         Then it is called all the same: rebalances happen in it, and the group expects it.
         """
-        return not self._budget.full or self._paused.issuperset(self._ledger.assigned)
+        return not self._budget.full or not self._running
+
+    @property
+    def _running(self) -> set[TopicPartition]:
+        """The partitions that are fetched from."""
+        return set(self._ledger.assigned) - self._paused - self._extent.finished
 
     def _poll_wait_s(self) -> float:
         """How long to wait for a record: briefly while something else may come."""
@@ -200,14 +212,14 @@ class Worker:
                 self._paused.clear()
             return
         self._full_since = now if self._full_since is None else self._full_since
-        running = set(self._ledger.assigned) - self._paused
-        if running and now - self._full_since >= self._settings.delivery.pause_after_ms / 1000:
-            self._source.pause(list(running))
-            self._paused |= running
+        if self._running and now - self._full_since >= self._settings.delivery.pause_after_ms / 1000:
+            self._paused |= self._running
+            self._source.pause(list(self._paused))
             self._metrics.pauses.inc()
 
     def _take(self, polled: Polled) -> None:
         """Decode and tokenise what was polled; it is ours from here on."""
+        polled = self._extent.cut(polled)
         if polled.records:
             started_at = self._clock.now()
             for item in prepare(polled.records, self._codec, self._scorer):
@@ -218,6 +230,8 @@ class Worker:
             self._metrics.stage_seconds.labels("prepare").observe(self._clock.now() - started_at)
         for end in polled.ends:
             self._ledger.reach_end(end)
+        if polled.ends and self._extent.finished:
+            self._source.pause(list(self._extent.finished))
         for partition in polled.out_of_range:
             self._skip(partition)
 
@@ -234,7 +248,7 @@ class Worker:
             f"{name} begins at offset {low} and {wanted} was to be read: {skipped} records are gone before they were read"
             " (retention); raise its retention, or add workers"
             if skipped
-            else f"{name} ends at offset {high} and {wanted} was to be read: the topic was made anew, or truncated"
+            else f"{name} ends at offset {high} and {wanted} was to be read: it was truncated, or restored from a copy"
         )
         if self._settings.input.on_skip == "stop":
             raise Misconfigured(f"{happened}. To go on with offset {low}, set input.on_skip = continue")
@@ -281,9 +295,11 @@ class Worker:
         """These partitions are ours, in a new epoch; each is read from what the group holds, or else from `input.start`."""
         committed = self._committed(partitions) if partitions else {}
         starts = {
-            partition: self._first_offset(partition) if offset is None else offset for partition, offset in committed.items()
+            partition: self._extent.first_offset(partition, self._source) if offset is None else offset
+            for partition, offset in committed.items()
         }
         self._ledger.assign(starts, committed)
+        self._extent.assigned(starts, self._source)
         self._delivery.assigned()
         self._moved("assigned", partitions)
         return starts
@@ -298,13 +314,6 @@ class Worker:
                 raise Transient(f"the group does not tell its offsets within {waited:g} s (delivery.startup_timeout_s)")
             committed |= self._source.committed([p for p in partitions if p not in committed], ASK_S)
         return committed
-
-    def _first_offset(self, partition: TopicPartition) -> int:
-        """Where a partition that the group does not know begins. One that came while we ran is read from its start."""
-        low, high = self._source.bounds(partition, ASK_S)
-        topic, number = partition
-        is_new = number >= self._known_partitions.get(topic, 0)
-        return low if is_new or self._settings.input.start == "earliest" else high
 
     def revoked(self, partitions: Sequence[TopicPartition]) -> None:
         """Finish what is in flight within `drain_timeout_s`, commit it, let go."""
@@ -326,6 +335,7 @@ class Worker:
 
     def _release(self, event: str, partitions: Sequence[TopicPartition]) -> None:
         self._ledger.release(partitions)
+        self._extent.released(partitions)
         # The client keeps a partition paused across assignments: should it come back, it must be read.
         self._source.resume([partition for partition in partitions if partition in self._paused])
         self._paused.difference_update(partitions)

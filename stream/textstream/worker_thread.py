@@ -4,6 +4,7 @@ import threading
 import time
 from typing import Self
 
+from textstream.core.ports import World
 from textstream.core.process import Scorer
 from textstream.errors import Fatal
 from textstream.observe.health import Health
@@ -18,12 +19,12 @@ JOIN_MARGIN_S = 5.0
 class WorkerThread:
     """Runs from `with` to the end of its block, then drains; `check` raises what stopped it before."""
 
-    def __init__(self, settings: Settings, scorer: Scorer) -> None:
+    def __init__(self, settings: Settings, scorer: Scorer, world: World | None = None) -> None:
         self.metrics = Metrics()
         self.health = Health(stall_after_s=settings.observe.stall_after_s, clock=time.monotonic)
         self.error: BaseException | None = None
         self._join_within_s = settings.delivery.drain_timeout_s + JOIN_MARGIN_S
-        self._worker = Worker(settings, scorer, self.metrics, self.health)
+        self._worker = Worker(settings, scorer, self.metrics, self.health, world=world)
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
 
     def __enter__(self) -> Self:

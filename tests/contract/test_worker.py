@@ -10,9 +10,11 @@ from tests.contract.conftest import NewStream
 from tests.support.fakes import FakeScorer
 from tests.support.kafka import Outgoing, wait_until
 from tests.support.stream import Stream
+from textstream.clock import SystemClock
 from textstream.errors import Misconfigured, Transient
 from textstream.layers import load_settings
 from textstream.worker_thread import WorkerThread
+from textstream.world import RealWorld
 
 STALL_S = 1.0
 
@@ -20,7 +22,7 @@ STALL_S = 1.0
 class Running(WorkerThread):
     """A worker in a thread of this process, with a scorer whose gate the test holds; settings are given as `section__name`."""
 
-    def __init__(self, stream: Stream, **flags: object) -> None:
+    def __init__(self, stream: Stream, world: type[RealWorld] = RealWorld, **flags: object) -> None:
         named = {name.replace("__", "."): value for name, value in flags.items()}
         settings = load_settings(
             environ={},
@@ -34,7 +36,7 @@ class Running(WorkerThread):
             | named,
         )
         self.scorer = FakeScorer()
-        super().__init__(settings, self.scorer)
+        super().__init__(settings, self.scorer, world(settings, self.scorer, SystemClock()))
 
     def __exit__(self, *_: object) -> None:
         self.scorer.gate.set()

@@ -12,13 +12,18 @@ import pytest
 from tests.unit import export_fixture
 from textstream.errors import Misconfigured
 from textstream.event import LABELS, EnrichedEvent
+from textstream.model.tokens import Lexicon, Tokeniser
 from textstream_export import cascade, cli
 from textstream_export.cascade import Point, choose, measure, plot, rows_to_choose_on
 from textstream_export.data import read_train, split_held_out
 
+TOKENISE = Tokeniser(Lexicon((), 8, 8), 512)
+
 
 class Fake:
     """A scorer that is right where the text holds one of `knows`, by a margin of 0.8, and else neutral by a margin of 0.2."""
+
+    tokenise = staticmethod(TOKENISE)
 
     def __init__(self, *knows: str) -> None:
         self.knows = knows
@@ -58,7 +63,7 @@ def test_sending_on_what_is_unsure_reaches_the_second_model(data: Path) -> None:
 
 def test_the_margin_is_chosen_on_held_out_rows_alone(data: Path) -> None:
     held_out = {row.text for row in split_held_out(read_train(data))[1]}
-    rows = rows_to_choose_on(data)
+    rows = rows_to_choose_on(data, TOKENISE)
     assert rows and {row.text for row in rows} <= held_out
     assert {row.lang for row in rows} == {"en", "zh"}
 
@@ -83,7 +88,7 @@ def test_the_cheapest_margin_that_keeps_most_of_the_gain_is_chosen(means: tuple[
 
 def test_a_file_without_sentiment_is_refused(data: Path) -> None:
     with pytest.raises(Misconfigured, match="no row with a sentiment label"):
-        rows_to_choose_on(data / "terms.en.train.jsonl.gz")
+        rows_to_choose_on(data / "terms.en.train.jsonl.gz", TOKENISE)
 
 
 def test_the_command_writes_numbers_table_and_plot(

@@ -19,13 +19,13 @@ from textstream.model import bundle as files
 from textstream.model.packing import padded
 from textstream.model.scorer import Scorer
 from textstream.model.tokens import Lexicon, Tokeniser
-from textstream_export import behaviour, cli
+from textstream_export import behaviour, cli, to_onnx
 from textstream_export import train as training
 from textstream_export.data import Aspect, Row, read_train, split_held_out, text_hash, unseen_hashes
 from textstream_export.distil import Choice, chosen
 from textstream_export.encode import build_lexicon, encode
 from textstream_export.evaluate import evaluate
-from textstream_export.export import MAX_PARITY_GAP, export, swap
+from textstream_export.export import MAX_PARITY_GAP, export
 from textstream_export.golden import texts
 from textstream_export.loss import gold_losses, make_batch, soft_losses
 from textstream_export.network import Network, Windows
@@ -372,24 +372,13 @@ def test_the_last_good_bundle_stays_when_an_export_fails(bundle: Path, run: Path
 def test_a_disk_that_is_full_is_one_line_and_leaves_nothing(
     run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from textstream_export import export as module
-
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module, "write_network", full)
-    with pytest.raises(Misconfigured, match="No space left on device"):
+    monkeypatch.setattr(to_onnx, "write", full)
+    with pytest.raises(Misconfigured, match="No space left on device; nothing was replaced"):
         export([run], data, tmp_path / "bundle")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_swap_replaces_a_folder(tmp_path: Path) -> None:
-    for name in ("old", "new"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "which").write_text(name)
-    swap(tmp_path / "new", tmp_path / "old")
-    assert (tmp_path / "old" / "which").read_text() == "new"
-    assert [path.name for path in tmp_path.iterdir()] == ["old"]
 
 
 def test_a_recipe_is_written_and_read_back_as_it_was(run: Path) -> None:

@@ -133,6 +133,10 @@ class Source(Protocol):
         """The first offset that the broker still has, and the one that the next record will get. Raises `Transient`."""
         ...
 
+    def offset_at(self, partition: TopicPartition, timestamp_ms: int, within_s: float) -> int:
+        """The first offset at or after a time; where there is none the next record's. Raises `Transient`."""
+        ...
+
     def end_offset(self, partition: TopicPartition) -> int | None:
         """The partition's end as of the last fetch, or None while nothing was fetched."""
         ...

@@ -83,7 +83,10 @@ class Sink:
 
     def reports(self, timeout_s: float = 0) -> list[Report]:
         """The acknowledgements since the last call; waits up to `timeout_s` for the first. Raises `Fatal`."""
-        self._producer.poll(0 if self._reports else timeout_s)
+        try:
+            self._producer.poll(0 if self._reports else timeout_s)
+        except KafkaException as error:  # a fatal one, where transactions are used
+            raise classified(error.args[0], "writing") from None
         if self._fatal is not None:
             raise classified(self._fatal, "writing")
         reports = list(self._reports)

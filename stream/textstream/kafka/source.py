@@ -81,7 +81,11 @@ class Source:
     def seek(self, offsets: Mapping[Partition, int]) -> None:
         """Read these on from there; what was prefetched is thrown away."""
         for (topic, partition), offset in offsets.items():
-            self._consumer.seek(TopicPartition(topic, partition, offset))
+            try:
+                self._consumer.seek(TopicPartition(topic, partition, offset))
+            except KafkaException:  # it is not being fetched: only just assigned, or an offset was out of range
+                self._consumer.incremental_unassign([TopicPartition(topic, partition)])
+                self._consumer.incremental_assign([TopicPartition(topic, partition, offset)])
 
     def membership(self) -> Membership:
         """Which member of which generation of the group we are."""
@@ -118,6 +122,16 @@ class Source:
             return self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=within_s)
         except KafkaException as error:
             raise classified(error.args[0], f"asking for the first and last offset of {partition[0]}-{partition[1]}") from None
+
+    def offset_at(self, partition: Partition, timestamp_ms: int, within_s: float) -> int:
+        """The first offset at or after a time; where there is none the next record's. Raises `Transient`."""
+        try:
+            (found,) = self._consumer.offsets_for_times([TopicPartition(*partition, timestamp_ms)], timeout=within_s)
+        except KafkaException as error:
+            raise classified(error.args[0], f"asking for an offset of {partition[0]}-{partition[1]} by time") from None
+        if found.error is not None:
+            raise classified(found.error, f"asking for an offset of {partition[0]}-{partition[1]} by time")
+        return found.offset if found.offset >= 0 else self.bounds(partition, within_s)[1]
 
     def end_offset(self, partition: Partition) -> int | None:
         """The partition's end as of the last fetch, or None while nothing was fetched."""

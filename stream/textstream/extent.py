@@ -1,0 +1,162 @@
+"""What part of the topics a worker reads: where a partition begins that the group does not know, and whether it ends."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, Protocol
+
+from textstream.core.offsets import TopicPartition
+from textstream.core.ports import Polled, Source
+from textstream.core.record import Position
+from textstream.errors import Misconfigured
+
+ASK_S = 5.0
+"""Longest wait for one answer of the broker about offsets."""
+
+
+class Extent(Protocol):
+    """Asked on the polling thread."""
+
+    @property
+    def finished(self) -> set[TopicPartition]:
+        """Partitions of ours of which nothing more is to be read."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is to be read at all."""
+        ...
+
+    def first_offset(self, partition: TopicPartition, source: Source) -> int:
+        """Where a partition that the group does not know begins. Raises `Transient`."""
+        ...
+
+    def assigned(self, starts: Mapping[TopicPartition, int], source: Source) -> None:
+        """These are read from there. Raises `Transient`."""
+        ...
+
+    def released(self, partitions: Iterable[TopicPartition]) -> None:
+        """These are ours no more."""
+        ...
+
+    def cut(self, polled: Polled) -> Polled:
+        """What of it is to be enriched."""
+        ...
+
+
+class Endless:
+    """All that comes, from `input.start` on. A partition that came while we ran is read from its first record."""
+
+    done = False
+
+    def __init__(self, start: Literal["earliest", "latest"], known_partitions: Mapping[str, int]) -> None:
+        self.finished: set[TopicPartition] = set()
+        self._start = start
+        self._known_partitions = known_partitions
+
+    def first_offset(self, partition: TopicPartition, source: Source) -> int:
+        """Its first, or the next to come."""
+        low, high = source.bounds(partition, ASK_S)
+        topic, number = partition
+        return low if self._start == "earliest" or number >= self._known_partitions.get(topic, 0) else high
+
+    def assigned(self, starts: Mapping[TopicPartition, int], source: Source) -> None:
+        """There is no end to look for."""
+
+    def released(self, partitions: Iterable[TopicPartition]) -> None:
+        """Nothing is known of them."""
+
+    def cut(self, polled: Polled) -> Polled:
+        """All of it."""
+        return polled
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Records with timestamps from `begin_ms` (None: from the earliest) to before `until_ms` (None: to what is the end now)."""
+
+    begin_ms: int | None
+    until_ms: int | None
+
+    def group(self, group_id: str, model: str) -> str:
+        """The group of a backfill: the same for the same records and model: one that was stopped goes on where it was."""
+        name = f"{self.begin_ms} {self.until_ms} {model}"
+        return f"{group_id}-backfill-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+class Backfill:
+    """Records between two times, and then no more.
+
+    By offsets: from the first record at or after the one time to before the first at or after the other. Where no times grow
+    backwards, that is the same.
+    """
+
+    def __init__(self, between: Between) -> None:
+        self.finished: set[TopicPartition] = set()
+        self._between = between
+        self._ends: dict[TopicPartition, int] = {}
+
+    @property
+    def done(self) -> bool:
+        """Whether all partitions of ours have been read. Without partitions we wait: another may leave us some."""
+        return bool(self._ends) and self.finished.issuperset(self._ends)
+
+    def first_offset(self, partition: TopicPartition, source: Source) -> int:
+        """The first in time."""
+        if self._between.begin_ms is None:
+            return source.bounds(partition, ASK_S)[0]
+        return source.offset_at(partition, self._between.begin_ms, ASK_S)
+
+    def assigned(self, starts: Mapping[TopicPartition, int], source: Source) -> None:
+        """Find out where they end."""
+        for partition, start in starts.items():
+            until = self._between.until_ms
+            end = source.bounds(partition, ASK_S)[1] if until is None else source.offset_at(partition, until, ASK_S)
+            self._ends[partition] = end
+            if start >= end:
+                self.finished.add(partition)
+
+    def released(self, partitions: Iterable[TopicPartition]) -> None:
+        """Another reads them on."""
+        for partition in partitions:
+            self._ends.pop(partition, None)
+            self.finished.discard(partition)
+
+    def cut(self, polled: Polled) -> Polled:
+        """What lies before the end; one record or end behind it tells that the end was reached."""
+        kept, ends = [], []
+        for record in polled.records:
+            if record.position.offset < self._ends[record.position.topic, record.position.partition]:
+                kept.append(record)
+            else:
+                ends.append(record.position)
+        ends += polled.ends
+        return polled._replace(records=kept, ends=[self._clipped(end) for end in ends])
+
+    def _clipped(self, end: Position) -> Position:
+        partition = end.topic, end.partition
+        if end.offset < self._ends[partition]:
+            return end
+        self.finished.add(partition)
+        return end._replace(offset=self._ends[partition])
+
+
+def between(begin: str | None, until: str | None) -> Between:
+    """What `--from` and `--until` name. Raises `Misconfigured`."""
+    found = Between(
+        None if begin in (None, "earliest") else milliseconds("--from", begin),
+        None if until in (None, "end") else milliseconds("--until", until),
+    )
+    if found.begin_ms is not None and found.until_ms is not None and found.begin_ms >= found.until_ms:
+        raise Misconfigured(f"--from {begin} is not before --until {until}: exchange them")
+    return found
+
+
+def milliseconds(option: str, time: str) -> int:
+    """An ISO 8601 time, in UTC unless it says otherwise, as milliseconds since 1970. Raises `Misconfigured`."""
+    try:
+        found = datetime.fromisoformat(time)
+    except ValueError:
+        raise Misconfigured(f"{option} {time} is no time: write it as 2026-11-23T13:05:00, in UTC, or with +01:00") from None
+    return int((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -1,0 +1,98 @@
+"""No silent skips: where records are gone before they were read, the worker stops, or goes on and counts them."""
+
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import NewPartitions
+
+from tests.contract.conftest import NewStream
+from tests.contract.test_worker import Running, messages
+from tests.support.kafka import wait_until
+from tests.support.stream import Stream
+from textstream.errors import Misconfigured
+
+CONTINUE: dict[str, object] = {"input__on_skip": "continue"}
+
+
+def served(stream: Stream, count: int) -> None:
+    """Serve `count` records with one worker, and stop it."""
+    stream.kafka.produce_all(stream.input, messages(count, 1))
+    with Running(stream) as worker:
+        wait_until(lambda: stream.kafka.is_committed(stream.group, stream.input), 30, "not committed")
+    assert worker.error is None
+
+
+def overtaken(stream: Stream) -> None:
+    """Ten records are served, thirty more come, and of those retention takes twenty."""
+    served(stream, 10)
+    stream.kafka.produce_all(stream.input, messages(30, 1))
+    where = TopicPartition(stream.input, 0, 30)
+    stream.kafka.admin.delete_records([where])[where].result(timeout=30)
+
+
+def truncated(stream: Stream) -> None:
+    """The group stands at 10 of a topic that ends at 4, as after a restore from a backup, or an unclean leader election."""
+    stream.kafka.produce_all(stream.input, messages(4, 1))
+    consumer = Consumer({"bootstrap.servers": stream.kafka.bootstrap_servers, "group.id": stream.group})
+    consumer.commit(offsets=[TopicPartition(stream.input, 0, 10)], asynchronous=False)
+    consumer.close()
+
+
+@pytest.mark.parametrize(("happens", "said"), [(overtaken, "20 records are gone"), (truncated, "truncated")])
+def test_a_worker_stops_where_records_are_gone(new_stream: NewStream, happens, said: str) -> None:
+    """Retention that overtook the worker, and a topic shorter than what was read of it, end it with exit status 78 and what to
+    do; nothing is committed past it."""
+    stream = new_stream()
+    happens(stream)
+    with Running(stream) as worker:
+        wait_until(lambda: worker.error is not None, 30, "the worker went on")
+    assert isinstance(worker.error, Misconfigured)
+    assert said in str(worker.error)
+    assert "input.on_skip = continue" in str(worker.error)
+    assert stream.kafka.committed_offsets(stream.group, stream.input)[0] == 10
+
+
+def test_retention_that_overtakes_is_counted(new_stream: NewStream) -> None:
+    """With `input.on_skip = continue` the worker goes on with the first record there is, and counts the others."""
+    stream = new_stream()
+    overtaken(stream)
+    with Running(stream, **CONTINUE) as worker:
+        wait_until(lambda: worker.outcomes(stream.input) == 10, 30, "what is left was not enriched")
+        assert worker.value("textstream_skipped_records_total", topic=stream.input) == 20
+    assert worker.error is None
+    assert sorted(offset for _, offset in stream.outcomes().enriched) == [*range(10), *range(30, 40)]
+
+
+def test_a_truncated_topic_is_read_from_its_start(new_stream: NewStream) -> None:
+    """With `input.on_skip = continue` all records of a topic that is shorter than what was read of it are enriched."""
+    stream = new_stream()
+    truncated(stream)
+    with Running(stream, **CONTINUE) as worker:
+        wait_until(lambda: worker.outcomes(stream.input) == 4, 30, "the topic was not read")
+    assert worker.error is None
+    assert stream.kafka.committed_offsets(stream.group, stream.input)[0] == 4
+
+
+def test_the_first_assignment_commits_where_it_begins(new_stream: NewStream) -> None:
+    """Of topics that nothing comes into, the group holds an offset all the same, so that lag is defined."""
+    stream = new_stream(partitions=2)
+    stream.kafka.produce_all(stream.input, messages(6))
+    with Running(stream, input__start="latest") as worker:
+        wait_until(
+            lambda: stream.kafka.committed_offsets(stream.group, stream.input) == {0: 3, 1: 3}, 30, "no offset was committed"
+        )
+    assert worker.error is None
+    assert stream.outcomes().enriched == {}
+
+
+def test_a_partition_that_comes_later_is_read_from_its_start(new_stream: NewStream) -> None:
+    """Even where reading begins at the latest record: what comes into a new partition before it is known of is read."""
+    stream = new_stream()
+    often = {"topic.metadata.refresh.interval.ms": "500"}
+    with Running(stream, input__start="latest", kafka__client=often) as worker:
+        wait_until(worker.reads, 30, "the worker got no partition")
+        grown = stream.kafka.admin.create_partitions([NewPartitions(stream.input, 2)])[stream.input]
+        grown.result(timeout=30)
+        wait_until(lambda: len(stream.kafka.partitions(stream.input)) == 2, 30, "the partition did not come")
+        stream.kafka.produce_all(stream.input, [one for one in messages(10) if one.partition == 1])
+        wait_until(lambda: worker.outcomes(stream.input) == 5, 60, "the new partition was not read from its start")
+    assert worker.error is None
