@@ -310,11 +310,13 @@ class Group:
     # ---- offsets
 
     def accepts(self, who: Membership, *, in_transaction: bool = False) -> bool:
-        """Whether a commit may come from there. Who owns a partition is not asked."""
-        if in_transaction and self.classic and who == NOBODY:
-            return True  # as of a producer that is used without a group's metadata
+        """Whether a commit may come from there. Who owns a partition is not asked, nor anything of nobody: a group without
+        members takes commits from outside, and a transaction may be of a producer that knows nothing of members."""
+        if who == NOBODY and (in_transaction or not self.members):
+            return True
         member = self.members.get(who.member)
-        return member is not None and who.generation == member.epoch and self._loop.now >= self._refusing_until
+        known = member is not None and who.generation == member.epoch
+        return known and (in_transaction or self._loop.now >= self._refusing_until)
 
     def commit(self, offsets: Mapping[TopicPartition, int], who: Membership) -> bool:
         """Hold these from now on; False when that was refused."""

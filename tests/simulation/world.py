@@ -222,7 +222,10 @@ class SimSource:
 
     def shut_out(self) -> None:
         """It is no member any more; the polling thread hears of it in its next poll, and then it joins again."""
-        self._membership = NOBODY if self._group.classic else Membership(self._name, 0)
+        # As measured with librdkafka 2.16.0 on Kafka 4.1.1: a classic client keeps the generation, under no name; with KIP-848 it
+        # keeps the name, with the epoch of one who wants to join. Brokers refuse both.
+        was = self._membership
+        self._membership = Membership("", was.generation) if self._group.classic else Membership(self._name, 0)
         if not any(what == "lost" for what, _ in self._todo):
             self._todo.clear()
             self._todo.append(("lost", set()))
