@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 LOCKS := deploy/locks
 INSTALL := $(BIN)/uv pip install --python $(BIN)/python --no-build-isolation
 
-.PHONY: demo test check check-lock lock format docs clean
+.PHONY: demo test soak check check-lock lock format docs clean
 
 # On a terminal the demo is a job of its own (set -m), so that Ctrl-C ends it in order and not make.
 # make demo INPUT=my.jsonl replays your own file; DEMO takes any other flag of `textstream demo`.
@@ -17,6 +17,10 @@ demo: $(VENV)/.service
 # make test TESTS="tests/unit -k codec" runs some of them.
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(TESTS)
+
+# An hour at 70 % of what a worker can do: make soak SOAK="--seconds 600 --guarantee exactly_once" does it otherwise.
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.soak $(SOAK)
 
 check: $(VENV)/.dev check-lock
 	$(BIN)/ruff check

@@ -1,0 +1,1 @@
+"""A long run at most of a worker's capacity: `make soak`."""
