@@ -147,7 +147,10 @@ class Connection:
 class Client(Protocol):
     """A member's side, in the background of its process."""
 
-    owned: dict[TopicPartition, int]
+    @property
+    def claims(self) -> Iterable[TopicPartition]:
+        """What it says that it owns."""
+        ...
 
     @property
     def settled(self) -> bool:
@@ -258,12 +261,12 @@ class Group:
         """Cooperative rebalancing: all join, all are told; what has to move is given up first, and moves in the next round."""
         if member.told != self.generation and member.epoch == self.generation:
             member.told = self.generation
-            owned = set(member.client.owned)
+            owned = set(member.client.claims)
             membership = Membership(name, self.generation)
             member.client.told(membership, owned - member.target, member.target - owned)
         elif self._joining_since is not None and not member.joined and member.client.settled:
             member.joined = True
-            member.owned = set(member.client.owned)
+            member.owned = set(member.client.claims)
             self._finish_round()
 
     def _finish_round(self) -> None:
@@ -282,7 +285,7 @@ class Group:
         """KIP-848: each member moves to its target by itself; its epoch follows once it has given up what it must."""
         if not member.client.settled:
             return
-        member.owned = set(member.client.owned)
+        member.owned = set(member.client.claims)
         if revoked := member.owned - member.target:
             member.client.told(Membership(name, member.epoch), revoked, None)
             return

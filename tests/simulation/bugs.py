@@ -1,3 +1,4 @@
+# ruff: noqa: D103 (the names of the bugs say what they are)
 """Bugs planted into the real classes, one at a time: what the simulation is worth shows in whether it catches them.
 
 Each is a mistake that somebody could make, or has made: one method that does slightly the wrong thing.
@@ -88,7 +89,7 @@ def off_by_one_after_a_gap(self: PartitionOffsets, offset: int) -> None:
         self.next_offset += 1
 
 
-@bug(ALO, PartitionOffsets, "settle", "drain in time")
+@bug(ALO, PartitionOffsets, "settle", "drain in time", "a revoked partition is committed first")
 def offsets_counted_instead_of_taken(self: PartitionOffsets, offset: int) -> None:
     before = self.next_offset
     left = len(self)
@@ -211,7 +212,7 @@ def the_budget_is_never_released(self: Budget, item: Prepared) -> None:
     pass
 
 
-@bug(ALO, Budget, "remove", "memory is bounded")
+@bug(ALO, Budget, "remove", "memory is bounded", "the worker's own checks")
 def the_budget_is_released_twice(self: Budget, item: Prepared) -> None:
     remove(self, item)
     self.messages = max(0, self.messages - 1)

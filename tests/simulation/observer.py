@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from tests.simulation.broker import Brokers, Destination, Transaction, Written
 from textstream.core.offsets import TopicPartition
 from textstream.core.process import Prepared
-from textstream.core.record import OutcomeKind, Outcome, Record
+from textstream.core.record import Outcome, OutcomeKind, Record
 
 
 class Violation(BaseException):

@@ -1,9 +1,13 @@
-"""One simulation: a seed decides the topics, the settings and everything that goes wrong; then it is quiet, and all must drain."""
+"""One simulation: a seed decides the topics, the settings and what goes wrong; then it is quiet, and all must drain."""
 
+import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+
+import structlog
 
 from tests.simulation.broker import Brokers
 from tests.simulation.loop import Crashed, Loop
@@ -15,7 +19,7 @@ from textstream.core.record import OutcomeKind
 from textstream.errors import Fatal, TextstreamError, Transient
 from textstream.observe.health import Health
 from textstream.observe.metrics import Metrics
-from textstream.settings import Delivery, Settings
+from textstream.settings import Settings
 from textstream.worker import Worker
 
 QUIET_S = 60.0
@@ -35,11 +39,24 @@ VALUES = [b"good"] * 6 + [b"a longer good one"] * 4 + [b"\xff\xfe", b"unscorable
 METRICS = Metrics()  # nothing is read from them, and they are slow to make
 
 
+def guarantee_of(seed: int) -> str:
+    """Even seeds try at least once, odd ones exactly once."""
+    return ("at_least_once", "exactly_once")[seed % 2]
+
+
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """What the workers log is of no interest, and slow to print."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()
+
+
 @dataclass(frozen=True)
 class Result:
-    """How a simulation ended."""
+    """How a simulation ended, and what it held; `how` replays it."""
 
-    seed: int
+    how: str
     violation: Violation | None
     inputs: int
     repeated: int
@@ -51,7 +68,9 @@ class Result:
 class Simulation:
     """Supervised workers, and what is done to them."""
 
-    def __init__(self, seed: int, guarantee: str, *, trace: bool = False) -> None:
+    def __init__(self, seed: int, guarantee: str | None = None, *, trace: bool = False, eager: bool = False) -> None:
+        guarantee = guarantee or guarantee_of(seed)
+        self._how = f"python -m tests.simulation --seed {seed} --guarantee {guarantee}"
         self._rng = rng = random.Random(f"{seed} {guarantee}")
         self._loop = loop = Loop()
         self._protocol = rng.choice(["classic", "consumer"])
@@ -73,6 +92,7 @@ class Simulation:
             trace=Tracer(loop, on=trace),
             coarse_s=rng.choice([0.003, 0.01]),
             score_s=rng.choice([0.002, 0.01, 0.03]),
+            eager=eager,
         )
         self._partitions = rng.randint(1, 3)
         self._queue_limit = rng.choice([3, 1000])
@@ -133,7 +153,7 @@ class Simulation:
             except Violation as violation:
                 failure = violation
         return Result(
-            seed=0,
+            how=self._how,
             violation=failure,
             inputs=sum(len(log.offsets) for log in self._brokers.inputs.values()),
             repeated=self._observer.repeated,

@@ -61,6 +61,7 @@ class Tracer:
         self.lines: list[str] = []
 
     def __call__(self, who: str, what: str) -> None:
+        """One line."""
         self.lines.append(f"{self._loop.now:8.4f} {who:6} {what}")
 
 
@@ -80,6 +81,8 @@ class Setting:
     """No wait is shorter than this, unless what it waits for comes: the machine is busy."""
     score_s: float
     """What a batch takes."""
+    eager: bool = False
+    """A client that was shut out joins again before its polling thread hears of it. librdkafka's waits; others may not."""
 
 
 class Process:
@@ -201,14 +204,24 @@ class SimSource:
     # ---- in the background
 
     @property
+    def claims(self) -> Iterable[TopicPartition]:
+        """What it tells the group that it owns."""
+        return () if self._lost else self.owned
+
+    @property
     def settled(self) -> bool:
-        """Whether all that it was told is done."""
-        return not self._todo and not self._doing
+        """Whether all that it was told as the member that it is now is done."""
+        return not self._doing and (not self._todo or (self._lost and len(self._todo) == 1))
+
+    @property
+    def _lost(self) -> bool:
+        """Whether it was shut out, and the polling thread does not know."""
+        return bool(self._todo) and self._todo[0][0] == "lost"
 
     @property
     def is_member(self) -> bool:
-        """Whether the group knows it as what it believes to be."""
-        return self._group.accepts(self._membership) or self._name in self._group.members
+        """Whether what it owns is its own."""
+        return not self._lost and self._name in self._group.members
 
     def told(self, membership: Membership, revoked: set[TopicPartition], assigned: set[TopicPartition] | None) -> None:
         """The group has moved on; the polling thread hears of it in its next poll."""
@@ -222,14 +235,15 @@ class SimSource:
 
     def shut_out(self) -> None:
         """It is no member any more; the polling thread hears of it in its next poll, and then it joins again."""
-        # As measured with librdkafka 2.16.0 on Kafka 4.1.1: a classic client keeps the generation, under no name; with KIP-848 it
-        # keeps the name, with the epoch of one who wants to join. Brokers refuse both.
+        # As measured with librdkafka 2.16.0 on Kafka 4.1.1: a classic client keeps the generation, under no name; with
+        # KIP-848 it keeps the name, with the epoch of one who wants to join. Brokers refuse both.
         was = self._membership
         self._membership = Membership("", was.generation) if self._group.classic else Membership(self._name, 0)
-        if not any(what == "lost" for what, _ in self._todo):
-            self._todo.clear()
-            self._todo.append(("lost", set()))
+        if not self._lost or self._setting.eager:
+            self._todo = deque([("lost", set())])
             self._loop.tell(self._process.actor)
+        if self._setting.eager:
+            self._name = self._group.join(self)
 
     def _beat(self) -> None:
         if self._closed or self._process.crashed:
@@ -346,7 +360,7 @@ class SimSource:
             self._assignment.lost(partitions)
         self._forget(partitions)
         self._must_rejoin = False
-        if not self._closed:
+        if not (self._closed or self._setting.eager):
             self._name = self._group.join(self)
 
     def _forget(self, partitions: list[TopicPartition]) -> None:
@@ -382,7 +396,9 @@ class SimSource:
 
         def arrive() -> None:
             accepted = self._group.commit(asked, membership)
-            self._loop.after(self._setting.brokers.network.latency(), lambda: self._process.when_running(lambda: hear(accepted)))
+            self._loop.after(
+                self._setting.brokers.network.latency(), lambda: self._process.when_running(lambda: hear(accepted))
+            )
 
         def hear(accepted: bool) -> None:
             if accepted:
@@ -413,6 +429,10 @@ class SimSource:
         """As the real one."""
         self._process.check()
         return 0, self._setting.brokers.inputs[partition].end
+
+    def offset_at(self, partition: TopicPartition, timestamp_ms: int, within_s: float) -> int:
+        """As the real one; all records are of the same time."""
+        return 0 if timestamp_ms <= NOW_MS else self._setting.brokers.inputs[partition].end
 
     def end_offset(self, partition: TopicPartition) -> int | None:
         """As the real one."""
@@ -445,7 +465,7 @@ class SentBatch:
 
 
 class SimSink:
-    """`core.ports.Sink`: an idempotent producer. Batches of a partition arrive and are reported in order, those of others not."""
+    """`core.ports.Sink`: an idempotent producer. A partition's batches arrive and are reported in order."""
 
     def __init__(self, process: Process, pipeline: Pipeline, limit: int) -> None:
         self._process, self._setting = process, process.setting
