@@ -15,6 +15,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=1, help="how many seeds from there")
     parser.add_argument("--guarantee", choices=["at_least_once", "exactly_once"], help="unset: by the seed")
     parser.add_argument("--trace", action="store_true", help="print what happens")
+    parser.add_argument("--eager", action="store_true", help="clients join again before the worker hears that it was shut out")
     parser.add_argument("--bug", choices=[bug.name for bug in BUGS], help="plant this one")
     chosen = parser.parse_args()
     planted = next((bug for bug in BUGS if bug.name == chosen.bug), None)
@@ -22,9 +23,10 @@ def main() -> int:
 
     def run(seed: int) -> Result:
         if planted is None:
-            return Simulation(seed, chosen.guarantee, trace=chosen.trace).run()
+            return Simulation(seed, chosen.guarantee, trace=chosen.trace, eager=chosen.eager).run()
         with planted.planted():
-            return Simulation(seed, chosen.guarantee or planted.guarantee, trace=chosen.trace).run()
+            guarantee, eager = chosen.guarantee or planted.guarantee, chosen.eager or planted.eager
+            return Simulation(seed, guarantee, trace=chosen.trace, eager=eager).run()
 
     failed = inputs = repeated = aborts = crashes = 0
     with quiet_logs():

@@ -31,6 +31,7 @@ class Bug:
     method: str
     wrong: Wrong
     invariants: frozenset[str]
+    eager: bool
 
     def planted(self) -> AbstractContextManager[object]:
         """The bug is there, until the end of the block."""
@@ -40,11 +41,11 @@ class Bug:
 BUGS: list[Bug] = []
 
 
-def bug(guarantee: str, owner: type, method: str, *invariants: str) -> Callable[[Wrong], Wrong]:
-    """Declare one, named by its function."""
+def bug(guarantee: str, owner: type, method: str, *invariants: str, eager: bool = False) -> Callable[[Wrong], Wrong]:
+    """Declare one, named by its function; `eager`: it does harm where clients are (`world.Setting`)."""
 
     def declare(wrong: Wrong) -> Wrong:
-        BUGS.append(Bug(wrong.__name__, guarantee, owner, method, wrong, frozenset(invariants)))
+        BUGS.append(Bug(wrong.__name__, guarantee, owner, method, wrong, frozenset(invariants), eager))
         return wrong
 
     return declare
@@ -205,6 +206,12 @@ def membership_taken_with_the_assignment_only(self: ExactlyOnce) -> None:
     if not self._open:
         self._sink.begin()
         self._open = True
+
+
+@bug(EO, ExactlyOnce, "_end", "exactly once", "a committed offset never goes back", eager=True)
+def membership_taken_at_the_time_of_the_commit(self: ExactlyOnce, deadline: float) -> bool:
+    self._membership = self._source.membership()
+    return end(self, deadline)
 
 
 @bug(ALO, Budget, "remove", "drain in time")

@@ -70,7 +70,7 @@ class Simulation:
 
     def __init__(self, seed: int, guarantee: str | None = None, *, trace: bool = False, eager: bool = False) -> None:
         guarantee = guarantee or guarantee_of(seed)
-        self._how = f"python -m tests.simulation --seed {seed} --guarantee {guarantee}"
+        self._how = f"python -m tests.simulation --seed {seed} --guarantee {guarantee}" + " --eager" * eager
         self._rng = rng = random.Random(f"{seed} {guarantee}")
         self._loop = loop = Loop()
         self._protocol = rng.choice(["classic", "consumer"])
@@ -137,7 +137,7 @@ class Simulation:
         for number in range(self._rng.randint(1, 3)):
             self._loop.after(self._rng.uniform(0, 0.3), partial(self._start, f"w{number}"))
         for _ in range(self._rng.randint(2, 9)):
-            fault = self._rng.choice(FAULTS)
+            fault = self._rng.choice(FREEZES if self._setting.eager else FAULTS)
             self._loop.at(self._rng.uniform(0.1, self._quiet_from), partial(fault, self))
         for _ in range(self._rng.randint(3, 12)):
             self._loop.at(self._rng.uniform(0, self._quiet_from), lambda: self._produce(self._rng.randint(1, 12)))
@@ -278,13 +278,15 @@ class Simulation:
             worker.stop()
 
     def freeze(self) -> None:
-        """SIGSTOP, and SIGCONT later; perhaps somebody starts another one meanwhile."""
-        if chosen := self._someone():
-            slot, process, _ = chosen
+        """SIGSTOP, and SIGCONT later; perhaps it is asked to stop, or another one is started, meanwhile."""
+        if (chosen := self._someone()) and chosen[1].actor.frozen_until <= self._loop.now:
+            slot, process, worker = chosen
             seconds = self._rng.choice([0.1, 0.6, 1.5, 2.5])
             self._say(process.name, f"is frozen for {seconds} s")
             process.frozen_at = self._loop.now
             process.actor.frozen_until = self._loop.now + seconds
+            if self._rng.random() < 0.4:
+                worker.stop()
             if self._static and self._rng.random() < 0.5:
                 del self._running[slot]
                 self._loop.after(0.05, partial(self._start, slot))
@@ -348,3 +350,5 @@ FAULTS: list[Callable[[Simulation], None]] = [
     Simulation.break_producer,
     Simulation.scale_out,
 ]
+FREEZES = [Simulation.freeze, Simulation.freeze, Simulation.freeze, Simulation.scale_out]
+"""What an eager client is tried by: it does no harm but where it was shut out."""

@@ -12,7 +12,7 @@ from tests.simulation.run import Simulation, quiet_logs
 
 SEEDS = 2_000
 CHUNK = 200
-MOST_SEEDS_A_BUG = 200
+MOST_SEEDS_A_BUG = 1_000
 """Within so many seeds each planted bug has to show."""
 
 
@@ -40,7 +40,7 @@ def test_a_planted_bug_is_caught(bug: Bug) -> None:
     """The simulation would find this mistake in the real classes, by the invariant that it breaks."""
     with bug.planted():
         for seed in range(MOST_SEEDS_A_BUG):
-            if (violation := Simulation(seed, bug.guarantee).run().violation) is not None:
+            if (violation := Simulation(seed, bug.guarantee, eager=bug.eager).run().violation) is not None:
                 print(f"{bug.name}: caught at seed {seed} by: {violation}")
                 assert violation.invariant in bug.invariants, f"seed {seed}: {violation}"
                 return

@@ -353,12 +353,11 @@ class SimSource:
         self._forget(partitions)
 
     def _serve_lost(self, _: list[TopicPartition]) -> None:
-        partitions = sorted(self.owned)
+        partitions, self.owned = sorted(self.owned), {}
         self._say("lost", partitions)
         self._observer.ends(self._process.name, partitions)
         if partitions:
             self._assignment.lost(partitions)
-        self._forget(partitions)
         self._must_rejoin = False
         if not (self._closed or self._setting.eager):
             self._name = self._group.join(self)
