@@ -41,7 +41,8 @@ def main() -> int:
                 print(f"{result.how}: {result.violation}", flush=True)
     took = time.monotonic() - began
     print(
-        f"seeds {chosen.count} failed {failed} inputs {inputs} repeated {repeated} aborts {aborts} crashes {crashes} {took:.1f} s"
+        f"seeds {chosen.count} failed {failed} inputs {inputs} repeated {repeated} aborts {aborts} crashes {crashes}"
+        f" {took:.1f} s"
     )
     return int(failed > 0)
 

@@ -4,7 +4,7 @@
 Each is a mistake that somebody could make, or has made: one method that does slightly the wrong thing.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from textstream.core.batch import Batcher, Budget
 from textstream.core.offsets import Ledger, PartitionOffsets, TopicPartition
-from textstream.core.ports import Aborted, Scored
+from textstream.core.ports import Aborted
 from textstream.core.process import Prepared
 from textstream.core.record import Outcome, Position
 from textstream.delivery import AtLeastOnce, Delivery, ExactlyOnce
@@ -114,16 +114,17 @@ def settled_in_the_wrong_partition(self: Ledger, position: Position) -> None:
 
 
 @bug(ALO, Delivery, "publish", "a stale result is never produced")
-def no_epoch_check_before_publishing(self: Delivery[Any], scored: Sequence[Scored]) -> None:
-    for one in scored:
-        self._outbox.extend(zip(one.batch.items, one.outcomes, strict=True))
+def no_epoch_check_before_publishing(self: Delivery[Any], outcomes: Iterable[tuple[Prepared, Outcome]]) -> None:
+    self._outbox.extend(outcomes)
     while self._outbox and self._send(*self._outbox[0]):
         self._outbox.popleft()
 
 
 @bug(EO, Delivery, "publish", "a stale result is never produced")
-def no_epoch_check_before_publishing_in_a_transaction(self: Delivery[Any], scored: Sequence[Scored]) -> None:
-    no_epoch_check_before_publishing(self, scored)
+def no_epoch_check_before_publishing_in_a_transaction(
+    self: Delivery[Any], outcomes: Iterable[tuple[Prepared, Outcome]]
+) -> None:
+    no_epoch_check_before_publishing(self, outcomes)
 
 
 @bug(ALO, Worker, "lost", "only what is ours is committed")

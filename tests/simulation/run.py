@@ -87,7 +87,7 @@ class Simulation:
             brokers=self._brokers,
             observer=self._observer,
             settings=settings,
-            topics=tuple(Topics(name, f"{name}.enriched", f"{name}.dead") for name in settings.input.topics),
+            topics=tuple(Topics(name, f"{name}.enriched", f"{name}.dead", f"{name}.replay") for name in settings.input.topics),
             output_partitions=rng.choice([1, 2, 4]),
             trace=Tracer(loop, on=trace),
             coarse_s=rng.choice([0.003, 0.01]),

@@ -19,11 +19,13 @@ class FakeClient:
         self.out = False
 
     def told(self, membership: Membership, revoked: set[TopicPartition], assigned: set[TopicPartition] | None) -> None:
+        """Does it at once."""
         self.membership = membership
         self.claims = self.claims - revoked | (assigned or set())
         self.gave_up = bool(revoked)
 
     def shut_out(self) -> None:
+        """Takes note."""
         self.out = True
 
 

@@ -371,6 +371,10 @@ class SimSource:
         if self._setting.trace.on:
             self._setting.trace(self._process.name, f"is told: {what} {list(partitions)} {self._membership}")
 
+    def subscribe(self, topics: Sequence[str]) -> None:
+        """As the real one; topics neither come nor go here."""
+        self._process.check()
+
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         """As the real one."""
         self._process.check()
@@ -479,6 +483,10 @@ class SimSink:
         self._fatal = ""
         self.unreported = 0
         process.sink = self
+
+    def route(self, pipeline: Pipeline) -> None:
+        """As the real one."""
+        self._pipeline = pipeline
 
     def break_down(self, why: str) -> None:
         """The client meets an error that it never recovers from."""
@@ -759,13 +767,13 @@ class SimWorld:
         for one in self._setting.topics:
             counts[one.enriched] = counts[one.dead] = self._setting.output_partitions
         routes = {one.input: Route() for one in self._setting.topics}
-        return Pipeline(self._setting.topics, counts, routes)
+        return Pipeline(self._setting.topics, counts, routes, replays={})
 
     def scoring(self, codec: Codec) -> SimScoring:
         """The model, at work."""
         return SimScoring(self._process, codec, self._scorer)
 
-    def source(self, assignment: Assignment) -> SimSource:
+    def source(self, assignment: Assignment, topics: Sequence[str]) -> SimSource:
         """A member of the group."""
         return SimSource(self._process, assignment)
 
