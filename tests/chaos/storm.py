@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import NewPartitions  # type: ignore[attr-defined]  # the package's own way
 
+from tests.chaos.coordinator import coordinator
 from tests.chaos.count import Count
 from tests.chaos.crew import Crew
 from tests.chaos.feed import Feed
@@ -249,10 +249,10 @@ class BrokerFaults(threading.Thread):
             raise self.error
 
     def _restart(self, number: int) -> None:
-        coordinator = self._coordinator() if number % 2 == 0 else None
-        index = number % len(self._kafka.brokers) if coordinator is None else coordinator
+        named = coordinator(self._kafka.bootstrap_servers, self._group) if number % 2 == 0 else None
+        index = number % len(self._kafka.brokers) if named is None else named - 1
         broker = self._kafka.brokers[index]
-        who = f"broker {index + 1}{', the coordinator,' if coordinator is not None else ''}"
+        who = f"broker {index + 1}{', the coordinator,' if named is not None else ''}"
         if self._kill and number % 2:
             self._diary.note(f"{who} dies")
             broker.kill()
@@ -264,14 +264,6 @@ class BrokerFaults(threading.Thread):
         self.restarts += 1
         self._wait_until_healed()
         self._diary.note(f"{who} is back and in sync")
-
-    def _coordinator(self) -> int | None:
-        """The index of the broker that coordinates the group; None where nobody tells."""
-        try:
-            answer: Any = self._kafka.admin.describe_consumer_groups([self._group], request_timeout=5)[self._group]
-            return int(answer.result(timeout=10).coordinator.id) - 1
-        except KafkaException:
-            return None
 
     def _wait_until_healed(self) -> None:
         deadline = time.monotonic() + HEAL_S
