@@ -14,6 +14,7 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,10 @@ def train(data: Path, bundle: str | Path, out: Path, recipe: Recipe = RECIPE) ->
     taught, _ = own.read_to_train(data, run.tokenise(base.manifest.max_tokens), base.manifest.languages)
     torch.manual_seed(recipe.seed)
     rows = [*taught, *(Row(text, own.NOWHERE, REPLAYED) for text in texts())]
-    before = label(rows, tokenise, padded(run.infer))
-    encoded = encode([(row, soft) for row, soft in zip(rows, before, strict=True) if soft is not None], tokenise, run.recipe)
+    told = [(row, tokens) for row, tokens in zip(rows, tokenise([row.text for row in rows]), strict=True) if tokens.count]
+    before = label([tokens for _, tokens in told], [padded(run.infer)])
+    pairs = [(row, soft) for (row, _), soft in zip(told, before, strict=True)]
+    encoded = encode([partial(list, pairs)], tokenise, run.recipe)
     # As many as there are: a bundle has left its own behind, and which tasks are labelled is seen here first.
     run.network.source_bias = nn.Embedding(len(encoded.sources), len(LABELS))
     nn.init.zeros_(run.network.source_bias.weight)

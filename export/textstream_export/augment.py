@@ -4,6 +4,8 @@
     twins(row, rng)                   two rows that differ in a name or in gender only: one answer holds for both
     variant(text, lang, rng)          negated, its words turned to their opposites, hedged, put in the past: no label
     spliced(first, second, lang, rng) two messages in one: no label
+    cropped(text, lang, rng)          some words on end of it: no label
+    blended(first, second, lang, rng) with words of another message in place of some of its own: no label
 
 What has no label is for a teacher to label. Everything is a pure function of its arguments and the state of `rng`.
 
@@ -18,7 +20,7 @@ from functools import cache
 from random import Random
 
 from textstream.event import Label
-from textstream.model.text import simplified
+from textstream.model.text import RUN, simplified
 from textstream_export.data import Aspect, Row
 from textstream_export.names import RECOGNISED, Gender, any_drawn, drawn, surname
 
@@ -546,6 +548,10 @@ _JOINTS = {
     "en": (", but ", ". However, ", " although ", " and ", ". ", " - ", "; still, ", " even though ", ". Then again, ", "\n"),
     "zh": ("，但是", "，不过", "。可是", "，而且", "。", " ", "，然而", "；另外", "，就是", "\n"),
 }
+CROPPED = 2, 10
+"""Words of a crop."""
+BLENDED = 0.2
+"""Part of the words that become others."""
 FRAMED_LENGTH = 120
 """Code points of the longest text that is put in a frame: nobody frames a paragraph."""
 TURNED_INSIDE = 0.7
@@ -572,6 +578,28 @@ def spliced(first: str, second: str, lang: str, rng: Random) -> str:
     joint = rng.choice(_JOINTS[lang])
     opening = first.rstrip(" .!?。！？，,") or first
     return opening + joint + (second[:1].lower() + second[1:] if joint[-1:] == " " and joint[0] != "." else second)
+
+
+def cropped(text: str, lang: str, rng: Random) -> str:
+    """A few words on end, as Tang et al. 2019 (arXiv 1903.12136) cut texts for a small student."""
+    pieces = _pieces(text, lang)
+    size = min(len(pieces), rng.randint(*CROPPED))
+    begin = rng.randrange(len(pieces) - size + 1)
+    return "".join(pieces[begin : begin + size]).strip()
+
+
+def blended(first: str, second: str, lang: str, rng: Random) -> str:
+    """Some words of the first become words of the second: a word alone must not be known by the company it kept."""
+    pieces, others = _pieces(first, lang), _pieces(second, lang)
+    return "".join(rng.choice(others) if rng.random() < BLENDED else piece for piece in pieces).strip()
+
+
+def _pieces(text: str, lang: str) -> list[str]:
+    """The words of a text, each with the space before it; Chinese by two characters, as most of its words are."""
+    pieces = RUN.findall(text)
+    if lang == "en":
+        return pieces
+    return [piece[at : at + 2] for piece in pieces for at in range(0, len(piece), 2)]
 
 
 def _denied(text: str, lang: str, rng: Random) -> str:

@@ -3,12 +3,14 @@
 import argparse
 import json
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textstream.errors import Misconfigured, TextstreamError
 from textstream_export.recipe import RECIPES
+from textstream_export.workers import cores
 
 if TYPE_CHECKING:
     from textstream_export.data import Row
@@ -51,7 +53,7 @@ def _train(arguments: argparse.Namespace) -> None:
     from textstream_export import adapt, own
     from textstream_export.run import train
 
-    folders = {"packages": arguments.packages, "soft": arguments.soft, "begin": arguments.begin}
+    folders = {"packages": arguments.packages, "words": arguments.words, "soft": arguments.soft, "begin": arguments.begin}
     if own.is_own(arguments.data):
         if arguments.recipe or any(folders.values()):
             raise Misconfigured(f"{arguments.data} holds labels of your own: they train --bundle, without a recipe")
@@ -59,13 +61,24 @@ def _train(arguments: argparse.Namespace) -> None:
     else:
         if arguments.bundle:
             raise Misconfigured("--bundle goes with labels of your own: name a .jsonl or .csv file of them with --data")
-        train(arguments.data, RECIPES[arguments.recipe or "swift"], arguments.out, **folders)
+        recipe = (
+            replace(RECIPES[arguments.recipe or "swift"], seed=arguments.seed)
+            if arguments.seed
+            else RECIPES[arguments.recipe or "swift"]
+        )
+        train(arguments.data, recipe, arguments.out, **folders, device=_device(arguments), workers=arguments.workers or cores())
+
+
+def _words(arguments: argparse.Namespace) -> None:
+    from textstream_export.run import find_words
+
+    find_words(arguments.data, RECIPES[arguments.recipe], arguments.out)
 
 
 def _distil(arguments: argparse.Namespace) -> None:
     from textstream_export.distil import distil
 
-    distil(arguments.data, arguments.teacher, arguments.out)
+    distil(arguments.data, arguments.teacher, arguments.out, _device(arguments), arguments.workers or cores())
 
 
 def _export(arguments: argparse.Namespace) -> None:
@@ -219,13 +232,30 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--recipe", choices=RECIPES, help="what a folder of rows trains (swift)")
     train.add_argument("--out", type=Path, required=True, help="folder for the run")
     train.add_argument("--packages", type=Path, help="folder of the package that a pretrained encoder comes in")
+    train.add_argument("--words", type=Path, help="file of words and vectors to start from (words), in place of finding them")
     train.add_argument("--soft", type=Path, help="folder of texts that teachers labelled (distil): train on those")
+    train.add_argument("--seed", type=_natural, help="in place of the recipe's")
     train.add_argument("--from", dest="begin", type=Path, help="a finished run to go on from")
+    _computing(train)
     train.set_defaults(command=_train)
+    words = commands.add_parser(
+        "words", help="find the words of all texts and vectors for them, for several runs to start from"
+    )
+    words.add_argument("--data", type=Path, required=True, help="folder of the labelled and unlabelled rows")
+    words.add_argument("--recipe", choices=RECIPES, default="swift", help="whose words they are (swift)")
+    words.add_argument("--out", type=Path, required=True, help="file for them")
+    words.set_defaults(command=_words)
     distil = commands.add_parser("distil", help="store what a teacher says of gold, unlabelled and changed texts")
     distil.add_argument("--data", type=Path, required=True, help="folder of the labelled and unlabelled rows")
-    distil.add_argument("--teacher", type=Path, required=True, help="folder of the teacher's run; its language's texts")
+    distil.add_argument(
+        "--teacher",
+        type=Path,
+        nargs="+",
+        required=True,
+        help="folders of the teachers' runs; several of a language answer together",
+    )
     distil.add_argument("--out", type=Path, required=True, help="folder for the shards; more teachers may share it")
+    _computing(distil)
     distil.set_defaults(command=_distil)
     export = commands.add_parser("export", help="calibrate a run and write its bundle")
     export.add_argument("--run", type=Path, nargs="+", required=True, help="folder that train wrote; deep has one a language")
@@ -295,6 +325,25 @@ def _natural(value: str) -> int:
     if not value.isdecimal():
         raise argparse.ArgumentTypeError(f"{value!r} is no whole number, 0 or more")
     return int(value)
+
+
+def _computing(command: argparse.ArgumentParser) -> None:
+    """What `train` and `distil` share."""
+    command.add_argument(
+        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute (a GPU if there is one)"
+    )
+    command.add_argument(
+        "--workers", type=_natural, default=0, help="processes that prepare texts (as many as there are cores)"
+    )
+
+
+def _device(arguments: argparse.Namespace) -> str:
+    import torch
+
+    there = torch.cuda.device_count() > 0
+    if arguments.device == "cuda" and not there:
+        raise Misconfigured("no GPU was found: use --device cpu, or install a driver and a torch that has CUDA")
+    return "cuda" if there and arguments.device != "cpu" else "cpu"
 
 
 def _judging(command: argparse.ArgumentParser) -> None:

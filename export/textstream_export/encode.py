@@ -5,9 +5,10 @@ was never asked for is not a negative. `towards` (tokens,) is the sentiment of t
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,8 @@ from textstream.model.tokens import Lexicon, Tokens
 from textstream_export.data import Row
 from textstream_export.recipe import Recipe
 from textstream_export.soft import Soft, Tokenise
-from textstream_export.sources import BINARY, CHANNELS, OUTSIDE_WEIGHT
+from textstream_export.sources import BINARY, CHANNELS, MADE, OUTSIDE_WEIGHT
+from textstream_export.workers import shared_out
 
 UNKNOWN = -1
 LOWER = 1
@@ -56,17 +58,17 @@ class Encoded:
         return len(self.label)
 
 
-def build_lexicon(rows: Iterable[Row], recipe: Recipe) -> Lexicon:
-    """The words of the rows, most frequent first; ties in order of spelling, so that the result is one.
+def build_lexicon(texts: Iterable[str], recipe: Recipe) -> Lexicon:
+    """The words of the texts, most frequent first; ties in order of spelling, so that the result is one.
 
     Words that are mostly capitalised where case tells something are left to the row of names (see `neutral`).
     """
     surfaces: Counter[str] = Counter()
     cased: Counter[str] = Counter()
-    for row in tqdm(rows, desc="lexicon", unit="row", mininterval=10):
-        pieces = prepare.cut(row.text[: recipe.max_train_tokens * 8])
+    for text in tqdm(texts, desc="lexicon", unit="text", mininterval=10):
+        pieces = prepare.cut(text[: recipe.max_train_tokens * 8])
         surfaces.update(pieces)
-        if not row.text.islower() and not row.text.isupper():
+        if not text.islower() and not text.isupper():
             cased.update(pieces[1:])  # the first word of a text is capitalised whatever it is
     counts: Counter[str] = Counter()
     for surface, count in surfaces.items():
@@ -90,26 +92,46 @@ def _names(cased: Counter[str]) -> set[str]:
     return {token for token in often if len(token) > 1 and token.isalpha() and token not in SHARED.values()}
 
 
-def encode(rows: Iterable[tuple[Row, Soft | None]], tokenise: Tokenise, recipe: Recipe) -> Encoded:
-    """Rows, each with what a teacher says of it, as arrays.
+Lot = Callable[[], Iterable[tuple[Row, Soft | None]]]
+"""Rows that are read and encoded together, each with what a teacher says of it."""
+
+
+def encode(lots: Sequence[Lot], tokenise: Tokenise, recipe: Recipe, workers: int = 1) -> Encoded:
+    """Rows as arrays, lot after lot, by as many processes.
 
     A row of terms none of which stands in its text points at nothing: it is left out, unless a teacher speaks.
     """
-    draw = {**recipe.sources, **recipe.terms}
-    kept = [each for chunk in _chunks(rows) for each in _encoded(chunk, tokenise, draw)]
-    if not kept:
+    with shared_out(partial(_part, tokenise, recipe), lots, workers) as found:
+        parts = [part for part in tqdm(found, desc="encode", total=len(lots), unit="lot", mininterval=10) if part is not None]
+    if not parts:
         raise Misconfigured("no row to train on: none has a token, a label that its source gives and a weight in the recipe")
+    return _joined(parts, recipe)
+
+
+def lots_of(rows: Sequence[Row]) -> list[Lot]:
+    """Rows of which no teacher speaks."""
+    chunks = [[(row, None) for row in rows[at : at + CHUNK]] for at in range(0, len(rows), CHUNK)]
+    return [partial(list, chunk) for chunk in chunks]
+
+
+def _part(tokenise: Tokenise, recipe: Recipe, lot: Lot) -> Encoded | None:
+    """One lot; None where no row of it trains anything."""
+    draw = {**recipe.sources, **recipe.terms}
+    rows = list(lot())
+    kept = [each for at in range(0, len(rows), CHUNK) for each in _encoded(rows[at : at + CHUNK], tokenise, draw)]
+    if not kept:
+        return None
     known = sorted({each.row.source for each in kept})
     number = {name: i for i, name in enumerate(known)}
     softly = any(each.soft is not None for each in kept)
     rows_ = [each.row for each in kept]
     return Encoded(
         features=np.concatenate([each.features for each in kept]),
-        bounds=np.concatenate([np.zeros(1, np.int64), np.cumsum([len(each.features) for each in kept])]),
+        bounds=_bounds(np.array([len(each.features) for each in kept], np.int64)),
         label=np.array([LABELS.index(r.label) if r.label else UNKNOWN for r in rows_], np.int64),
         binary=np.array([r.source in BINARY for r in rows_], np.bool_),
         source=np.array([number[r.source] for r in rows_], np.int64),
-        weight=np.array([_drawn(each, draw, recipe.gold_alone if softly else 1.0) for each in kept], np.float64),
+        weight=np.array([_drawn(each, draw, recipe.made) for each in kept], np.float64),
         outside=np.array([OUTSIDE_WEIGHT.get(r.source, 1.0) for r in rows_], np.float32),
         tags=np.concatenate([each.tags for each in kept]),
         towards=np.concatenate([each.towards for each in kept]),
@@ -117,6 +139,39 @@ def encode(rows: Iterable[tuple[Row, Soft | None]], tokenise: Tokenise, recipe: 
         soft_units=np.concatenate([_soft_units(each) for each in kept]) if softly else np.zeros((0, OUTPUTS), np.float16),
         sources=tuple(known),
     )
+
+
+def _joined(parts: Sequence[Encoded], recipe: Recipe) -> Encoded:
+    """All parts as one, their sources numbered anew. Where a teacher speaks of some rows, the others are drawn less often."""
+    known = tuple(sorted({name for part in parts for name in part.sources}))
+    taught = any(len(part.soft_units) for part in parts)
+    number = [np.array([known.index(name) for name in part.sources], np.int64) for part in parts]
+
+    def together(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    soft_sentiment, weight = together("soft_sentiment"), together("weight")
+    alone = np.isnan(soft_sentiment).any(1)
+    nothing = (np.full((len(part.features), OUTPUTS), np.nan, np.float16) for part in parts)
+    soft_units = [part.soft_units if len(part.soft_units) else none for part, none in zip(parts, nothing, strict=True)]
+    return Encoded(
+        features=together("features"),
+        bounds=_bounds(np.concatenate([np.diff(part.bounds) for part in parts])),
+        label=together("label"),
+        binary=together("binary"),
+        source=np.concatenate([own[part.source] for own, part in zip(number, parts, strict=True)]),
+        weight=np.where(alone, weight * recipe.gold_alone, weight) if taught else weight,
+        outside=together("outside"),
+        tags=together("tags"),
+        towards=together("towards"),
+        soft_sentiment=soft_sentiment,
+        soft_units=np.concatenate(soft_units) if taught else np.zeros((0, OUTPUTS), np.float16),
+        sources=known,
+    )
+
+
+def _bounds(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,12 +184,6 @@ class _Kept:
     towards: NDArray[np.int8]
     heads: NDArray[np.int32] | None
     soft: Soft | None
-
-
-def _chunks(rows: Iterable[tuple[Row, Soft | None]]) -> Iterator[list[tuple[Row, Soft | None]]]:
-    rest = iter(tqdm(rows, desc="encode", unit="row", mininterval=10))
-    while chunk := list(islice(rest, CHUNK)):
-        yield chunk
 
 
 def _encoded(chunk: list[tuple[Row, Soft | None]], tokenise: Tokenise, draw: Mapping[str, float]) -> Iterator[_Kept]:
@@ -157,11 +206,13 @@ def _soft_units(each: _Kept) -> NDArray[np.float16]:
     return spread
 
 
-def _drawn(each: _Kept, draw: Mapping[str, float], gold_alone: float) -> float:
+def _drawn(each: _Kept, draw: Mapping[str, float], made: float) -> float:
     """How often a row is drawn in an epoch. What a teacher speaks of once, but for rows of terms, of which there are few."""
     own = draw.get(each.row.source, 0.0)
     if each.soft is None:
-        return own * gold_alone
+        return own
+    if each.row.source == MADE:
+        return made
     return 1.0 if each.row.label else max(1.0, own)
 
 

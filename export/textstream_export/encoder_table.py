@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from textstream.errors import Misconfigured
 from textstream.model.scorer import Scorer
-from textstream_export.data import Row, read_test, read_train, split_held_out
+from textstream_export.data import LANGUAGES, Row, read_test, read_train, split_held_out
 from textstream_export.evaluate import judge, scores_of
 from textstream_export.export import drafted
 from textstream_export.measures import Scores
@@ -59,7 +59,7 @@ def compare_encoders(data: Path, out: Path, share: float, names: Sequence[str], 
     train_rows, kept = split_held_out(read_train(data))
     shown = {measure.split("/")[0] for measure in MEASURES}
     asked = [[row for row in rows if row.source in shown] for rows in (kept, read_test(data))]
-    messages = list(islice(unlabelled(data), 0, None, EVERY))
+    messages = list(islice(unlabelled(data, LANGUAGES), 0, None, EVERY))
     if not messages:
         raise Misconfigured(f"no message in unlabelled.en.jsonl.gz and unlabelled.zh.jsonl.gz of {data}: those are timed")
     lines = []

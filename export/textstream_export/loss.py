@@ -3,6 +3,7 @@
 Every part is a mean over what is labelled in the batch, so no part grows with the batch or with its padding.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 
 from textstream.event import KINDS, LABELS
-from textstream_export.encode import OUTPUTS, TAGS, UNKNOWN, Encoded
+from textstream_export.encode import TAGS, UNKNOWN, Encoded
 from textstream_export.network import Network
 from textstream_export.recipe import Recipe
 
@@ -36,32 +37,41 @@ class Batch:
     soft_units: Tensor  # (rows, units, OUTPUTS)
 
 
-def make_batch(data: Encoded, rows: NDArray[np.int64]) -> Batch:
-    """The rows as padded tensors."""
-    lengths = (data.bounds[rows + 1] - data.bounds[rows]).astype(np.int64)
-    longest = int(lengths.max())
-    inside = np.arange(longest) < lengths[:, None]  # (rows, units)
-    at = (data.bounds[rows][:, None] + np.arange(longest))[inside]
-    ids = np.zeros((len(rows), longest, data.features.shape[1]), np.int64)
-    tags = np.full((len(rows), longest, len(KINDS)), UNKNOWN, np.int64)
-    towards = np.full((len(rows), longest), UNKNOWN, np.int64)
-    ids[inside], tags[inside], towards[inside] = data.features[at], data.tags[at], data.towards[at]
-    soft_units = np.full((len(rows), longest if len(data.soft_units) else 0, OUTPUTS), np.nan, np.float32)
-    if len(data.soft_units):
-        soft_units[inside] = data.soft_units[at]
-    per_row = (data.label, data.binary, data.source, data.outside)
-    label, binary, source, outside = (torch.from_numpy(a[rows]) for a in per_row)
-    return Batch(
-        torch.from_numpy(ids),
-        label,
-        binary,
-        source,
-        outside,
-        torch.from_numpy(tags),
-        torch.from_numpy(towards),
-        torch.from_numpy(data.soft_sentiment[rows]),
-        torch.from_numpy(soft_units),
-    )
+class DeviceRows:
+    """Encoded rows where the network is trained, so that a batch is a few look-ups there."""
+
+    def __init__(self, data: Encoded, device: torch.device) -> None:
+        self._bounds, self._device = data.bounds, device
+        self._features, self._tags, self._towards, self._soft_units = (
+            torch.from_numpy(each).to(device) for each in (data.features, data.tags, data.towards, data.soft_units)
+        )
+        self._per_row = [torch.from_numpy(a).to(device) for a in (data.label, data.binary, data.source, data.outside)]
+        self._soft_sentiment = torch.from_numpy(data.soft_sentiment).to(device)
+
+    def batch(self, rows: NDArray[np.int64]) -> Batch:
+        """The rows as padded tensors."""
+        starts, lengths = self._bounds[rows], self._bounds[rows + 1] - self._bounds[rows]
+        begin, length, own = (torch.from_numpy(a).to(self._device) for a in (starts, lengths, rows))
+        ahead = torch.arange(int(lengths.max()), device=self._device)
+        inside = ahead < length[:, None]  # (rows, units)
+        at = torch.where(inside, begin[:, None] + ahead, 0)
+
+        def spread(values: Tensor, nothing: float) -> Tensor:
+            return values[at].masked_fill(~inside[..., None], nothing)
+
+        towards = torch.where(inside, self._towards[at].long(), UNKNOWN)
+        label, binary, source, outside = (each[own] for each in self._per_row)
+        return Batch(
+            spread(self._features, 0).long(),
+            label,
+            binary,
+            source,
+            outside,
+            spread(self._tags, UNKNOWN).long(),
+            towards,
+            self._soft_sentiment[own],
+            spread(self._soft_units, math.nan).float() if len(self._soft_units) else self._soft_units.new_zeros(len(rows), 0),
+        )
 
 
 def losses(network: Network, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:

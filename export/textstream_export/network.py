@@ -27,11 +27,14 @@ from textstream_export.spelling import Spelling
 class Words(nn.Module):
     """What an encoder of words begins with: one table, in which every feature of a token has a row."""
 
+    left_out: Tensor
+
     def __init__(self, recipe: Recipe, rows: int, spelling: Spelling | None = None) -> None:
         super().__init__()
         self.spelling = spelling
         self.width = recipe.width
-        self.left_out = torch.tensor([recipe.pair_dropout if name == "bigram" else recipe.feature_dropout for name in FEATURES])
+        left_out = torch.tensor([recipe.pair_dropout if name == "bigram" else recipe.feature_dropout for name in FEATURES])
+        self.register_buffer("left_out", left_out, persistent=False)
         self.table = nn.Embedding(rows, recipe.width, padding_idx=0, sparse=True)
         nn.init.normal_(self.table.weight, std=0.1)
         nn.init.zeros_(self.table.weight[0])
@@ -47,7 +50,7 @@ class Words(nn.Module):
 
     def _some(self, ids: Tensor, left_out: Tensor) -> Tensor:
         """While training, some features are left out, so that none is relied on alone."""
-        return ids * (torch.rand(ids.shape) >= left_out) if self.training else ids
+        return ids * (torch.rand(ids.shape, device=ids.device) >= left_out) if self.training else ids
 
     @torch.no_grad()
     def fold(self) -> None:

@@ -4,7 +4,7 @@ Positive pointwise mutual information of neighbours, then a truncated singular v
 approximates (Levy & Goldberg 2014), but the same numbers on every run, and without another library.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from tqdm import tqdm
 from textstream.model import text as prepare
 from textstream.model.neutral import neutral
 from textstream.model.tokens import Lexicon
-from textstream_export.data import LANGUAGES, Row, parsed, plain_row
+from textstream_export.data import parsed, plain_row
 
 REACH = 4
 """Neighbours to each side that count."""
@@ -32,9 +32,9 @@ CHUNK = 4_000_000
 """Tokens whose pairs are counted at once: about 200 MB."""
 
 
-def start_vectors(data: Path, rows: list[Row], lexicon: Lexicon, width: int, seed: int) -> NDArray[np.float32]:
+def start_vectors(texts: Sequence[str], lexicon: Lexicon, width: int, seed: int) -> NDArray[np.float32]:
     """(words, width) vectors to begin training with."""
-    ids = word_ids([*unlabelled(data), *(row.text for row in rows)], lexicon)
+    ids = word_ids(texts, lexicon)
     weights = mutual_information(pair_counts(ids, len(lexicon.words) + 1))
     left, values, _ = randomized_svd(weights, n_components=width, n_iter=3, random_state=seed)
     vectors = (left * np.sqrt(values))[1:]  # row 0 is every word that is not in the lexicon
@@ -42,14 +42,14 @@ def start_vectors(data: Path, rows: list[Row], lexicon: Lexicon, width: int, see
     return np.asarray(vectors * (SPREAD / spread if spread else 0.0), np.float32)
 
 
-def unlabelled(data: Path) -> Iterator[str]:
+def unlabelled(data: Path, languages: Sequence[str]) -> Iterator[str]:
     """The texts of unlabelled.{en,zh}.jsonl.gz; nothing where there is no such file."""
-    for path in (data / f"unlabelled.{lang}.jsonl.gz" for lang in LANGUAGES):
+    for path in (data / f"unlabelled.{lang}.jsonl.gz" for lang in languages):
         if path.is_file():
             yield from parsed(path, lambda raw: plain_row(raw).text)
 
 
-def word_ids(texts: list[str], lexicon: Lexicon) -> NDArray[np.int32]:
+def word_ids(texts: Sequence[str], lexicon: Lexicon) -> NDArray[np.int32]:
     """The texts one after the other as word numbers; 0 is an unknown word, and REACH zeros stand between two texts."""
     known = {word: i for i, word in enumerate(lexicon.words, start=1)}
     memory: dict[str, int] = {}

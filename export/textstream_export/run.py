@@ -5,8 +5,9 @@ load(folder)               what a finished run left
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +21,19 @@ from textstream.model.pieces import PieceTokeniser
 from textstream.model.tokens import Lexicon, Tokeniser
 from textstream_export import twins
 from textstream_export.data import Row, in_share, read_train, split_held_out
-from textstream_export.encode import build_lexicon, encode
+from textstream_export.encode import Lot, build_lexicon, encode, lots_of
 from textstream_export.encoders import encoder_of
 from textstream_export.network import Network, Words
-from textstream_export.place import writable
-from textstream_export.pretrain import start_vectors
+from textstream_export.place import writable, writing
+from textstream_export.pretrain import start_vectors, unlabelled
 from textstream_export.pretrained import read
 from textstream_export.recipe import Recipe
 from textstream_export.skipgram import skipgram_vectors
-from textstream_export.soft import Soft, Tokenise, read_shards
+from textstream_export.soft import Soft, Tokenise, read_shard, shards_in, texts_of
 from textstream_export.spelling import Spelling
 from textstream_export.train import RUN, UNFIT, WEIGHTS, first_line, fit, read_curve, read_saved, save
 from textstream_export.transformer import Shape, Transformer
+from textstream_export.workers import shared_out
 
 Vocabulary = Mapping[str, Any]
 """What a checkpoint says of the units: `words` of a lexicon, or the `pieces` of a pretrained encoder with its shape."""
@@ -60,9 +62,10 @@ class Run:
 
     def infer(self, ids: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """One pass over a padded batch (see `packing.padded`): sentiment (batch, 3), units (batch, units, OUTPUTS)."""
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.recipe.bf16):
-            sentiment, units = self.network(torch.from_numpy(ids.astype(np.int64)))
-        return sentiment.numpy(), units.numpy()
+        device = self.network.sentiment.weight.device
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.bf16):
+            sentiment, units = self.network(torch.from_numpy(ids).to(device).long())
+        return sentiment.cpu().numpy(), units.cpu().numpy()
 
 
 def train(
@@ -71,61 +74,107 @@ def train(
     out: Path,
     *,
     packages: Path | None = None,
+    words: Path | None = None,
     soft: Path | None = None,
     begin: Path | None = None,
+    device: str = "cpu",
+    workers: int = 1,
 ) -> None:
     """Train by `recipe` and leave recipe, vocabulary and weights in `out`.
 
     Rows are the train rows of `data` that are not held out; with `soft` also what a teacher has labelled there, in place of
-    the gold row of the same text. `packages` is the folder of the package a pretrained encoder comes in, `begin` a finished run
-    to go on from: its vocabulary and weights, but for what it knows of single sources.
+    the gold row of the same text. `packages` is the folder of the package a pretrained encoder comes in, `words` what
+    `find_words` wrote, `begin` a finished run to go on from: its vocabulary and weights, but for what it knows of sources.
     """
     if begin is not None and begin.resolve() == out.resolve():
         raise Misconfigured(f"the run at {begin} cannot go on into its own folder: name another with --out")
     writable(out)
     gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
     gold = [row for row in gold if in_share(row.text, recipe.share)]
-    told = read_shards(soft) if soft else ()
-    rows: list[tuple[Row, Soft | None]] = [(row, said) for row, said in told if in_share(row.text, recipe.share)]
-    labelled = {row.text for row, _ in rows}
-    rows += [(row, None) for row in gold if row.text not in labelled]
     torch.manual_seed(recipe.seed)
     before = None if begin is None else load(begin)
     if before is None:
-        encoder, vocabulary = start(data, [row for row, _ in rows], recipe, packages)
+        encoder, vocabulary = start(data, gold, recipe, packages, words)
     else:
         encoder, vocabulary = before.network.encoder, before.vocabulary
     if isinstance(encoder, Transformer):
         freeze(encoder, recipe.frozen_layers)
+        encoder.drop_out(recipe.encoder_dropout)
     tokenise = tokeniser(vocabulary, recipe, recipe.max_train_tokens)
-    encoded = encode(rows, tokenise, recipe)
+    encoded = encode(_lots(gold, soft, recipe, workers), tokenise, recipe, workers)
     network = Network(encoder, _width(recipe, encoder), len(encoded.sources), recipe.dropout)
     if before is not None:
         old = before.network.state_dict()
         network.load_state_dict({name: old[name] for name in old if not name.startswith("source_bias")}, strict=False)
-    pairs = twins.chosen([row for row, _ in rows], tokenise, recipe) if recipe.twins else None
-    log = fit(network, encoded, recipe, out, pairs)
+    pairs = twins.chosen(gold, tokenise, recipe) if recipe.twins else None
+    log = fit(network, encoded, recipe, out, pairs, device)
     if isinstance(encoder, Words):
         encoder.fold()
     save(out, network, vocabulary, recipe, log, () if before is None else (*before.before, before.recipe))
 
 
-def start(data: Path, rows: list[Row], recipe: Recipe, packages: Path | None) -> tuple[nn.Module, Vocabulary]:
+def _lots(gold: Sequence[Row], soft: Path | None, recipe: Recipe, workers: int) -> list[Lot]:
+    """What teachers have labelled, shard by shard, and the gold rows of whose texts they have not spoken."""
+    shards = [path for path in shards_in(soft) if path.parent.name in recipe.languages] if soft else []
+    with shared_out(texts_of, shards, workers) as found:
+        labelled = set[int]().union(*found)
+    alone = [row for row in gold if hash(row.text) not in labelled]
+    return [*(partial(_in_share, path, recipe.share) for path in shards), *lots_of(alone)]
+
+
+def _in_share(path: Path, share: float) -> Iterator[tuple[Row, Soft | None]]:
+    yield from (pair for pair in read_shard(path) if in_share(pair[0].text, share))
+
+
+def start(
+    data: Path, gold: Sequence[Row], recipe: Recipe, packages: Path | None, words: Path | None = None
+) -> tuple[nn.Module, Vocabulary]:
     """The encoder before training, and its vocabulary."""
     if recipe.is_pretrained:
         if packages is None:
             raise Misconfigured(f"the recipe starts from {recipe.start}: name the folder of its package with --packages")
         found = read(recipe.start, packages)
         return found.encoder, {"pieces": list(found.vocabulary), "shape": found.encoder.shape.as_json()}
-    lexicon = build_lexicon(rows, recipe)
+    lexicon, vectors = found_words(data, gold, recipe) if words is None else read_words(words, recipe)
     spelling = Spelling(lexicon.words, recipe.gram_rows, recipe.width) if recipe.gram_rows else None
     encoder = encoder_of(recipe, lexicon.rows, spelling)
-    if recipe.start != "random":
-        trained = {"vectors": start_vectors, "skipgram": skipgram_vectors}[recipe.start]
-        vectors = trained(data, rows, lexicon, recipe.width, recipe.seed)
+    if vectors is not None:
         with torch.no_grad():
             encoder.table.weight[1 : 1 + len(vectors)] = torch.from_numpy(vectors)
     return encoder, {"words": list(lexicon.words)}
+
+
+def found_words(data: Path, gold: Sequence[Row], recipe: Recipe) -> tuple[Lexicon, NDArray[np.float32] | None]:
+    """The words of all texts there are, and the vectors that they start from; none where those are random."""
+    texts = [*(row.text for row in gold), *unlabelled(data, recipe.languages)]
+    lexicon = build_lexicon(texts, recipe)
+    if recipe.start == "random":
+        return lexicon, None
+    trained = {"vectors": start_vectors, "skipgram": skipgram_vectors}[recipe.start]
+    return lexicon, trained(texts, lexicon, recipe.width, recipe.seed)
+
+
+def find_words(data: Path, recipe: Recipe, out: Path) -> None:
+    """Write words and vectors for several runs of a recipe to start from: they take minutes of one core."""
+    if recipe.is_pretrained:
+        raise Misconfigured(f"a recipe that starts from {recipe.start} brings its own vocabulary: name one of words")
+    gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
+    lexicon, vectors = found_words(data, gold, recipe)
+    saved = {"words": list(lexicon.words), "vectors": None if vectors is None else torch.from_numpy(vectors).half()}
+    with writing(out):
+        torch.save(saved, out)
+
+
+def read_words(path: Path, recipe: Recipe) -> tuple[Lexicon, NDArray[np.float32] | None]:
+    """What `find_words` wrote. Raises Misconfigured where it does not fit the recipe."""
+    try:
+        saved = read_saved(path)
+        words, vectors = saved["words"], saved["vectors"]
+        if vectors is not None and vectors.shape != (len(words), recipe.width):
+            raise ValueError(f"its vectors are {tuple(vectors.shape)}, the recipe's {recipe.width} wide")
+        return lexicon_of({"words": words}, recipe), None if vectors is None else vectors.float().numpy()
+    except UNFIT as error:
+        raise Misconfigured(f"{path} holds no words ({first_line(error)}): write it with textstream-export words") from None
 
 
 def freeze(encoder: Transformer, layers: int) -> None:

@@ -3,6 +3,7 @@
 One worker alone: with more, every run gives other vectors.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,8 +12,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from textstream.model.tokens import Lexicon
-from textstream_export.data import Row
-from textstream_export.pretrain import REACH, SPREAD, unlabelled, word_ids
+from textstream_export.pretrain import REACH, SPREAD, word_ids
 
 EPOCHS = 1
 """Over 40 M words; it takes about 4 minutes of a core."""
@@ -22,11 +22,11 @@ SAMPLE = 1e-4
 """Frequency from which on a word is passed over, the more often the more frequent it is."""
 
 
-def skipgram_vectors(data: Path, rows: list[Row], lexicon: Lexicon, width: int, seed: int) -> NDArray[np.float32]:
+def skipgram_vectors(texts: Sequence[str], lexicon: Lexicon, width: int, seed: int) -> NDArray[np.float32]:
     """(words, width) vectors to begin training with; of words that stand in no text, at random."""
     from gensim.models import Word2Vec  # takes a second to load, and few runs need it
 
-    ids = word_ids([*unlabelled(data), *(row.text for row in rows)], lexicon)
+    ids = word_ids(texts, lexicon)
     with TemporaryDirectory() as folder:
         path = Path(folder, "words")
         write_words(path, ids)

@@ -7,7 +7,8 @@ are, each of its tokens finds what the teacher said there.
 import gzip
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -20,12 +21,15 @@ from textstream.errors import Misconfigured
 from textstream.model.packing import Infer, score
 from textstream.model.tokens import Tokens
 from textstream_export.data import Row, parsed, plain_row
+from textstream_export.workers import shared_out
 
 SHARD_ROWS = 20_000
-CHUNK = 256
-"""Texts a call of the teacher, of like length."""
+CHUNK = 4096
+"""Texts a call of the teachers, of like length."""
 
 Tokenise = Callable[[Sequence[str]], list[Tokens]]
+Texts = Callable[[int], Sequence[Row]]
+"""The rows of a shard by its number."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,59 +40,82 @@ class Soft:
     tokens: NDArray[np.float16]  # (tokens, OUTPUTS) logits of the first tokens, as many as the teacher read
 
 
-def label(rows: Sequence[Row], tokenise: Tokenise, infer: Infer) -> list[Soft | None]:
-    """The teacher's logits for each row; None for a text without tokens."""
-    tokens = tokenise([row.text for row in rows])
-    order = sorted((i for i, t in enumerate(tokens) if t.count), key=lambda i: len(tokens[i].features))
-    out: list[Soft | None] = [None] * len(rows)
+def label(tokens: Sequence[Tokens], teachers: Sequence[Infer]) -> list[Soft]:
+    """The logits of each text, which has a token at least; of several teachers their mean."""
+    order = sorted(range(len(tokens)), key=lambda i: len(tokens[i].features))
+    out: dict[int, Soft] = {}
     for start in range(0, len(order), CHUNK):
         group = order[start : start + CHUNK]
-        scored = score([tokens[i] for i in group], infer)
+        scored = [score([tokens[i] for i in group], infer) for infer in teachers]
+        moods = np.mean([each.sentiment for each in scored], axis=0).astype(np.float16)
+        units = np.mean([each.tokens for each in scored], axis=0).astype(np.float16)
         for at, i in enumerate(group):
-            said = scored.tokens[scored.starts[at] : scored.starts[at] + tokens[i].count]
-            out[i] = Soft(scored.sentiment[at].astype(np.float16), said.astype(np.float16))
-    return out
+            begin = scored[0].starts[at]
+            out[i] = Soft(moods[at], units[begin : begin + tokens[i].count])
+    return [out[i] for i in range(len(tokens))]
 
 
-def label_all(rows: Sequence[Row], tokenise: Tokenise, infer: Infer, folder: Path) -> None:
-    """Label and store shard after shard; those that stand already are not made again."""
+def label_all(
+    shards: int, texts: Texts, tokenise: Tokenise, teachers: Callable[[], Sequence[Infer]], folder: Path, workers: int = 1
+) -> None:
+    """Label and store shard after shard; those that stand already are not made again.
+
+    Texts are made, cut and written by the workers, `teachers` are brought in once those run.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    starts = range(0, len(rows), SHARD_ROWS)
-    for number, start in enumerate(tqdm(starts, desc="teacher", unit="shard")):
-        path = folder / f"{number:03d}.npz"
-        if not path.exists():
-            write_shard(path, rows[start : start + SHARD_ROWS], tokenise, infer)
+    missing = [number for number in range(shards) if not _path(folder, number).exists()]
+    with shared_out(partial(_cut, texts, tokenise, folder), missing, workers) as cut:
+        said = teachers()
+        for number, tokens in zip(missing, tqdm(cut, desc="teacher", total=len(missing), unit="shard"), strict=True):
+            _write(_path(folder, number), label(tokens, said))
 
 
-def write_shard(path: Path, rows: Sequence[Row], tokenise: Tokenise, infer: Infer) -> None:
-    """One shard, renamed into place when it is whole."""
-    pairs = [(row, soft) for row, soft in zip(rows, label(rows, tokenise, infer), strict=True) if soft is not None]
-    with gzip.open(path.with_suffix(".jsonl.gz"), "wt", encoding="utf-8") as lines:
+def _cut(texts: Texts, tokenise: Tokenise, folder: Path, number: int) -> list[Tokens]:
+    """The texts of a shard as tokens, without those that have none; the rows are written beside."""
+    rows = texts(number)
+    pairs = [(row, tokens) for row, tokens in zip(rows, tokenise([row.text for row in rows]), strict=True) if tokens.count]
+    with gzip.open(_path(folder, number).with_suffix(".jsonl.gz"), "wt", compresslevel=1, encoding="utf-8") as lines:
         lines.writelines(json.dumps(_raw(row), ensure_ascii=False) + "\n" for row, _ in pairs)
+    return [replace(tokens, text="") for _, tokens in pairs]
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / f"{number:03d}.npz"
+
+
+def _write(path: Path, said: Sequence[Soft]) -> None:
+    """What was said of a shard's rows, renamed into place when it is whole."""
     part = path.with_name(path.stem + ".part.npz")
     np.savez(
         part,
-        sentiment=np.stack([soft.sentiment for _, soft in pairs]),
-        tokens=np.concatenate([soft.tokens for _, soft in pairs]),
-        counts=np.array([len(soft.tokens) for _, soft in pairs], np.int32),
+        sentiment=np.stack([soft.sentiment for soft in said]),
+        tokens=np.concatenate([soft.tokens for soft in said]),
+        counts=np.array([len(soft.tokens) for soft in said], np.int32),
     )
     part.rename(path)
 
 
-def read_shards(folder: Path) -> Iterator[tuple[Row, Soft]]:
-    """Every labelled row below `folder`, in order of the files' names. Raises Misconfigured for a damaged shard."""
-    for path in sorted(folder.rglob("*.npz")):
-        rows = list(parsed(path.with_suffix(".jsonl.gz"), plain_row))
-        try:
-            with np.load(path) as stored:
-                sentiment, tokens, counts = stored["sentiment"], stored["tokens"], stored["counts"]
-            said = np.split(tokens, np.cumsum(counts)[:-1])
-            pairs = [(row, Soft(mood, own)) for row, mood, own in zip(rows, sentiment, said, strict=True)]
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
-            raise Misconfigured(
-                f"{path} is no shard of its rows ({error}): remove it and run textstream-export distil"
-            ) from None
-        yield from pairs
+def shards_in(folder: Path) -> list[Path]:
+    """Every shard below `folder`, in order of the files' names."""
+    return sorted(folder.rglob("*.npz"))
+
+
+def texts_of(path: Path) -> set[int]:
+    """A hash of each text of a shard, the same in processes that were forked."""
+    return {hash(row.text) for row in parsed(path.with_suffix(".jsonl.gz"), plain_row)}
+
+
+def read_shard(path: Path) -> Iterator[tuple[Row, Soft]]:
+    """The labelled rows of a shard. Raises Misconfigured for a damaged one."""
+    rows = list(parsed(path.with_suffix(".jsonl.gz"), plain_row))
+    try:
+        with np.load(path) as stored:
+            sentiment, tokens, counts = stored["sentiment"], stored["tokens"], stored["counts"]
+        said = np.split(tokens, np.cumsum(counts)[:-1])
+        pairs = [(row, Soft(mood, own)) for row, mood, own in zip(rows, sentiment, said, strict=True)]
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        raise Misconfigured(f"{path} is no shard of its rows ({error}): remove it and run textstream-export distil") from None
+    yield from pairs
 
 
 def _raw(row: Row) -> dict[str, Any]:

@@ -31,6 +31,9 @@ EMOTICON_LABELLED = frozenset({"weibo_senti_20k"})
 OWN, OWN_TERMS, OWN_ASPECTS = "own", "own_terms", "own_aspects"
 """A user's own labels, by task."""
 
+MADE = "made"
+"""The source of texts that `distil` makes of others, which only a teacher labels."""
+
 CHANNELS: dict[str, Kind] = {
     OWN_TERMS: "phrase",
     OWN_ASPECTS: "aspect",

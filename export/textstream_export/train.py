@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from textstream.errors import Fatal, Misconfigured
 from textstream_export.encode import Encoded
-from textstream_export.loss import Batch, losses, make_batch
+from textstream_export.loss import Batch, DeviceRows, losses
 from textstream_export.network import Network
 from textstream_export.recipe import Recipe, Schedule
 from textstream_export.twins import Twins, distance
@@ -32,6 +32,7 @@ CHECKPOINT, WEIGHTS, RUN, LOG = "checkpoint.pt", "weights.pt", "run.json", "log.
 CHECKPOINT_S = 300.0
 """Between two checkpoints: what an interruption costs at most."""
 LOG_STEPS = 50
+"""Between two looks at the loss: each makes a GPU wait for the CPU."""
 WARM_UP = 0.03
 """Share of the steps in which the learning rate rises."""
 MAX_NORM = 1.0
@@ -64,6 +65,7 @@ class State:
                 "step": self.step,
                 "minutes": self.minutes,
                 "random": torch.get_rng_state(),
+                "random_cuda": torch.cuda.get_rng_state_all(),
             },
         )
 
@@ -79,14 +81,17 @@ class State:
             self.average = saved["average"]
             self.step, self.minutes = saved["step"], saved["minutes"]
             torch.set_rng_state(saved["random"])
+            torch.cuda.set_rng_state_all(saved["random_cuda"])
         except UNFIT as error:
             raise Misconfigured(
                 f"{path} is no checkpoint of this recipe ({first_line(error)}): remove it or name another --out"
             ) from None
 
 
-def fit(network: Network, data: Encoded, recipe: Recipe, out: Path, twins: Twins | None = None) -> dict[str, float]:
-    """Train `network` in place, to averaged weights; returns what the run took. Goes on from a checkpoint in `out`.
+def fit(
+    network: Network, data: Encoded, recipe: Recipe, out: Path, twins: Twins | None = None, device: str = "cpu"
+) -> dict[str, float]:
+    """Train `network` in place on `device`, to averaged weights; returns what the run took. Goes on from a checkpoint in `out`.
 
     A run that was finished there is none from now on: whoever ends this one midway must not export the last one's weights
     for its own. Raises Fatal when the loss is no longer a number; the last checkpoint stays.
@@ -95,6 +100,8 @@ def fit(network: Network, data: Encoded, recipe: Recipe, out: Path, twins: Twins
     torch.manual_seed(recipe.seed)
     rng = np.random.default_rng(recipe.seed)
     plan = [rows for _ in range(recipe.epochs) for rows in batches(data, recipe, rng)]
+    network.to(device)
+    held = DeviceRows(data, torch.device(device))
     state = State(network, optimisers(network, recipe), _dense(network), _digest(data, recipe))
     if (out / CHECKPOINT).exists():
         state.load(out / CHECKPOINT)
@@ -109,30 +116,44 @@ def fit(network: Network, data: Encoded, recipe: Recipe, out: Path, twins: Twins
         bar = closing.enter_context(tqdm(total=len(plan), initial=state.step, desc="train", unit="batch", mininterval=10))
         started = saved = time.monotonic()
         before, running = state.minutes, math.nan
+        since = list[dict[str, Tensor]]()  # the parts of the loss since the last look at it
         for rows in plan[state.step :]:
-            alike = None if twins is None else twins.ids(recipe.seed + state.step, recipe.twins)
-            parts = one_step(state, make_batch(data, rows), recipe, state.step / len(plan), alike)
+            alike = None if twins is None else twins.ids(recipe.seed + state.step, recipe.twins).to(device)
+            since.append(one_step(state, held.batch(rows), recipe, state.step / len(plan), alike))
             state.step += 1
-            state.minutes = before + (time.monotonic() - started) / 60
-            loss = sum(parts.values())
-            running = loss if math.isnan(running) else 0.98 * running + 0.02 * loss
             bar.update()
+            if state.step % LOG_STEPS and state.step < len(plan):
+                continue
+            state.minutes = before + (time.monotonic() - started) / 60
+            parts, running = _told(since, running, state.step, recipe)
+            since.clear()
             bar.set_postfix(loss=f"{running:.3f}", refresh=False)
-            if state.step % LOG_STEPS == 0 or state.step == len(plan):
-                line = {"step": state.step, "loss": round(running, 4), "minutes": round(state.minutes, 2)}
-                log.write(json.dumps(line | {name: round(value, 4) for name, value in parts.items()}) + "\n")
-                log.flush()
-                for name, value in {"loss": running, **parts}.items():
-                    board.add_scalar(name, value, state.step)
+            line = {"step": state.step, "loss": round(running, 4), "minutes": round(state.minutes, 2)}
+            log.write(json.dumps(line | {name: round(value, 4) for name, value in parts.items()}) + "\n")
+            log.flush()
+            for name, value in {"loss": running, **parts}.items():
+                board.add_scalar(name, value, state.step)
             if time.monotonic() - saved > CHECKPOINT_S:
                 state.save(out / CHECKPOINT)
                 saved = time.monotonic()
     with torch.no_grad():
         for name, weights in state.average.items():
             network.get_parameter(name).copy_(weights)
-    network.eval()
+    network.to("cpu").eval()
     units = sum(int((data.bounds[rows + 1] - data.bounds[rows]).sum()) for rows in plan)
     return {"rows": len(data), "steps": len(plan), "units": units, "minutes": round(state.minutes, 2), "loss": running}
+
+
+def _told(since: Sequence[Mapping[str, Tensor]], running: float, step: int, recipe: Recipe) -> tuple[dict[str, float], float]:
+    """The parts of the last loss, and the running loss moved on over all of `since`. Raises Fatal where one is no number."""
+    losses = torch.stack([torch.stack(list(parts.values())).sum() for parts in since]).tolist()
+    parts = {name: part.item() for name, part in since[-1].items()}
+    for loss in losses:
+        running = loss if math.isnan(running) else 0.98 * running + 0.02 * loss
+        if not math.isfinite(loss):
+            rate = f"lower learning_rate ({recipe.learning_rate:g}) in the recipe"
+            raise Fatal(f"the loss is no number any more, of late {parts}, by step {step}: {rate}")
+    return parts, running
 
 
 def _digest(data: Encoded, recipe: Recipe) -> str:
@@ -143,29 +164,26 @@ def _digest(data: Encoded, recipe: Recipe) -> str:
     return found.hexdigest()
 
 
-def one_step(state: State, batch: Batch, recipe: Recipe, progress: float, twins: Tensor | None = None) -> dict[str, float]:
-    """Forward, backward, one update of the weights and of their average; returns the parts of the loss."""
-    with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
+def one_step(state: State, batch: Batch, recipe: Recipe, progress: float, twins: Tensor | None = None) -> dict[str, Tensor]:
+    """Forward, backward, one update of the weights and of their average; returns the parts of the loss, where they are."""
+    with torch.autocast(batch.ids.device.type, torch.bfloat16, enabled=recipe.bf16):
         parts = losses(state.network, batch, recipe)
         if twins is not None:
             parts["twins"] = recipe.twin_weight * distance(state.network(twins)[0])
-    loss = torch.stack(list(parts.values())).sum()
-    if not math.isfinite(loss.item()):
-        told = {name: part.item() for name, part in parts.items()}
-        raise Fatal(f"the loss is {told} at step {state.step}: lower learning_rate ({recipe.learning_rate:g}) in the recipe")
     for optimiser in state.optimisers:
         optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_([state.network.get_parameter(name) for name in state.average], MAX_NORM)
+    torch.stack(list(parts.values())).sum().backward()  # type: ignore[no-untyped-call]
+    averaged: list[Tensor] = [state.network.get_parameter(name) for name in state.average]
+    nn.utils.clip_grad_norm_(averaged, MAX_NORM)
     factor = SCHEDULES[recipe.schedule](progress)
     for optimiser in state.optimisers:
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * factor
         optimiser.step()
     share = 1 - min(recipe.average_decay, (state.step + 1) / (state.step + 11))
-    for name, value in state.average.items():
-        value.lerp_(state.network.get_parameter(name).detach(), share)
-    return {name: part.item() for name, part in parts.items()}
+    with torch.no_grad():
+        torch._foreach_lerp_(list(state.average.values()), averaged, share)
+    return {name: part.detach() for name, part in parts.items()}
 
 
 def optimisers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:

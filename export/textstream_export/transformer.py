@@ -44,6 +44,7 @@ class Layer(nn.Module):
     def __init__(self, width: int, heads: int, inner: int) -> None:
         super().__init__()
         self.heads = heads
+        self.drop = nn.Dropout(0.0)
         self.query_key_value = nn.Linear(width, 3 * width)
         self.attended = nn.Linear(width, width)
         self.attended_norm = nn.LayerNorm(width, eps=EPSILON)
@@ -57,9 +58,9 @@ class Layer(nn.Module):
         parts = self.query_key_value(x).view(batch, units, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         # Plain products: torch's fused attention takes a third of a training step on the CPU with texts this short.
         scores = parts[0] @ parts[1].transpose(-1, -2) * (width // self.heads) ** -0.5
-        seen = F.softmax(scores if mask is None else scores + mask, dim=-1) @ parts[2]
-        x = self.attended_norm(x + self.attended(seen.transpose(1, 2).reshape(batch, units, width)))
-        out: Tensor = self.outer_norm(x + self.outer(F.gelu(self.inner(x))))
+        seen = self.drop(F.softmax(scores if mask is None else scores + mask, dim=-1)) @ parts[2]
+        x = self.attended_norm(x + self.drop(self.attended(seen.transpose(1, 2).reshape(batch, units, width))))
+        out: Tensor = self.outer_norm(x + self.drop(self.outer(F.gelu(self.inner(x)))))
         return out
 
 
@@ -73,15 +74,22 @@ class Transformer(nn.Module):
         self.positions = nn.Embedding(shape.positions, shape.width)
         self.norm = nn.LayerNorm(shape.width, eps=EPSILON)
         self.layers = nn.ModuleList(Layer(shape.width, shape.heads, shape.inner) for _ in range(shape.layers))
+        self.drop = nn.Dropout(0.0)
         for embedding in (self.words, self.positions):
             nn.init.normal_(embedding.weight, std=0.02)
+
+    def drop_out(self, share: float) -> None:
+        """While training, leave out so much of embeddings, attention and what each layer adds, as BERT does."""
+        for part in self.modules():
+            if isinstance(part, nn.Dropout):
+                part.p = share
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """ids (batch, units, 1) → x (batch, units, width), pooled (batch, 2 · width)."""
         ids = F.pad(ids[..., 0], (1, 0), value=self.first)  # (batch, 1 + units)
         real = ids != 0
-        x = self.norm(self.words(ids) + self.positions.weight[: ids.shape[1]])
-        mask = None if bool(real.all()) else torch.where(real, 0.0, MASKED)[:, None, None, :]
+        x = self.drop(self.norm(self.words(ids) + self.positions.weight[: ids.shape[1]]))
+        mask = None if not ids.is_cuda and bool(real.all()) else torch.where(real, 0.0, MASKED)[:, None, None, :]
         for layer in self.layers:
             x = layer(x, mask)
         weight = real.to(x.dtype).unsqueeze(-1)

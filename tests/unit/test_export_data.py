@@ -30,7 +30,7 @@ from textstream_export.data import (
 )
 from textstream_export.encode import find_terms, token_span, token_targets
 from textstream_export.pretrain import unlabelled
-from textstream_export.soft import read_shards
+from textstream_export.soft import read_shard
 from textstream_export.sources import BINARY, CHANNELS, LICENCES
 
 REAL = Path(os.environ.get("TEXTSTREAM_DATA", Path(__file__).parents[3] / "shared" / "data"))
@@ -93,8 +93,8 @@ def damaged(how: str) -> bytes:
     ("name", "read"),
     [
         ("sentiment.en.train.jsonl.gz", lambda folder: read_rows(folder / "sentiment.en.train.jsonl.gz")),
-        ("unlabelled.en.jsonl.gz", unlabelled),
-        ("000.jsonl.gz", read_shards),
+        ("unlabelled.en.jsonl.gz", lambda folder: unlabelled(folder, ["en"])),
+        ("000.jsonl.gz", lambda folder: read_shard(folder / "000.npz")),
     ],
 )
 def test_a_file_that_is_no_gzip_of_text_is_named(
@@ -116,7 +116,7 @@ def test_a_damaged_shard_of_a_teacher_is_named(tmp_path: Path, content: bytes | 
     if content is not None:
         (tmp_path / "000.npz").write_bytes(content)
     with pytest.raises(Misconfigured, match=r"000\.npz is no shard of its rows .*: remove it"):
-        list(read_shards(tmp_path))
+        list(read_shard(tmp_path / "000.npz"))
 
 
 def test_emoticons_are_taken_out_where_they_made_the_label(tmp_path: Path) -> None:

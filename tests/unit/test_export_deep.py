@@ -17,7 +17,7 @@ from textstream.model.text import cut, normal
 from textstream_export import export as exporting
 from textstream_export import precision
 from textstream_export.data import read_train, split_held_out
-from textstream_export.encode import encode
+from textstream_export.encode import encode, lots_of
 from textstream_export.evaluate import evaluate
 from textstream_export.export import export
 from textstream_export.network import Network
@@ -35,7 +35,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train(data: Path, language: str, out: Path) -> Path:
     """A run as `run.train` leaves it, but that its encoder is small and starts at random."""
     recipe = replace(
-        RECIPES[f"deep-{language}"], epochs=12, frozen_layers=0, pretrained_rate=3e-3, learning_rate=3e-3, bf16=False,
+        RECIPES[f"deep-{language}"], epochs=12, frozen_layers=0, twins=0, pretrained_rate=3e-3, learning_rate=3e-3, bf16=False,
         sources=RECIPES["swift"].sources, terms=RECIPES["swift"].terms,
     )  # fmt: skip
     rows, _ = split_held_out(row for row in read_train(data) if row.lang == language)
@@ -45,7 +45,7 @@ def train(data: Path, language: str, out: Path) -> Path:
     vocabulary = {"pieces": pieces, "shape": shape.as_json()}
     torch.manual_seed(3)
     torch.set_num_threads(1)
-    encoded = encode([(row, None) for row in rows], tokeniser(vocabulary, recipe, 100), recipe)
+    encoded = encode(lots_of(rows), tokeniser(vocabulary, recipe, 100), recipe)
     network = Network(Transformer(shape, pieces.index(FIRST)), shape.width, len(encoded.sources), recipe.dropout)
     save(out, network, vocabulary, recipe, fit(network, encoded, recipe, out))
     return out

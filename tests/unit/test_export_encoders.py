@@ -16,10 +16,10 @@ from textstream.model.packing import WINDOW
 from textstream.model.tokens import FEATURES, Lexicon, Tokeniser
 from textstream_export import encoders_onnx
 from textstream_export.data import in_share, read_train, split_held_out
-from textstream_export.encode import OUTPUTS, build_lexicon, encode
+from textstream_export.encode import OUTPUTS, build_lexicon, encode, lots_of
 from textstream_export.encoders import ENCODERS, encoder_of, sinusoids
 from textstream_export.golden import texts
-from textstream_export.loss import losses, make_batch
+from textstream_export.loss import DeviceRows, losses
 from textstream_export.network import Network
 from textstream_export.recipe import RECIPES, Encoder, Recipe
 from textstream_export.run import load, train
@@ -105,10 +105,10 @@ def test_one_step_lowers_the_loss_of_its_batch(encoder: Encoder, data: Path) -> 
         TINY, encoder=encoder, dropout=0.0, feature_dropout=0.0, pair_dropout=0.0, average_decay=0.0, schedule="constant"
     )
     rows, _ = split_held_out(read_train(data))
-    lexicon = build_lexicon(rows, recipe)
-    encoded = encode([(row, None) for row in rows], Tokeniser(lexicon, 100), recipe)
+    lexicon = build_lexicon((row.text for row in rows), recipe)
+    encoded = encode(lots_of(rows), Tokeniser(lexicon, 100), recipe)
     made = network(recipe, lexicon.rows).train()
-    batch = make_batch(encoded, np.arange(60))
+    batch = DeviceRows(encoded, torch.device("cpu")).batch(np.arange(60))
     before = sum(part.item() for part in losses(made, batch, recipe).values())
     one_step(State(made, optimisers(made, recipe), {}), batch, recipe, progress=0.5)
     assert sum(part.item() for part in losses(made, batch, recipe).values()) < before
@@ -158,9 +158,9 @@ def test_sinusoids_tell_every_position_apart() -> None:
 
 def test_skip_gram_vectors_are_the_same_on_every_run(data: Path) -> None:
     """One for each word, of the spread that rows at random have."""
-    rows, _ = split_held_out(read_train(data))
-    lexicon = build_lexicon(rows, TINY)
-    first, second = (skipgram_vectors(data, rows, lexicon, 16, seed=1) for _ in range(2))
+    said = [row.text for row in split_held_out(read_train(data))[0]]
+    lexicon = build_lexicon(said, TINY)
+    first, second = (skipgram_vectors(said, lexicon, 16, seed=1) for _ in range(2))
     assert np.array_equal(first, second)
     assert first.shape == (len(lexicon.words), 16)
     assert np.isfinite(first).all() and first.std() == pytest.approx(0.1, rel=0.05)

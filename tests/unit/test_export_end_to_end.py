@@ -4,7 +4,9 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +18,25 @@ from onnx import TensorProto
 from tests.unit import export_fixture
 from textstream.errors import Fatal, Misconfigured
 from textstream.model import bundle as files
-from textstream.model.packing import padded
+from textstream.model.packing import Ids, Lengths, Logits, padded
 from textstream.model.scorer import Scorer
 from textstream.model.tokens import Lexicon, Tokeniser
 from textstream_export import behaviour, cli, to_onnx
 from textstream_export import train as training
 from textstream_export.data import Aspect, Row, read_train, split_held_out, text_hash, unseen_hashes
-from textstream_export.distil import Choice, chosen
-from textstream_export.encode import build_lexicon, encode
+from textstream_export.distil import Choice, chosen, distil
+from textstream_export.encode import Lot, build_lexicon, encode, lots_of
 from textstream_export.evaluate import evaluate
 from textstream_export.export import MAX_PARITY_GAP, export
 from textstream_export.golden import texts
-from textstream_export.loss import gold_losses, make_batch, soft_losses
+from textstream_export.loss import DeviceRows, gold_losses, soft_losses
 from textstream_export.network import Network, Windows
 from textstream_export.recipe import RECIPES, Optimiser, Recipe, Schedule
-from textstream_export.run import lexicon_of, load, train
-from textstream_export.soft import Soft, label_all, read_shards
+from textstream_export.run import Run, find_words, lexicon_of, load, train
+from textstream_export.soft import SHARD_ROWS, Soft, label_all, read_shard, shards_in
+from textstream_export.sources import MADE
 from textstream_export.to_onnx import build, parity
-from textstream_export.train import State, fit, optimisers
+from textstream_export.train import State, fit, one_step, optimisers
 
 TINY = replace(
     RECIPES["swift"],
@@ -48,11 +51,15 @@ TINY = replace(
 )
 
 
-Pairs = list[tuple[Row, Soft | None]]
+CPU = torch.device("cpu")
 
 
-def _gold(rows: list[Row]) -> Pairs:
-    return [(row, None) for row in rows]
+def _words(rows: list[Row], recipe: Recipe) -> Lexicon:
+    return build_lexicon((row.text for row in rows), recipe)
+
+
+def _told(row: Row, soft: Soft | None) -> list[Lot]:
+    return [partial(list, [(row, soft)])]
 
 
 def _network(lexicon: Lexicon, recipe: Recipe) -> Network:
@@ -152,17 +159,17 @@ def test_padding_changes_nothing(run: Path) -> None:
 def test_a_loss_that_is_not_a_number_ends_the_run(data: Path, tmp_path: Path) -> None:
     wild = replace(TINY, learning_rate=1e30, epochs=1)
     rows, _ = split_held_out(read_train(data))
-    lexicon = build_lexicon(rows, wild)
+    lexicon = _words(rows, wild)
     with pytest.raises(Fatal, match="lower learning_rate"):
-        fit(_network(lexicon, wild), encode(_gold(rows), Tokeniser(lexicon, 100), wild), wild, tmp_path)
+        fit(_network(lexicon, wild), encode(lots_of(rows), Tokeniser(lexicon, 100), wild), wild, tmp_path)
 
 
 def test_an_interrupted_run_goes_on_to_the_same_weights(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that was stopped between two checkpoints ends where an undisturbed one does."""
     rows, _ = split_held_out(read_train(data))
     short = replace(TINY, epochs=2)
-    lexicon = build_lexicon(rows, short)
-    encoded = encode(_gold(rows), Tokeniser(lexicon, 100), short)
+    lexicon = _words(rows, short)
+    encoded = encode(lots_of(rows), Tokeniser(lexicon, 100), short)
     whole, halved = _network(lexicon, short), _network(lexicon, short)
     fit(whole, encoded, short, tmp_path / "whole")
     monkeypatch.setattr(training, "CHECKPOINT_S", 0.0)
@@ -171,10 +178,10 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(data: Path, tmp_path: Pa
     def interrupted(*arguments: Any) -> Any:
         if next(steps, None) is None:
             raise KeyboardInterrupt
-        return make_batch(*arguments)
+        return one_step(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "make_batch", interrupted)
+        patched.setattr(training, "one_step", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fit(halved, encoded, short, tmp_path / "halved")
     again = _network(lexicon, short)
@@ -185,8 +192,8 @@ def test_an_interrupted_run_goes_on_to_the_same_weights(data: Path, tmp_path: Pa
 
 def test_a_checkpoint_of_another_recipe_is_refused(data: Path, tmp_path: Path) -> None:
     rows, _ = split_held_out(read_train(data))
-    lexicon = build_lexicon(rows, TINY)
-    encoded = encode(_gold(rows), Tokeniser(lexicon, 100), TINY)
+    lexicon = _words(rows, TINY)
+    encoded = encode(lots_of(rows), Tokeniser(lexicon, 100), TINY)
     other = _network(lexicon, replace(TINY, width=12))
     State(other, optimisers(other, TINY), {}).save(tmp_path / "checkpoint.pt")
     with pytest.raises(Misconfigured, match="no checkpoint of this recipe"):
@@ -196,18 +203,18 @@ def test_a_checkpoint_of_another_recipe_is_refused(data: Path, tmp_path: Path) -
 def test_a_checkpoint_of_other_rows_is_refused(data: Path, tmp_path: Path) -> None:
     """Whoever adds or mends labels after an interruption does not go on in the middle of other rows."""
     rows, _ = split_held_out(read_train(data))
-    lexicon = build_lexicon(rows, TINY)
+    lexicon = _words(rows, TINY)
     network = _network(lexicon, TINY)
     State(network, optimisers(network, TINY), {}, "other rows").save(tmp_path / "checkpoint.pt")
     with pytest.raises(Misconfigured, match="the rows, or the recipe, are not those it was made with"):
-        fit(network, encode(_gold(rows), Tokeniser(lexicon, 100), TINY), TINY, tmp_path)
+        fit(network, encode(lots_of(rows), Tokeniser(lexicon, 100), TINY), TINY, tmp_path)
 
 
 def test_a_checkpoint_of_a_recipe_of_the_same_shape_is_refused(data: Path, tmp_path: Path) -> None:
     """Other epochs or another rate make other weights, though the old ones would fit."""
     rows, _ = split_held_out(read_train(data))
-    lexicon = build_lexicon(rows, TINY)
-    network, encoded = _network(lexicon, TINY), encode(_gold(rows), Tokeniser(lexicon, 100), TINY)
+    lexicon = _words(rows, TINY)
+    network, encoded = _network(lexicon, TINY), encode(lots_of(rows), Tokeniser(lexicon, 100), TINY)
     State(network, optimisers(network, TINY), {}, training._digest(encoded, TINY)).save(tmp_path / "checkpoint.pt")
     with pytest.raises(Misconfigured, match="the rows, or the recipe, are not those it was made with"):
         fit(network, encoded, replace(TINY, learning_rate=1e-3), tmp_path)
@@ -228,7 +235,7 @@ each_damage = pytest.mark.parametrize("how", ["cut", "empty", "text", "picture",
 @each_damage
 def test_a_damaged_checkpoint_is_named_with_what_to_do(data: Path, tmp_path: Path, how: str) -> None:
     rows, _ = split_held_out(read_train(data))
-    lexicon = build_lexicon(rows, TINY)
+    lexicon = _words(rows, TINY)
     network, checkpoint = _network(lexicon, TINY), tmp_path / "checkpoint.pt"
     State(network, optimisers(network, TINY), {}).save(checkpoint)
     damage(checkpoint, how)
@@ -266,7 +273,7 @@ def test_training_over_a_finished_run_unfinishes_it(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(training, "make_batch", interrupted)
+        patched.setattr(training, "one_step", interrupted)
         with pytest.raises(KeyboardInterrupt):
             train(data, replace(TINY, learning_rate=1e-3), place)
     with pytest.raises(Misconfigured, match="not a finished run"):
@@ -286,8 +293,8 @@ def test_every_optimiser_and_schedule_learns(data: Path, tmp_path: Path, optimis
     rows, _ = split_held_out(read_train(data))
     rate = 0.1 if optimiser == "sgd" else 1e-2
     recipe = replace(TINY, optimiser=optimiser, schedule=schedule, learning_rate=rate, epochs=3)
-    lexicon = build_lexicon(rows, recipe)
-    fit(_network(lexicon, recipe), encode(_gold(rows), Tokeniser(lexicon, 100), recipe), recipe, tmp_path)
+    lexicon = _words(rows, recipe)
+    fit(_network(lexicon, recipe), encode(lots_of(rows), Tokeniser(lexicon, 100), recipe), recipe, tmp_path)
     losses = [json.loads(line)["loss"] for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert losses[-1] < 0.9 * 2.2, "a network that knows nothing has a loss of about 2.2"
 
@@ -296,7 +303,7 @@ def test_a_student_learns_from_logits_alone(data: Path, tmp_path: Path) -> None:
     """Rows without a gold label teach what the teacher's logits say, sentiment and tags, though no label stands there."""
     rows, _ = split_held_out(read_train(data))
     recipe = replace(TINY, soft_share=1.0, epochs=20)
-    lexicon = build_lexicon(rows, recipe)
+    lexicon = _words(rows, recipe)
     texts_ = sorted({row.text for row in rows if row.lang == "en"})[:60]
     tokens = Tokeniser(lexicon, 100)(texts_)
     told = [
@@ -305,7 +312,7 @@ def test_a_student_learns_from_logits_alone(data: Path, tmp_path: Path) -> None:
         for text, t in zip(texts_, tokens, strict=True)
     ]  # fmt: skip
     network = _network(lexicon, recipe)
-    fit(network, encode(told, Tokeniser(lexicon, 100), recipe), recipe, tmp_path)
+    fit(network, encode([partial(list, told)], Tokeniser(lexicon, 100), recipe), recipe, tmp_path)
     right = 0
     with torch.no_grad():
         for (_, soft), t in zip(told, tokens, strict=True):
@@ -332,9 +339,11 @@ def test_a_gold_row_counts_whole_where_no_teacher_speaks() -> None:
     lexicon = Lexicon(("good",), 8, 8)
     soft = Soft(np.zeros(3, np.float16), np.zeros((1, 12), np.float16))
     row = Row("good", "en", "tweeteval_sentiment", "positive")
-    alone, told = (encode([(row, each)], Tokeniser(lexicon, 9), recipe) for each in (None, soft))
+    alone, told = (encode(_told(row, each), Tokeniser(lexicon, 9), recipe) for each in (None, soft))
     logits = torch.zeros(1, 3), torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 3)
-    whole, rest = (gold_losses(*logits, make_batch(each, np.array([0])), recipe)["sentiment"] for each in (alone, told))
+    whole, rest = (
+        gold_losses(*logits, DeviceRows(each, CPU).batch(np.array([0])), recipe)["sentiment"] for each in (alone, told)
+    )
     assert float(rest) == pytest.approx(0.25 * float(whole))
 
 
@@ -346,7 +355,7 @@ def test_what_annotators_marked_is_not_asked_of_the_teacher() -> None:
     told[0, 1::3] = 9  # a begin in every channel
     row = Row("pizza", "en", "absa_mams", aspects=(Aspect(0, 5, "positive"),))
     alone, both = (
-        make_batch(encode([(row, each)], Tokeniser(lexicon, 9), recipe), np.array([0]))
+        DeviceRows(encode(_told(row, each), Tokeniser(lexicon, 9), recipe), CPU).batch(np.array([0]))
         for each in (None, Soft(np.zeros(3, np.float16), told))
     )
     logits = torch.zeros(1, 3), torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 3)
@@ -415,35 +424,79 @@ def test_what_a_teacher_said_is_stored_and_read_back_as_it_was(run: Path, data: 
     """A shard gives each row with its gold, and the teacher's logits on the row's own tokens, whatever its neighbours."""
     trained = load(run)
     rows, _ = split_held_out(read_train(data))
-    rows = [Row("。", "zh", "unlabelled"), *rows[:40], Row("  ", "en", "blank")]
-    label_all(rows, trained.tokenise(100), padded(trained.infer), tmp_path)
-    stored = list(read_shards(tmp_path))
-    assert [row for row, _ in stored] == rows[:-1]
-    for row, soft in stored:
-        (tokens,) = trained.tokenise(100)([row.text])
-        sentiment, units = trained.infer(tokens.features[None])
-        assert np.allclose(soft.sentiment, sentiment[0], atol=0.01)
-        assert np.allclose(soft.tokens, units[0], atol=0.02)
+    shards: Sequence[Sequence[Row]] = [[Row("。", "zh", "unlabelled"), *rows[:40], Row("  ", "en", "blank")], rows[40:50]]
+    for workers in (1, 2):
+        out = tmp_path / str(workers)
+        label_all(2, shards.__getitem__, trained.tokenise(100), lambda: [padded(trained.infer)], out, workers)
+        stored = [pair for path in shards_in(out) for pair in read_shard(path)]
+        assert [row for row, _ in stored] == [*shards[0][:-1], *shards[1]]
+        for row, soft in stored:
+            (tokens,) = trained.tokenise(100)([row.text])
+            sentiment, units = trained.infer(tokens.features[None])
+            assert np.allclose(soft.sentiment, sentiment[0], atol=0.01)
+            assert np.allclose(soft.tokens, units[0], atol=0.02)
+
+
+def test_several_teachers_say_the_mean_of_their_logits(run: Path, tmp_path: Path) -> None:
+    trained = load(run)
+
+    def contrary(ids: Ids, lengths: Lengths) -> tuple[Logits, Logits]:
+        sentiment, units = padded(trained.infer)(ids, lengths)
+        return 3 - sentiment, 5 - units
+
+    label_all(1, lambda _: [Row("good", "en", "a")], trained.tokenise(9), lambda: [padded(trained.infer), contrary], tmp_path)
+    ((_, soft),) = read_shard(tmp_path / "000.npz")
+    assert np.allclose(soft.sentiment, 1.5, atol=0.01)
+    assert np.allclose(soft.tokens, 2.5, atol=0.01)
 
 
 def test_a_shard_that_stands_is_not_made_again(run: Path, tmp_path: Path) -> None:
-    trained = load(run)
-    label_all([Row("good", "en", "a")], trained.tokenise(100), padded(trained.infer), tmp_path)
+    tokenise = load(run).tokenise(100)
+    label_all(1, lambda _: [Row("good", "en", "a")], tokenise, lambda: [padded(load(run).infer)], tmp_path)
 
     def fails(_: object) -> Any:
         raise AssertionError
 
-    label_all([Row("good", "en", "a")], trained.tokenise(100), fails, tmp_path)
-    assert len(list(read_shards(tmp_path))) == 1
+    label_all(1, fails, tokenise, list, tmp_path)
+    assert len(list(read_shard(tmp_path / "000.npz"))) == 1
+
+
+def test_a_student_of_what_was_distilled_is_as_good(run: Path, data: Path, tmp_path: Path) -> None:
+    """From labelled, unlabelled and made texts in shards, by several processes, from words that were found before."""
+    few = Choice(most={}, variants=20, splices=5, crops=5, blends=5)
+    distil(data, [run], tmp_path / "soft", workers=2, choices={"en": few, "zh": few})
+    assert [path.parent.name for path in shards_in(tmp_path / "soft")] == ["en", "zh"]
+    find_words(data, TINY, tmp_path / "words.pt")
+    recipe = replace(TINY, epochs=2)
+    train(data, recipe, tmp_path / "run", words=tmp_path / "words.pt", soft=tmp_path / "soft", workers=2)
+    student = load(tmp_path / "run")
+    assert student.vocabulary == load(run).vocabulary
+    said = [padded(each.infer)(*_short(each, ["the pizza is superb", "the bed is awful"])) for each in (load(run), student)]
+    assert [sentiment.argmax(1).tolist() for sentiment, _ in said] == [[2, 0], [2, 0]]
+
+
+def _short(run: Run, said: list[str]) -> tuple[Ids, Lengths]:
+    features = [tokens.features for tokens in run.tokenise(50)(said)]
+    return np.concatenate(features), np.array([len(each) for each in features])
+
+
+def test_words_of_another_width_are_refused(data: Path, tmp_path: Path) -> None:
+    """And so is a file that holds none: with what to do."""
+    find_words(data, TINY, tmp_path / "words.pt")
+    for recipe, words in ((replace(TINY, width=48), "words.pt"), (TINY, "none.pt")):
+        with pytest.raises(Misconfigured, match="write it with textstream-export words"):
+            train(data, recipe, tmp_path / "run", words=tmp_path / words)
 
 
 def test_a_teacher_labels_no_text_that_is_kept_from_training(data: Path, run: Path) -> None:
     """Gold is of the train side alone, augmented or not, and no unlabelled message is a test's."""
     kept = unseen_hashes(data) | {text_hash(row.text) for row in split_held_out(read_train(data))[1]}
-    choice = Choice(gold={"tweeteval_sentiment": 10}, unlabelled={"u_tweets": 5}, augmented=0.0, variants=20, splices=5)
-    rows = chosen(data, "en", choice, seed=3)
+    choice = Choice(most={"tweeteval_sentiment": 10, "u_tweets": 5}, augmented=0, variants=20, splices=5, crops=5, blends=5)
+    texts_ = chosen(data, "en", choice, seed=3)
+    rows = texts_.shard(0)
+    assert len(rows) == len(texts_) <= SHARD_ROWS
     assert sum(row.source == "tweeteval_sentiment" for row in rows) == 10
     assert sum(row.source == "u_tweets" for row in rows) == 5
-    assert not kept & {text_hash(row.text) for row in rows if row.source != "variant"}
-    assert {row.source for row in rows} >= {"variant", "absa_mams"}
-    assert rows == chosen(data, "en", choice, seed=3)
+    assert not kept & {text_hash(row.text) for row in rows if row.source != MADE}
+    assert sum(row.source == MADE for row in rows) == 35
+    assert rows == chosen(data, "en", choice, seed=3).shard(0)

@@ -7,7 +7,6 @@ import pytest
 
 from textstream.model.neutral import NAME, SHARED
 from textstream.model.tokens import Lexicon, Tokeniser
-from textstream_export.data import Row
 from textstream_export.encode import build_lexicon
 from textstream_export.recipe import RECIPES
 
@@ -60,7 +59,7 @@ def test_shared_words_lead_to_words_that_stand_for_themselves() -> None:
 def test_a_lexicon_leaves_out_what_is_mostly_capitalised() -> None:
     """Names have no row of their own, wherever they stand; common words that begin a sentence keep theirs."""
     texts = ["We met Emily there", "so Emily was late", "but Emily is kind", "Late again", "it was late", "she was late"]
-    lexicon = build_lexicon((Row(text, "en", "chat") for text in texts), RECIPES["swift"])
+    lexicon = build_lexicon(texts, RECIPES["swift"])
     assert lexicon.words[0] == NAME
     assert "emily" not in lexicon.words
     assert {"late", "was"} <= set(lexicon.words)
