@@ -18,6 +18,7 @@ from textstream.errors import Misconfigured
 from textstream.event import KINDS, LABELS
 from textstream.model import text as prepare
 from textstream.model.neutral import NAME, SHARED, TITLE
+from textstream.model.packing import WINDOW
 from textstream.model.tokens import Lexicon, Tokens
 from textstream_export.data import Row
 from textstream_export.recipe import Recipe
@@ -188,8 +189,8 @@ class _Kept:
 
 def _encoded(chunk: list[tuple[Row, Soft | None]], tokenise: Tokenise, draw: Mapping[str, float]) -> Iterator[_Kept]:
     for (row, soft), tokens in zip(chunk, tokenise([row.text for row, _ in chunk]), strict=True):
-        if not tokens.count or (soft is None and row.source not in draw):
-            continue
+        if not 0 < len(tokens.features) <= WINDOW or (soft is None and row.source not in draw):
+            continue  # no pass sees more units: a text of few tokens may have many pieces
         targets = token_targets(row, tokens) or (None if soft is None else no_targets(tokens))
         if targets is not None:
             tags, towards = (_at_units(target, tokens) for target in targets)
