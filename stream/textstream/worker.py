@@ -100,7 +100,7 @@ class Worker:
             try:
                 while not (self._stopping.is_set() or self._finished or self._stopped):
                     self._turn()
-                while not self._stopping.is_set() and self._settings.delivery.on_breaker == "pause":
+                while self._stopped and self._settings.delivery.on_breaker == "pause" and not self._stopping.is_set():
                     self._hold()
                 self._drain()
                 if self._stopped and self._settings.delivery.on_breaker == "exit":

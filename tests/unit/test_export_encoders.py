@@ -25,7 +25,7 @@ from textstream_export.recipe import RECIPES, Encoder, Recipe
 from textstream_export.run import load, train
 from textstream_export.skipgram import skipgram_vectors, write_words
 from textstream_export.spelling import Spelling
-from textstream_export.train import State, one_step, optimisers
+from textstream_export.train import State, _dense, one_step, optimisers
 
 TINY = replace(
     RECIPES["swift"],
@@ -110,7 +110,7 @@ def test_one_step_lowers_the_loss_of_its_batch(encoder: Encoder, data: Path) -> 
     made = network(recipe, lexicon.rows).train()
     batch = DeviceRows(encoded, torch.device("cpu")).batch(np.arange(60))
     before = sum(part.item() for part in losses(made, batch, recipe).values())
-    one_step(State(made, optimisers(made, recipe), {}), batch, recipe, progress=0.5)
+    one_step(State(made, optimisers(made, recipe), _dense(made)), batch, recipe, progress=0.5)
     assert sum(part.item() for part in losses(made, batch, recipe).values()) < before
 
 

@@ -117,22 +117,25 @@ def test_an_event_that_its_topic_refuses_becomes_a_dead_letter() -> None:
     assert [(o.kind, o.reason) for o in outcomes] == [("dead", "too_large"), ("enriched", "")]
 
 
+class Watched(Record):
+    """A record that can be looked for without being held."""
+
+    __slots__ = ("__weakref__",)
+
+
 def test_bad_records_are_gone_when_their_outcomes_are() -> None:
     """Poison holds no frame that holds the record: without the cycle collector, nothing of a bad record is left."""
-
-    def count() -> int:
-        return sum(isinstance(one, Record) for one in gc.get_objects())
-
-    gc.collect()
+    one, scorer = codec(), FakeScorer(fails_on=["bad"])
+    polled: list[Record] = [Watched(r.position, r.value) for r in records(b"\xff", b"{", text("bad"), text("good"))]
+    alive = [weakref.ref(record) for record in polled]
     gc.disable()
     try:
-        scorer = FakeScorer(fails_on=["bad"])
-        before = count()
-        outcomes = run([b"\xff", b"{", text("bad"), text("good")], scorer)
+        outcomes = enrich(prepare(polled, one, scorer), one, scorer, NOW_MS)
+        polled.clear()
         assert [outcome.kind for outcome in outcomes] == ["dead", "dead", "dead", "enriched"]
-        assert count() == before + 4
+        assert all(ref() for ref in alive)
         outcomes.clear()
-        assert count() == before
+        assert not any(ref() for ref in alive)
     finally:
         gc.enable()
 
