@@ -17,6 +17,7 @@ NOT_ALLOWED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError._AUTHENTICATION,
 }
@@ -75,10 +76,10 @@ def try_properties(settings: Kafka) -> None:
 def classified(error: KafkaError, doing: str) -> TextstreamError:
     """A client's error, by who must act."""
     what = f"{doing}: {error.str()}"
-    if error.fatal():
-        return Fatal(f"{what}; a restart begins anew")
-    if error.code() in NOT_ALLOWED:
+    if error.code() in NOT_ALLOWED:  # fatal to a client, some of them, but a new one would meet them too
         return Misconfigured(f"{what}: check the credentials under [kafka.client] and the ACLs of this user")
+    if error.fatal() or error.code() == KafkaError._FATAL:  # a consumer's come as messages, which are never marked so
+        return Fatal(f"{what}; a restart begins anew")
     if error.code() in MISSING:
         return Misconfigured(f"{what}: create the topic (`textstream topics create`) or correct input.topics")
     if error.code() in WRONG:
