@@ -19,7 +19,6 @@ Right = tuple[ResourceType, str, AclOperation]
 @pytest.fixture(scope="module")
 def guarded(reaper: Reaper) -> Iterator[GuardedKafka]:
     """A broker that asks who is there."""
-    # A member that may not even leave is gone when its session is over.
     kafka = GuardedKafka(reaper, group_consumer_session_timeout_ms="3000", group_consumer_heartbeat_interval_ms="750")
     kafka.start()
     yield kafka
@@ -48,8 +47,10 @@ def running(stream: Stream, guarantee: str, protocol: str = "classic", password:
     """A worker that says who it is; a static member where its transactional id must be known."""
     assert isinstance(stream.kafka, GuardedKafka)
     who = {"sasl.mechanism": "PLAIN", "sasl.username": GuardedKafka.user, "sasl.password": password}
+    session = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"} if protocol == "classic" else {}
     return Running(
         stream,
+        kafka__consumer=session,  # it may not be allowed to leave
         kafka__bootstrap_servers=stream.kafka.guarded_servers,
         kafka__client={"security.protocol": "SASL_PLAINTEXT", "topic.metadata.refresh.interval.ms": "500", **who},
         kafka__group_protocol=protocol,
