@@ -1,9 +1,10 @@
 """The topics of a pipeline: their names, what the broker takes on them, and how they are created."""
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package's own way to import them
     AdminClient,
     ClusterMetadata,
@@ -98,12 +99,27 @@ class TopicAdmin:
         limits = self.limits(sorted({name for one in topics for name in (one.enriched, one.dead)}))
         replays = {one.replay: one.input for one in topics if one.replay in partitions}
         routes = {one.input: Route(limits[one.enriched], limits[one.dead]) for one in topics}
-        return Pipeline(topics, partitions, routes | {name: routes[source] for name, source in replays.items()}, replays)
+        routes |= {name: routes[source] for name, source in replays.items()}
+        return Pipeline(topics, partitions, routes, replays, self.identities([one.input for one in topics]))
+
+    def identities(self, names: list[str]) -> dict[str, str]:
+        """The brokers' own name for each topic, which no other ever gets; nothing of those that do not tell."""
+        if not self._has_controller():
+            return {}
+        known: dict[str, str] = {}
+        for name, future in self._admin.describe_topics(TopicCollection(names), request_timeout=REQUEST_TIMEOUT_S).items():
+            with contextlib.suppress(KafkaException):
+                known[name] = str(future.result().topic_id)
+        return known
+
+    def _has_controller(self) -> bool:
+        """The embedded broker has none: what only a controller answers would time out."""
+        metadata = self._metadata()
+        return metadata.controller_id in metadata.brokers
 
     def limits(self, names: Iterable[str]) -> dict[str, TopicLimits]:
         """What each topic takes; Kafka's defaults where we may not ask (ACL DescribeConfigs) or the broker cannot say."""
-        metadata = self._metadata()
-        if metadata.controller_id not in metadata.brokers:  # the embedded broker has none: a request would only time out
+        if not self._has_controller():
             return {name: TopicLimits() for name in names}
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
         limits: dict[str, TopicLimits] = {}
