@@ -135,7 +135,7 @@ class Input(Section):
     )
     on_skip: Literal["stop", "continue"] = Field(
         default="stop",
-        description="When records are gone before they were read (retention, a topic cut or made anew): stop, or go on and count.",
+        description="When records are gone before they were read (retention, a topic cut or made anew): stop, or go on.",
     )
     replay_topic: TopicTemplate = Field(
         default="{topic}.replay",

@@ -187,8 +187,8 @@ class Worker:
             happened = f"{topic} was deleted and made anew while it was read, and its first records may have been passed over"
             if self._settings.input.on_skip == "stop":
                 raise Misconfigured(
-                    f"{happened}. `textstream run --from earliest --until end` scores all that it holds; to have a worker begin it"
-                    " anew when that happens, set input.on_skip = continue"
+                    f"{happened}. `textstream run --from earliest --until end` scores all that it holds; to have a worker begin"
+                    " anew by itself, set input.on_skip = continue"
                 )
             log.error("recreated", topic=topic, why=happened)
             self._identities[topic] = identity
