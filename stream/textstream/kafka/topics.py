@@ -96,34 +96,35 @@ class TopicAdmin:
             for name in (one.input, one.enriched, one.dead):
                 if name not in partitions:
                     raise Misconfigured(f"topic {name} does not exist: create it, or run `textstream topics create`")
-        limits = self.limits(sorted({name for one in topics for name in (one.enriched, one.dead)}))
+        limits = self.limits(sorted({name for one in topics for name in (one.enriched, one.dead)}), within_s=within_s)
         replays = {one.replay: one.input for one in topics if one.replay in partitions}
         routes = {one.input: Route(limits[one.enriched], limits[one.dead]) for one in topics}
         routes |= {name: routes[source] for name, source in replays.items()}
-        return Pipeline(topics, partitions, routes, replays, self.identities([one.input for one in topics]))
+        return Pipeline(topics, partitions, routes, replays, self.identities([one.input for one in topics], within_s=within_s))
 
-    def identities(self, names: list[str]) -> dict[str, str]:
+    def identities(self, names: list[str], *, within_s: float = REQUEST_TIMEOUT_S) -> dict[str, str]:
         """The brokers' own name for each topic, which no other ever gets; nothing of those that do not tell."""
-        if not self._has_controller():
+        if not self._has_controller(within_s):
             return {}
         known: dict[str, str] = {}
-        for name, future in self._admin.describe_topics(TopicCollection(names), request_timeout=REQUEST_TIMEOUT_S).items():
+        limit_s = min(within_s, REQUEST_TIMEOUT_S)
+        for name, future in self._admin.describe_topics(TopicCollection(names), request_timeout=limit_s).items():
             with contextlib.suppress(KafkaException):
                 known[name] = str(future.result().topic_id)
         return known
 
-    def _has_controller(self) -> bool:
+    def _has_controller(self, within_s: float) -> bool:
         """The embedded broker has none: what only a controller answers would time out."""
-        metadata = self._metadata()
+        metadata = self._metadata(within_s)
         return metadata.controller_id in metadata.brokers
 
-    def limits(self, names: Iterable[str]) -> dict[str, TopicLimits]:
+    def limits(self, names: Iterable[str], *, within_s: float = REQUEST_TIMEOUT_S) -> dict[str, TopicLimits]:
         """What each topic takes; Kafka's defaults where we may not ask (ACL DescribeConfigs) or the broker cannot say."""
-        if not self._has_controller():
+        if not self._has_controller(within_s):
             return {name: TopicLimits() for name in names}
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
         limits: dict[str, TopicLimits] = {}
-        futures = self._admin.describe_configs(resources, request_timeout=REQUEST_TIMEOUT_S)
+        futures = self._admin.describe_configs(resources, request_timeout=min(within_s, REQUEST_TIMEOUT_S))
         for resource, future in futures.items():
             try:
                 entries = {name: entry.value for name, entry in future.result().items()}
