@@ -121,7 +121,7 @@ class Input(Section):
         description="Topics to read, separated by commas in variables and flags. `^…`: all that match, but our own outputs.",
     )
     refresh_s: float = Field(
-        default=30, ge=1, le=3_600, description="How often topics that came or went are looked for (patterns, replays)."
+        default=30, ge=1, le=3_600, description="How often topics that came, went or were made anew are looked for."
     )
     format: Literal["json", "text"] = Field(
         default="json", description="`json`: the text stands at `input.pointer`; `text`: the whole value is UTF-8 text."
@@ -135,7 +135,7 @@ class Input(Section):
     )
     on_skip: Literal["stop", "continue"] = Field(
         default="stop",
-        description="When records are gone before they were read (retention, a truncated topic): stop, or go on and count.",
+        description="When records are gone before they were read (retention, a topic cut or made anew): stop, or go on.",
     )
     replay_topic: TopicTemplate = Field(
         default="{topic}.replay",

@@ -5,7 +5,7 @@ the client's delivery reports only hand values back to it.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
 from typing import Any
@@ -133,6 +133,7 @@ class Worker:
         """Clients and the scoring thread; closed in the opposite order, so that the group is left first."""
         settings = self._settings
         self._pipeline, self._refreshed_at = pipeline, self._clock.now()
+        self._identities = dict(pipeline.identities)
         # A replay topic is not among them: what was replayed is to be scored, also where reading begins at the latest record.
         known = {one.input: pipeline.partitions[one.input] for one in pipeline.topics}
         self._extent: Extent = self._backfill or Endless(settings.input.start, known)
@@ -170,12 +171,35 @@ class Worker:
         except (Transient, Misconfigured) as error:
             log.warning("topics not looked at", why=str(error))
             return
+        self._compare(pipeline.identities)
         if self._read_of(pipeline) != self._read_of(self._pipeline):
             self._pipeline = pipeline
             self._codec.route(pipeline.routes, pipeline.replays)
             self._delivery.route(pipeline)
             self._source.subscribe(self._read_of(pipeline))
             log.info("reading", topics=self._read_of(pipeline))
+
+    def _compare(self, identities: Mapping[str, str]) -> None:
+        """A topic that was deleted and made anew has other records under offsets that were read: stop, or begin it anew."""
+        for topic, identity in identities.items():
+            if self._identities.setdefault(topic, identity) == identity:
+                continue
+            happened = f"{topic} was deleted and made anew while it was read, and its first records may have been passed over"
+            if self._settings.input.on_skip == "stop":
+                raise Misconfigured(
+                    f"{happened}. `textstream run --from earliest --until end` scores all that it holds; to have a worker begin"
+                    " anew by itself, set input.on_skip = continue"
+                )
+            log.error("recreated", topic=topic, why=happened)
+            self._identities[topic] = identity
+            for partition in self._ledger.assigned:
+                if partition[0] == topic:
+                    self._begin_anew(partition, self._source.bounds(partition, ASK_S)[0])
+
+    def _begin_anew(self, partition: TopicPartition, low: int) -> None:
+        """There are other records under the same offsets: what is in flight is of the old ones."""
+        self._ledger.assign({partition: low}, {partition: None})
+        self._source.seek({partition: low})
 
     def _opened_sink(self, pipeline: Pipeline, closing: ExitStack) -> Callable[[Source], Delivery[Any]]:
         """The writer, and the guarantee that it is used with."""
@@ -293,9 +317,10 @@ class Worker:
             raise Misconfigured(f"{happened}. To go on with offset {low}, set input.on_skip = continue")
         log.error("skipped", partition=name, why=happened)
         self._metrics.skipped_records.labels(partition[0]).inc(skipped)
-        if not skipped:  # other records under the same offsets: what is in flight is of the old ones
-            self._ledger.assign({partition: low}, {partition: None})
-        self._source.seek({partition: low})
+        if skipped:
+            self._source.seek({partition: low})
+        else:
+            self._begin_anew(partition, low)
 
     def _dispatch(self, *, flush: bool = False) -> None:
         """Hand due batches to the scoring thread, as many as it has room for."""

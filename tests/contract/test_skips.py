@@ -1,5 +1,7 @@
 """No silent skips: where records are gone before they were read, the worker stops, or goes on and counts them."""
 
+import signal
+
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import NewPartitions
@@ -8,6 +10,7 @@ from tests.contract.conftest import NewStream
 from tests.contract.test_worker import Running, messages
 from tests.support.kafka import wait_until
 from tests.support.stream import Stream
+from tests.support.worker import Worker
 from textstream.errors import Misconfigured
 
 CONTINUE: dict[str, object] = {"input__on_skip": "continue"}
@@ -70,6 +73,45 @@ def test_a_truncated_topic_is_read_from_its_start(new_stream: NewStream) -> None
         wait_until(lambda: worker.outcomes(stream.input) == 4, 30, "the topic was not read")
     assert worker.error is None
     assert stream.kafka.committed_offsets(stream.group, stream.input)[0] == 4
+
+
+def made_anew(stream: Stream, worker: Worker, count: int) -> None:
+    """The worker sees nothing of it: when it looks again the topic has as many records as it had, and more."""
+    worker.send(signal.SIGSTOP)
+    stream.kafka.admin.delete_topics([stream.input])[stream.input].result(timeout=30)
+    wait_until(lambda: stream.input not in stream.kafka.admin.list_topics(timeout=30).topics, 30, "not deleted")
+    stream.kafka.create_topic(stream.input)
+    stream.kafka.produce_all(stream.input, messages(count, 1))
+    worker.send(signal.SIGCONT)
+
+
+def test_a_topic_made_anew_stops_the_worker(new_stream: NewStream) -> None:
+    """Also where the new one goes on beyond the offset that was to be read: exit status 78, and what to do."""
+    stream = new_stream()
+    stream.kafka.produce_all(stream.input, messages(10, 1))
+    with stream.worker(input__refresh_s=1) as worker:
+        wait_until(lambda: stream.kafka.is_committed(stream.group, stream.input), 30, lambda: worker.log)
+        made_anew(stream, worker, 30)
+        assert worker.wait() == 78
+        assert "made anew" in worker.log.splitlines()[-1]
+        assert "input.on_skip = continue" in worker.log.splitlines()[-1]
+
+
+@pytest.mark.parametrize("guarantee", ["at_least_once", "exactly_once"])
+def test_a_topic_made_anew_is_read_from_its_start(new_stream: NewStream, guarantee: str) -> None:
+    """With `input.on_skip = continue` all its records are enriched."""
+    stream = new_stream()
+    stream.kafka.produce_all(stream.input, messages(10, 1))
+    with stream.worker(input__refresh_s=1, input__on_skip="continue", delivery__guarantee=guarantee) as worker:
+        wait_until(lambda: stream.kafka.is_committed(stream.group, stream.input), 30, lambda: worker.log)
+        before = len(stream.kafka.read_all(stream.enriched))
+        made_anew(stream, worker, 30)
+
+        def read() -> set[bytes | None]:
+            return {one.header("textstream.id") for one in stream.kafka.read_all(stream.enriched)[before:]}
+
+        wait_until(lambda: len(read()) == 30, 60, lambda: f"{len(read())} of 30 were read:\n{worker.log}")
+        assert worker.stop() == 0, worker.log
 
 
 def test_the_first_assignment_commits_where_it_begins(new_stream: NewStream) -> None:

@@ -1,6 +1,7 @@
 """A worker that cannot start says in one line what to change, and the exit status says who must act."""
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -69,7 +70,7 @@ def test_a_missing_output_topic(kafka: RealKafka) -> None:
 
 def test_topics_create(kafka: RealKafka) -> None:
     """`textstream topics create` makes what is missing, with the input's number of partitions, and is content the second
-    time; then `check` is green."""
+    time; then `check` is green, and shows the limits that must stand in order."""
     topic = kafka.create_topic(unique("created"), partitions=3)
     flags = as_flags({"kafka.bootstrap_servers": kafka.bootstrap_servers, "input.topics": topic})
     for _ in range(2):
@@ -80,6 +81,7 @@ def test_topics_create(kafka: RealKafka) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert f"{topic}.dead" in checked.stdout
     assert f"{topic}.replay (3)" in checked.stdout
+    assert re.search(r"worst batch \S+ s, delivery.drain_timeout_s 25 s, max.poll.interval.ms 300 s", checked.stdout)
 
 
 def test_a_replay_topic_is_wanted_but_not_needed(new_stream: NewStream) -> None:

@@ -40,7 +40,17 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka.admin import (
+    AclBinding,
+    AclBindingFilter,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    NewTopic,
+    OffsetSpec,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from tests.support.reaper import Reaper
 
@@ -427,11 +437,15 @@ class JavaKafka(RealKafka):
         def broker(index: int) -> JavaBroker:
             folder = self.folder / str(index + 1)
             folder.mkdir()
-            settings = _broker_settings(ports[index], controller_ports, node=index + 1) | given
+            settings = self._extended(_broker_settings(ports[index], controller_ports, node=index + 1)) | given
             return JavaBroker(reaper, folder, f"127.0.0.1:{ports[index]}", settings, cluster_id)
 
         with ThreadPoolExecutor() as pool:
             self.brokers = list(pool.map(broker, range(brokers)))  # in the order of their node ids, which begin with 1
+
+    def _extended(self, settings: dict[str, str]) -> dict[str, str]:
+        """What a broker is configured by, and more."""
+        return settings
 
     def start(self) -> None:
         """Start every broker and wait until all answer."""
@@ -458,6 +472,51 @@ class JavaKafka(RealKafka):
             broker.signal(how)
         for broker in self.brokers:
             broker.wait_until_ended()
+
+
+class GuardedKafka(JavaKafka):
+    """One broker with a second address, where `user` needs a password, and for all that it does a right.
+
+    At the first address, that of the tests, everything is allowed.
+    """
+
+    user, password = "worker", "secret"
+    guarded_servers: str
+
+    def _extended(self, settings: dict[str, str]) -> dict[str, str]:
+        [port] = _free_ports(1)
+        self.guarded_servers = f"127.0.0.1:{port}"
+        module = "org.apache.kafka.common.security.plain.PlainLoginModule"
+        added = {
+            "listeners": f",GUARDED://{self.guarded_servers}",
+            "advertised.listeners": f",GUARDED://{self.guarded_servers}",
+            "listener.security.protocol.map": ",GUARDED:SASL_PLAINTEXT",
+        }
+        return (
+            settings
+            | {name: settings[name] + more for name, more in added.items()}
+            | {
+                "listener.name.guarded.sasl.enabled.mechanisms": "PLAIN",
+                "listener.name.guarded.plain.sasl.jaas.config": f'{module} required user_{self.user}="{self.password}";',
+                "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                "super.users": "User:ANONYMOUS",
+            }
+        )
+
+    def allow(self, kind: ResourceType, name: str, *operations: AclOperation) -> None:
+        """The user may do this."""
+        futures = self.admin.create_acls([self._right(AclBinding, kind, name, operation) for operation in operations])
+        for future in futures.values():
+            future.result(timeout=30)
+
+    def withdraw(self, kind: ResourceType, name: str, operation: AclOperation) -> None:
+        """The user may not do this any more."""
+        for future in self.admin.delete_acls([self._right(AclBindingFilter, kind, name, operation)]).values():
+            assert future.result(timeout=30), f"{name}: there was no such right"
+
+    def _right(self, form: Callable[..., Any], kind: ResourceType, name: str, operation: AclOperation) -> Any:
+        allowed = AclPermissionType.ALLOW
+        return form(kind, name, ResourcePatternType.LITERAL, f"User:{self.user}", "*", operation, allowed)
 
 
 def start_kafka(reaper: Reaper) -> RealKafka:

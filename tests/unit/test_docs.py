@@ -1,6 +1,7 @@
-"""The generated pages."""
+"""The generated pages, and what the others say of tests."""
 
 import json
+import re
 
 import jsonschema
 import pytest
@@ -35,3 +36,15 @@ def test_the_schema_is_a_schema() -> None:
     assert schema == json_schema()
     with pytest.raises(jsonschema.ValidationError, match="required"):
         jsonschema.validate({"id": "a"}, schema)
+
+
+def test_each_kind_of_trouble_has_its_test() -> None:
+    """Every row of the table in DELIVERY.md names tests, and they exist."""
+    page = (REPOSITORY / "deploy/DELIVERY.md").read_text(encoding="utf-8")
+    table = page.split("| shown by |")[1].split("\n\n")[0].splitlines()[2:]
+    assert len(table) > 15
+    code = "".join(file.read_text(encoding="utf-8") for file in (REPOSITORY / "tests").rglob("test_*.py"))
+    there = set(re.findall(r"^def (test_\w+)", code, re.MULTILINE))
+    for row in table:
+        named = re.findall(r"`(test_\w+)`", row.split("|")[3])
+        assert named and there.issuperset(named), row

@@ -5,7 +5,7 @@ as one of `textstream.errors`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from textstream.core.batch import Batch
@@ -54,13 +54,15 @@ class Topics:
 class Pipeline:
     """The topics of all inputs as the brokers know them: how many partitions, what they take.
 
-    `replays` maps each replay topic that exists to its input; `routes` holds what is read, both kinds.
+    `replays` maps each replay topic that exists to its input; `routes` holds what is read, both kinds. `identities` tells an
+    input from another that is made under its name later; where the brokers do not say, it has none.
     """
 
     topics: tuple[Topics, ...]
     partitions: Mapping[str, int]
     routes: Mapping[str, Route]
     replays: Mapping[str, str]
+    identities: Mapping[str, str] = field(default_factory=dict)
 
 
 class Polled(NamedTuple):

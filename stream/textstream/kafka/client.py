@@ -17,6 +17,7 @@ NOT_ALLOWED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     KafkaError.SASL_AUTHENTICATION_FAILED,
     KafkaError._AUTHENTICATION,
 }
@@ -74,13 +75,20 @@ def try_properties(settings: Kafka) -> None:
 
 def classified(error: KafkaError, doing: str) -> TextstreamError:
     """A client's error, by who must act."""
-    what = f"{doing}: {error.str()}"
-    if error.fatal():
-        return Fatal(f"{what}; a restart begins anew")
-    if error.code() in NOT_ALLOWED:
+    what, code = f"{doing}: {error.str()}", _code(error)
+    if code in NOT_ALLOWED:  # fatal to a client, some of them, but a new one would meet them too
         return Misconfigured(f"{what}: check the credentials under [kafka.client] and the ACLs of this user")
-    if error.code() in MISSING:
+    if error.fatal() or code == KafkaError._FATAL:
+        return Fatal(f"{what}; a restart begins anew")
+    if code in MISSING:
         return Misconfigured(f"{what}: create the topic (`textstream topics create`) or correct input.topics")
-    if error.code() in WRONG:
+    if code in WRONG:
         return Misconfigured(f"{what}: change what it names")
     return Transient(what)
+
+
+def _code(error: KafkaError) -> int:
+    """A consumer's fatal errors come as messages, not marked as fatal, and their own code stands in the text alone."""
+    if error.code() != KafkaError._FATAL:
+        return error.code()
+    return next((code for code in NOT_ALLOWED if KafkaError(code).str() in error.str()), KafkaError._FATAL)

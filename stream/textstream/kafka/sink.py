@@ -15,7 +15,7 @@ from textstream.core.ports import Aborted, Membership, Pipeline, Report
 from textstream.core.process import Prepared
 from textstream.core.record import Outcome, Position
 from textstream.errors import Fatal, Misconfigured, TextstreamError, Transient
-from textstream.kafka.client import classified, logger, opened, properties
+from textstream.kafka.client import NOT_ALLOWED, classified, logger, opened, properties
 from textstream.settings import Kafka
 
 BY_KEY = -1
@@ -171,6 +171,8 @@ class TransactionalSink(Sink):
                 step(max(0.1, deadline - monotonic()))
             except KafkaException as raised:
                 error = raised.args[0]
+                if error.code() in NOT_ALLOWED:
+                    raise classified(error, doing) from None
                 if error.txn_requires_abort():
                     raise Aborted(f"{doing}: {error.str()}") from None
                 if error.fatal() or not error.retriable():

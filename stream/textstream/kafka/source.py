@@ -10,7 +10,7 @@ from textstream.core.offsets import TopicPartition as Partition
 from textstream.core.ports import Assignment, CommitAnswers, Membership, Polled
 from textstream.core.record import Header, Position, Record
 from textstream.errors import Poison, Transient
-from textstream.kafka.client import classified, group, logger, opened, properties
+from textstream.kafka.client import NOT_ALLOWED, classified, group, logger, opened, properties
 from textstream.settings import Kafka
 
 OURS = {
@@ -41,6 +41,7 @@ class Source:
         self._consumer = opened(Consumer, properties(kafka, own, kafka.consumer))
         self._assignment = assignment
         self._commit_answers = CommitAnswers({}, [])
+        self._not_allowed: KafkaError | None = None
         self.subscribe(topics)
 
     def subscribe(self, topics: Sequence[str]) -> None:
@@ -53,6 +54,8 @@ class Source:
         `consume` with a timeout would wait for `max_records`, so it is asked without one first.
         """
         messages = self._consumer.consume(max_records, 0) or self._consumer.consume(1, timeout_s)
+        if self._not_allowed is not None:
+            raise classified(self._not_allowed, "committing offsets")
         polled = Polled([], [], [])
         for message in messages:
             error = message.error()
@@ -109,14 +112,16 @@ class Source:
     def committed(self, partitions: Iterable[Partition], within_s: float) -> dict[Partition, int | None]:
         """The next offsets that the group holds for these, None where it has none; nothing when it does not tell in time.
 
-        May be asked inside a rebalance too. The question follows all commits on the one connection to the coordinator, which
-        answers in order: so it tells what became of them. (A commit that waits for its own answer knows no limit, and without
-        a coordinator takes as long as a session. Another thread cannot wait for it: while a rebalance runs on the polling
-        thread, confluent-kafka 2.16 lets no other one into the client.)
+        Raises `Misconfigured` where we may not ask. May be asked inside a rebalance too. The question follows all commits on
+        the one connection to the coordinator, which answers in order: so it tells what became of them. (A commit that waits for
+        its own answer knows no limit, and without a coordinator takes as long as a session. Another thread cannot wait for it:
+        while a rebalance runs on the polling thread, confluent-kafka 2.16 lets no other one into the client.)
         """
         try:
             known = self._consumer.committed([TopicPartition(*partition) for partition in partitions], timeout=within_s)
         except KafkaException as error:
+            if error.args[0].code() in NOT_ALLOWED:
+                raise classified(error.args[0], "asking for the committed offsets") from None
             logger.warning("committed offsets unknown: %s", error.args[0].str())
             return {}
         return {(p.topic, p.partition): p.offset if p.offset >= 0 else None for p in known if p.error is None}
@@ -158,6 +163,8 @@ class Source:
         self._assignment.lost(_named(partitions))
 
     def _on_commit(self, error: KafkaError | None, partitions: list[TopicPartition]) -> None:
+        if error is not None and error.code() in NOT_ALLOWED:
+            self._not_allowed = error
         for p in partitions:
             if error is None and p.error is None:
                 self._commit_answers.confirmed[p.topic, p.partition] = p.offset

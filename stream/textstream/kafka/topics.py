@@ -1,9 +1,10 @@
 """The topics of a pipeline: their names, what the broker takes on them, and how they are created."""
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import (  # type: ignore[attr-defined]  # the package's own way to import them
     AdminClient,
     ClusterMetadata,
@@ -95,19 +96,35 @@ class TopicAdmin:
             for name in (one.input, one.enriched, one.dead):
                 if name not in partitions:
                     raise Misconfigured(f"topic {name} does not exist: create it, or run `textstream topics create`")
-        limits = self.limits(sorted({name for one in topics for name in (one.enriched, one.dead)}))
+        limits = self.limits(sorted({name for one in topics for name in (one.enriched, one.dead)}), within_s=within_s)
         replays = {one.replay: one.input for one in topics if one.replay in partitions}
         routes = {one.input: Route(limits[one.enriched], limits[one.dead]) for one in topics}
-        return Pipeline(topics, partitions, routes | {name: routes[source] for name, source in replays.items()}, replays)
+        routes |= {name: routes[source] for name, source in replays.items()}
+        return Pipeline(topics, partitions, routes, replays, self.identities([one.input for one in topics], within_s=within_s))
 
-    def limits(self, names: Iterable[str]) -> dict[str, TopicLimits]:
+    def identities(self, names: list[str], *, within_s: float = REQUEST_TIMEOUT_S) -> dict[str, str]:
+        """The brokers' own name for each topic, which no other ever gets; nothing of those that do not tell."""
+        if not self._has_controller(within_s):
+            return {}
+        known: dict[str, str] = {}
+        limit_s = min(within_s, REQUEST_TIMEOUT_S)
+        for name, future in self._admin.describe_topics(TopicCollection(names), request_timeout=limit_s).items():
+            with contextlib.suppress(KafkaException):
+                known[name] = str(future.result().topic_id)
+        return known
+
+    def _has_controller(self, within_s: float) -> bool:
+        """The embedded broker has none: what only a controller answers would time out."""
+        metadata = self._metadata(within_s)
+        return metadata.controller_id in metadata.brokers
+
+    def limits(self, names: Iterable[str], *, within_s: float = REQUEST_TIMEOUT_S) -> dict[str, TopicLimits]:
         """What each topic takes; Kafka's defaults where we may not ask (ACL DescribeConfigs) or the broker cannot say."""
-        metadata = self._metadata()
-        if metadata.controller_id not in metadata.brokers:  # the embedded broker has none: a request would only time out
+        if not self._has_controller(within_s):
             return {name: TopicLimits() for name in names}
         resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
         limits: dict[str, TopicLimits] = {}
-        futures = self._admin.describe_configs(resources, request_timeout=REQUEST_TIMEOUT_S)
+        futures = self._admin.describe_configs(resources, request_timeout=min(within_s, REQUEST_TIMEOUT_S))
         for resource, future in futures.items():
             try:
                 entries = {name: entry.value for name, entry in future.result().items()}

@@ -1,0 +1,121 @@
+"""What a worker may do: a right or a password that is missing, or is withdrawn while it runs, ends it and is named."""
+
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka.admin import AclOperation, ResourceType
+
+from tests.contract.test_worker import Running, messages
+from tests.support.kafka import GuardedKafka, wait_until
+from tests.support.reaper import Reaper
+from tests.support.stream import Stream
+from textstream.errors import Misconfigured
+
+READ, WRITE, DESCRIBE = AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE
+ALO, EO = "at_least_once", "exactly_once"
+Right = tuple[ResourceType, str, AclOperation]
+
+
+@pytest.fixture(scope="module")
+def guarded(reaper: Reaper) -> Iterator[GuardedKafka]:
+    """A broker that asks who is there."""
+    kafka = GuardedKafka(reaper, group_consumer_session_timeout_ms="3000", group_consumer_heartbeat_interval_ms="750")
+    kafka.start()
+    yield kafka
+    kafka.close()
+
+
+@pytest.fixture
+def stream(guarded: GuardedKafka, reaper: Reaper, tmp_path_factory: pytest.TempPathFactory) -> Stream:
+    """A stream of its own there."""
+    return Stream(guarded, reaper, tmp_path_factory.mktemp("stream"))
+
+
+def rights(stream: Stream) -> list[Right]:
+    """All that a worker needs."""
+    topic, group, transaction = ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID
+    return [
+        (topic, stream.input, READ),
+        (topic, stream.enriched, WRITE),
+        (topic, stream.dead, WRITE),
+        (group, stream.group, READ),
+        (transaction, f"{stream.group}-one", WRITE),
+    ]
+
+
+def running(stream: Stream, guarantee: str, protocol: str = "classic", password: str = GuardedKafka.password) -> Running:
+    """A worker that says who it is; a static member where its transactional id must be known."""
+    assert isinstance(stream.kafka, GuardedKafka)
+    who = {"sasl.mechanism": "PLAIN", "sasl.username": GuardedKafka.user, "sasl.password": password}
+    session = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"} if protocol == "classic" else {}
+    return Running(
+        stream,
+        kafka__consumer=session,  # it may not be allowed to leave
+        kafka__bootstrap_servers=stream.kafka.guarded_servers,
+        kafka__client={"security.protocol": "SASL_PLAINTEXT", "topic.metadata.refresh.interval.ms": "500", **who},
+        kafka__group_protocol=protocol,
+        **({"kafka__group_instance_id": "one"} if guarantee == EO else {}),
+        delivery__guarantee=guarantee,
+    )
+
+
+def assert_refused(worker: Running, *words: str) -> None:
+    """It ends, for the operator to act, and says what is missing."""
+    wait_until(lambda: worker.error is not None, 60, "the worker went on")
+    assert isinstance(worker.error, Misconfigured), repr(worker.error)
+    for word in words:
+        assert word in str(worker.error)
+
+
+def test_a_wrong_password_is_said_at_start(stream: Stream) -> None:
+    """Exit status 78 after one try: waiting mends no password."""
+    with running(stream, ALO, password="guessed") as worker:
+        assert_refused(worker, "kafka.client")
+
+
+@pytest.mark.parametrize(
+    ("guarantee", "protocol", "missing", "said"),
+    [
+        (ALO, "classic", 0, "does not exist"),  # a broker does not show what one may not see
+        (ALO, "classic", 1, "does not exist"),
+        (ALO, "classic", 3, "ACLs"),
+        (ALO, "consumer", 3, "ACLs"),
+        (EO, "classic", 3, "ACLs"),
+        (EO, "classic", 4, "ACLs"),
+    ],
+)
+def test_a_right_that_is_missing_at_start(stream: Stream, guarantee: str, protocol: str, missing: int, said: str) -> None:
+    """Input, output, group, transactional id: exit status 78, and the rights are what is to be looked at."""
+    for number, right in enumerate(rights(stream)):
+        if number != missing:
+            stream.kafka.allow(*right)
+    with running(stream, guarantee, protocol) as worker:
+        assert_refused(worker, said)
+
+
+@pytest.mark.parametrize(
+    ("guarantee", "protocol", "withdrawn"),
+    [
+        (ALO, "classic", 0),
+        (ALO, "classic", 1),
+        (ALO, "classic", 3),
+        (ALO, "consumer", 3),
+        (EO, "classic", 3),
+        (EO, "classic", 4),
+    ],
+)
+def test_a_right_that_is_withdrawn(stream: Stream, guarantee: str, protocol: str, withdrawn: int) -> None:
+    """Exit status 78, and what had its outcome refused is not committed; with the right again the next worker loses nothing."""
+    for right in rights(stream):
+        stream.kafka.allow(*right)
+    stream.kafka.produce_all(stream.input, messages(10, 1))
+    with running(stream, guarantee, protocol) as worker:
+        wait_until(lambda: stream.kafka.is_committed(stream.group, stream.input), 60, lambda: f"not served: {worker.error!r}")
+        stream.kafka.withdraw(*rights(stream)[withdrawn])
+        stream.kafka.produce_all(stream.input, messages(10, 1))
+        assert_refused(worker, "ACLs")
+    stream.kafka.allow(*rights(stream)[withdrawn])
+    with running(stream, guarantee, protocol) as worker:
+        wait_until(lambda: stream.kafka.is_committed(stream.group, stream.input), 60, lambda: f"not served: {worker.error!r}")
+    found = stream.audit()
+    assert found.lost == found.disordered == 0, found.examples
