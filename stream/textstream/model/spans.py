@@ -130,9 +130,10 @@ def united(
     """
     if not len(begin):
         return begin, channel, chance
-    place = begin * (int(end.max()) + 1) + end
-    naming = chance + np.where(channel == _PHRASE, 0, np.where(chance >= NAMED, 1, -1))
-    order = np.lexsort((-naming, place))
+    length = end - begin
+    place = begin * (int(length.max()) + 1) + length
+    naming = chance + np.where(channel == _PHRASE, 0, np.where(chance >= NAMED, 1, -1)) - channel * 1e-6
+    order = np.argsort(place - naming / 4)  # -1 < naming <= 2, and one key takes a third of the time of two
     starts = np.flatnonzero(np.diff(place[order], prepend=-1))
     which = order[starts]  # the one that names the span
     return which, channel[which], np.maximum.reduceat(chance[order], starts)
