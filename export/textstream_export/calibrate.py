@@ -76,8 +76,9 @@ def run(rows: Sequence[Row], tokeniser: Tokenise, infer: Infer) -> Outputs:
             column = targets[0][:, KINDS.index(kind)]
             if row.source not in OUTSIDE_WEIGHT:  # else what is not gold may be a key term all the same
                 spans[kind].setdefault(row.source, []).append(_judged(own, gold_spans(column), KINDS.index(kind)))
-                # What such texts are read for is not their phrases, of which every text has some.
-                if kind != "phrase" and row.source != OWN_ASPECTS:
+                # Whoever tells opinions of things does not ask for phrases, of which every text has some. Who marks names alone
+                # has said nothing of them.
+                if kind == "aspect" and row.source != OWN_ASPECTS:
                     spans["phrase"].setdefault(row.source, []).append(_judged(own, [], KINDS.index("phrase")))
             for begin, end in gold_spans(column):
                 if targets[1][begin] != UNKNOWN:

@@ -240,7 +240,7 @@ def _manifest(runs: Sequence[Run], networks: tuple[files.NetworkFiles, ...], tra
     counts = Counter(row.source for row in train if row.source in drawn)
     sources = [(name, *LICENCES.get(name, ("unknown", "not known")), rows) for name, rows in sorted(counts.items())]
     return files.Manifest(
-        format_version=2,
+        format_version=3,
         name=f"textstream-{recipe.name}",
         version=max((run.recipe.version for run in runs), key=lambda version: [int(part) for part in version.split(".")]),
         tasks=("sentiment", "key_terms", "key_term_sentiment"),

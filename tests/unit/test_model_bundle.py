@@ -103,8 +103,8 @@ def test_a_manifest_that_is_not_json(copy: Path) -> None:
 
 
 def test_another_format_version(copy: Path) -> None:
-    change(copy, lambda m: m.update(format_version=1))
-    refused(copy, files.MANIFEST, "format version 1")
+    change(copy, lambda m: m.update(format_version=2))
+    refused(copy, files.MANIFEST, "format version 2")
 
 
 def test_another_text_preparation(copy: Path) -> None:

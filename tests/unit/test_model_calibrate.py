@@ -39,5 +39,5 @@ def test_each_row_is_calibrated_for_its_own_language() -> None:
 
 
 def test_salience_is_a_logistic_function_of_the_evidence() -> None:
-    calibration = [TermCalibration(weights=(1.0, 0.5, 0.0, 0.0, -1.0, 0.0), offset=-0.5)]
-    assert salience(np.array([[0.5, 1.0, 3.0, 9.0, 0.5, 7.0]], np.float32), np.array([0]), calibration).tolist() == [0.5]
+    calibration = [TermCalibration(weights=(1.0, 0.5, 0.0, 0.0, 0.0, -1.0, 0.0), offset=-0.5)]
+    assert salience(np.array([[0.5, 1.0, 3.0, 9.0, 4.0, 0.5, 7.0]], np.float32), np.array([0]), calibration).tolist() == [0.5]

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from textstream.model.spans import EVIDENCE, LEVELS, NO_ASPECT, SURE, SURE_ASPECT, candidates, splits_grapheme
+from textstream.model.spans import EVIDENCE, LEVELS, NAMED, READ, SURE, UNREAD, candidates, splits_grapheme, united
 
 O, B, I = ([9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [0.0, 0.0, 9.0])  # noqa: E741 (the names of the tags)
 
@@ -55,12 +55,12 @@ def test_evidence_is_how_surely_a_span_ends_where_it_does_and_begins_a_term() ->
     logits = channels([[[0, 5.0, 2.0]], [[0, 0, 4.0]], [[6.0, 0, 4.0]], [[0, 20.0, 0]]])
     found = candidates(logits, np.array([True, False, False, False]))
     assert found.evidence.shape == (len(found.begin), EVIDENCE)
-    behind, begins = found.evidence[:, 4:].T
+    behind, begins = found.evidence[:, 5:].T
     assert list(zip(found.begin.tolist(), found.end.tolist(), strict=True)) == [(0, 2), (3, 4)]
     assert behind.tolist() == [np.float32(4 - np.logaddexp(6, 0)), -SURE]
     assert begins.tolist() == [3.0, SURE]
     other_text = candidates(logits, np.array([True, False, True, False]))
-    assert other_text.evidence[0, 4] == -SURE
+    assert other_text.evidence[0, 5] == -SURE
 
 
 def test_a_weak_neighbour_is_part_of_one_candidate_and_not_of_the_other() -> None:
@@ -102,18 +102,61 @@ def test_evidence_is_of_begin_and_inside_together_however_large() -> None:
     assert np.array_equal(np.argwhere((expected > min(LEVELS)).T), np.stack([found.channel, found.begin], 1))
 
 
-def test_evidence_names_the_surest_aspect_of_its_own_text() -> None:
+def test_evidence_names_the_surest_aspect_and_entity_of_its_own_text() -> None:
     """Bounded to both sides, and nothing of another text."""
-    logits = channels([[B, [0.0, 2.0, -9.0]], [B, O], [B, O], [B, B]])
+    two = [0.0, 2.0, -9.0]
+    logits = channels([[B, two, O], [B, O, B], [B, O, two], [B, B, O]])
     found = candidates(logits, np.array([True, False, True, True]))
     phrases = found.channel == 0
-    assert found.evidence[phrases, 3].round(2).tolist() == [2.0, 2.0, NO_ASPECT, SURE_ASPECT]
+    assert found.evidence[phrases, 3].round(2).tolist() == [2.0, 2.0, UNREAD, READ]
+    assert found.evidence[phrases, 4].round(2).tolist() == [READ, READ, 2.0, UNREAD]
 
 
 def test_channels_are_decoded_apart() -> None:
     logits = channels([[B, O], [O, B]])
     found = candidates(logits, np.array([True, False]))
     assert (found.channel.tolist(), found.begin.tolist(), found.end.tolist()) == ([0, 1], [0, 1], [1, 2])
+
+
+PHRASE, ASPECT, ENTITY = 0, 1, 2
+
+
+def one_span(*said: tuple[int, float]) -> tuple[int, float]:
+    """Kind and salience of a span that candidates of these channels say with these saliences."""
+    channel, chance = np.array([c for c, _ in said]), np.array([s for _, s in said])
+    place = np.zeros(len(said), np.int64)
+    (which,), (kind,), (salience,) = united(channel, place, place + 2, chance)
+    assert channel[which] == kind
+    return int(kind), float(salience)
+
+
+def test_a_span_of_more_channels_is_a_key_term_as_likely_as_the_surest_says() -> None:
+    """An aspect or entity that is sure enough gives the kind, the surer of both; else the surest candidate does."""
+    assert one_span((PHRASE, 0.8), (ENTITY, 0.4)) == (ENTITY, 0.8)
+    assert one_span((ENTITY, 0.4), (ASPECT, 0.5), (PHRASE, 0.8)) == (ASPECT, 0.8)
+    assert one_span((PHRASE, 0.3), (ENTITY, 0.9)) == (ENTITY, 0.9)
+    assert one_span((PHRASE, 0.8), (ASPECT, NAMED - 0.01)) == (PHRASE, 0.8)
+    assert one_span((ASPECT, NAMED), (PHRASE, 0.8)) == (ASPECT, 0.8)
+    assert one_span((ASPECT, 0.1), (ENTITY, 0.2)) == (ENTITY, 0.2)
+    assert one_span((PHRASE, 0.1), (ENTITY, 0.2)) == (PHRASE, 0.2)
+    assert one_span((ASPECT, 0.1)) == (ASPECT, 0.1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 6), st.integers(1, 3), st.floats(0, 1)), max_size=30))
+def test_every_span_stands_once_whoever_says_it(said: list[tuple[int, int, int, float]]) -> None:
+    """No span is lost or made up, and none is less likely than a candidate of it."""
+    channel = np.array([c for c, *_ in said], np.int64)
+    begin = np.array([b for _, b, *_ in said], np.int64)
+    end = begin + np.array([length for _, _, length, _ in said], np.int64)
+    chance = np.array([s for *_, s in said], np.float64)
+    which, kind, salience = united(channel, begin, end, chance)
+    best: dict[tuple[int, int], float] = {}
+    for *span, value in zip(begin.tolist(), end.tolist(), chance.tolist(), strict=True):
+        best[span[0], span[1]] = max(best.get((span[0], span[1]), 0.0), value)
+    spans_of_which = list(zip(begin[which].tolist(), end[which].tolist(), strict=True))
+    assert dict(zip(spans_of_which, salience.tolist(), strict=True)) == best
+    assert len(spans_of_which) == len(best)
+    assert np.array_equal(kind, channel[which])
 
 
 def test_nothing_said_is_no_span() -> None:

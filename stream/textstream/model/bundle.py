@@ -17,7 +17,7 @@ from textstream.model.spans import EVIDENCE
 from textstream.model.text import TEXT_VERSION
 from textstream.model.tokens import Lexicon
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST, GOLDEN, CARD = "manifest.json", "golden.jsonl", "MODEL_CARD.md"
 PACKAGED = Path(__file__).parent.parent / "bundles"
 
@@ -76,7 +76,7 @@ class TrainingSource(_Part):
 class Manifest(_Part):
     """`manifest.json`: what the bundle is, and the digest of everything in it."""
 
-    format_version: Literal[2]
+    format_version: Literal[3]
     name: str
     version: str
     tasks: tuple[Literal["sentiment", "key_terms", "key_term_sentiment"], ...]

@@ -28,7 +28,7 @@ from textstream.model.golden import verify
 from textstream.model.packing import Scored, score
 from textstream.model.pieces import LanguageTokeniser
 from textstream.model.session import Device, Session
-from textstream.model.spans import candidates, span_means, splits_grapheme
+from textstream.model.spans import NAMED, candidates, span_means, splits_grapheme, united
 from textstream.model.text import fold
 from textstream.model.tokens import Lexicon, Tokeniser, Tokens
 
@@ -155,24 +155,26 @@ class Scorer:
     def _key_terms(
         self, texts: Sequence[Tokens], number: NDArray[np.int64], scored: Scored, moods: Sequence[Sentiment]
     ) -> list[list[KeyTerm]]:
-        """For each text its key terms: candidates of all channels, those salient enough, the best where they overlap."""
+        """For each text its key terms: spans of all channels that are salient enough, the best where they overlap."""
         first = np.zeros(len(scored.tokens), np.bool_)
         first[scored.starts] = True
         found = candidates(scored.tokens[:, :_TAGS].reshape(-1, len(KINDS), 3), first)
         text = np.searchsorted(scored.starts, found.begin, side="right") - 1
         chances = salience(found.evidence, number[text] * len(KINDS) + found.channel, self._terms)
-        sure = np.round(chances.astype(np.float64), DIGITS)
-        kept = np.nonzero(sure >= self.min_salience)[0]
-        order = np.lexsort((found.begin[kept], -sure[kept]))
-        logits = span_means(scored.tokens[:, _TAGS:], found.begin[kept], found.end[kept])[order]
-        kept = kept[order]
-        where, channel = text[kept], found.channel[kept]
+        rounded = np.asarray(np.round(chances.astype(np.float64), DIGITS), np.float64)
+        heard = np.nonzero(rounded >= min(self.min_salience, NAMED))[0]  # one too weak to be said may still name a kind
+        which, channel, sure = united(found.channel[heard], found.begin[heard], found.end[heard], rounded[heard])
+        kept = heard[which]
+        order = np.lexsort((found.begin[kept], -sure))[: int((sure >= self.min_salience).sum())]
+        kept, channel, sure = kept[order], channel[order], sure[order]
+        logits = span_means(scored.tokens[:, _TAGS:], found.begin[kept], found.end[kept])
+        where = text[kept]
         own = channel == _ASPECT  # the others take the sentiment of their message
         towards = iter(sentiments(probabilities(logits[own], number[where[own]], self._towards)))
         begins = np.concatenate([tokens.begins for tokens in texts])[found.begin[kept]]
         ends = np.concatenate([tokens.ends for tokens in texts])[found.end[kept] - 1]
         out: list[list[KeyTerm]] = [[] for _ in texts]
-        each = zip(where.tolist(), channel.tolist(), sure[kept].tolist(), begins.tolist(), ends.tolist(), strict=True)
+        each = zip(where.tolist(), channel.tolist(), sure.tolist(), begins.tolist(), ends.tolist(), strict=True)
         for at, kind, value, begin, end in each:
             mood = next(towards) if kind == _ASPECT else moods[at]
             _add(out[at], texts[at].text, (begin, end), KINDS[kind], value, mood, self.max_terms)
