@@ -24,8 +24,8 @@ from textstream_export.data import Row, parsed, plain_row
 from textstream_export.workers import shared_out
 
 SHARD_ROWS = 20_000
-CHUNK = 4096
-"""Texts a call of the teachers, of like length."""
+CHUNK = 20_000
+"""Texts a call of the teachers, sorted by length: a GPU wants large passes of little padding."""
 
 Tokenise = Callable[[Sequence[str]], list[Tokens]]
 Texts = Callable[[int], Sequence[Row]]
