@@ -88,12 +88,12 @@ def _export(arguments: argparse.Namespace) -> None:
     from textstream_export.run import load
 
     if load(arguments.run[0]).recipe.start == adapt.RECIPE.start:
-        if len(arguments.run) > 1:
-            raise Misconfigured(f"{arguments.run[0]} was trained on labels of your own: export it alone")
+        if len(arguments.run) > 1 or arguments.base:
+            raise Misconfigured(f"{arguments.run[0]} was trained on labels of your own: export it alone, without --base")
         manifest = adapt.export(arguments.run[0], arguments.data, arguments.out)
         print(tables({manifest.name: manifest.scores}))
     else:
-        manifest = export(arguments.run, arguments.data, arguments.out)
+        manifest = export(arguments.run, arguments.data, arguments.out, arguments.base)
         print(headlines({manifest.name: manifest.scores}))
 
 
@@ -261,6 +261,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--run", type=Path, nargs="+", required=True, help="folder that train wrote; deep has one a language")
     export.add_argument("--data", type=Path, required=True, help="what the run was trained on: your labels, or the folder")
     export.add_argument("--out", type=Path, required=True, help="folder for the bundle")
+    export.add_argument("--base", type=Path, help="a bundle whose networks stay, in the languages that no run is of")
     export.set_defaults(command=_export)
     calibrate = commands.add_parser(
         "calibrate",

@@ -5,6 +5,7 @@ bundle of one network a language.
 """
 
 import json
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -26,11 +27,13 @@ from textstream_export.card import CURVES, card
 from textstream_export.data import HELD_OUT_PER_CENT, Row, read_train, split_held_out
 from textstream_export.evaluate import evaluate, score_rows
 from textstream_export.golden import texts
+from textstream_export.measures import Scores
 from textstream_export.network import Windows
 from textstream_export.place import placed, writing
 from textstream_export.plots import learning_curves
-from textstream_export.precision import losses
+from textstream_export.precision import PREFIX, losses
 from textstream_export.pretrained import PACKAGES
+from textstream_export.recipe import Recipe
 from textstream_export.run import Run, lexicon_of, load
 from textstream_export.soft import Tokenise
 from textstream_export.sources import CALIBRATED_ON, CHANNELS, LICENCES, OUTSIDE_WEIGHT
@@ -59,30 +62,77 @@ WEIGHTS_LICENCE = (
 )
 
 
-def export(runs: Sequence[Path], data: Path, out: Path) -> files.Manifest:
-    """Write the bundle of `runs` to `out`. An existing bundle there stays until the new one is complete and verified."""
+def export(runs: Sequence[Path], data: Path, out: Path, base: Path | None = None) -> files.Manifest:
+    """Write the bundle of `runs` to `out`, with the networks of `base`, a bundle, for the languages that no run is of.
+
+    An existing bundle at `out` stays until the new one is complete and verified.
+    """
     with placed(out) as folder:
         trained = [load(run) for run in runs]
-        _of_one_bundle(trained)
+        others = _others(trained, base)
+        _of_one_bundle(trained, others)
         train, kept = split_held_out(read_train(data))
-        return _fill(folder, trained, train, kept, data)
+        return _fill(folder, trained, others, train, kept, data)
 
 
-def _of_one_bundle(runs: Sequence[Run]) -> None:
-    """Raises Misconfigured where the runs make no bundle together."""
+@dataclass(frozen=True, slots=True)
+class Other:
+    """A network of a bundle that is taken over as it is."""
+
+    bundle: files.Bundle
+    network: files.NetworkFiles
+    vocabulary: files.Vocabulary
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """What it was made by, the first pass first."""
+        made = [tuple(map(Recipe.from_json, run)) for run in self.bundle.manifest.recipe["runs"]]
+        return next(run for run in made if run[-1].languages == self.network.languages)
+
+    @property
+    def lost(self) -> Scores:
+        """What its precisions lost when it was exported."""
+        scores = self.bundle.manifest.scores.items()
+        return {name: lost for name, lost in scores if name.startswith(PREFIX) and name.split("/")[2] in self.network.languages}
+
+    def copy(self, folder: Path) -> None:
+        """Its graphs, weights and tokenizer, which have its languages in their names."""
+        for name in self.bundle.manifest.files:
+            if f".{'-'.join(self.network.languages)}." in name:
+                with writing(folder / name):
+                    shutil.copyfile(self.bundle.folder / name, folder / name)
+
+
+def _others(runs: Sequence[Run], base: Path | None) -> list[Other]:
+    """The networks of `base` in none of the languages of the runs."""
+    if base is None:
+        return []
+    found = files.read(base)
+    taken = {language for run in runs for language in run.recipe.languages}
+    each = zip(found.manifest.networks, found.vocabularies, strict=True)
+    return [Other(found, network, vocabulary) for network, vocabulary in each if not taken & set(network.languages)]
+
+
+def _of_one_bundle(runs: Sequence[Run], others: Sequence[Other]) -> None:
+    """Raises Misconfigured where these make no bundle together."""
     languages = [language for run in runs for language in run.recipe.languages]
     if len({run.recipe.name for run in runs}) > 1 or len(set(languages)) < len(languages):
         raise Misconfigured("runs of one bundle have recipes of one name, and each language in one of them alone")
-    if len(runs) > 1 and not all(run.recipe.is_pretrained for run in runs):
+    words = [not run.recipe.is_pretrained for run in runs] + [isinstance(other.vocabulary, Lexicon) for other in others]
+    if len(words) > 1 and any(words):
         raise Misconfigured("a network that reads words reads all languages: export its run alone")
 
 
-def _fill(folder: Path, runs: Sequence[Run], train: list[Row], kept: list[Row], data: Path) -> files.Manifest:
+def _fill(
+    folder: Path, runs: Sequence[Run], others: Sequence[Other], train: list[Row], kept: list[Row], data: Path
+) -> files.Manifest:
     """Every file of the bundle into `folder`, the manifest last."""
-    draft = drafted(folder, runs, train, kept)
+    draft = drafted(folder, runs, train, kept, others)
     scorer = draft.scorer()
     half, exact = draft.scorer("cuda"), draft.exact(runs) if runs[0].recipe.is_pretrained else None
     lost = losses(exact, {"int8": scorer, "fp16": half}, kept) if exact else {}
+    for other in others:
+        lost |= other.lost
     golden = agreed(scorer, [half, exact] if exact else [half])
     draft.update(scores=evaluate(scorer, data) | behaviour.run(scorer, draft.manifest.languages).scores() | lost)
     curves = {", ".join(run.recipe.languages): run.curve for run in runs}
@@ -90,10 +140,16 @@ def _fill(folder: Path, runs: Sequence[Run], train: list[Row], kept: list[Row], 
     return finish(draft, golden, card(draft.manifest))
 
 
-def drafted(folder: Path, runs: Sequence[Run], train: Sequence[Row], kept: Sequence[Row]) -> "Draft":
-    """Graphs and tokenizers of the runs in `folder`, calibrated on rows that were kept from training."""
-    networks = tuple(write_network(folder, run) for run in runs)
-    draft = Draft(folder, tuple(run.units for run in runs), _manifest(runs, networks, train))
+def drafted(
+    folder: Path, runs: Sequence[Run], train: Sequence[Row], kept: Sequence[Row], others: Sequence[Other] = ()
+) -> "Draft":
+    """Graphs and tokenizers of runs and of other networks in `folder`, calibrated on rows that were kept from training."""
+    for other in others:
+        other.copy(folder)
+    networks = (*(write_network(folder, run) for run in runs), *(other.network for other in others))
+    vocabularies = (*(run.units for run in runs), *(other.vocabulary for other in others))
+    recipes = [*((*run.before, run.recipe) for run in runs), *(other.recipes for other in others)]
+    draft = Draft(folder, vocabularies, _manifest(recipes, networks, train))
     draft.update(calibration=calibrated(draft.outputs(kept)))
     least = calibrate.choose_min_salience(
         lambda rows: score_rows(draft.scorer(), rows),
@@ -142,12 +198,13 @@ class Draft:
         return said
 
     def exact(self, runs: Sequence[Run]) -> Scorer:
-        """With graphs of its runs in PyTorch's own numbers."""
+        """With graphs of its runs in PyTorch's own numbers; networks that are of no run as they are."""
         with tempfile.TemporaryDirectory() as name:
-            paths = [Path(name, f"{at}.onnx") for at in range(len(runs))]
-            for run, path in zip(runs, paths, strict=True):
-                with writing(path):
-                    path.write_bytes(transformer_onnx.build(run.network, "float32").SerializeToString())
+            paths = [self.folder / network.graphs["cpu"] for network in self.manifest.networks]
+            for at, run in enumerate(runs):  # the first networks are theirs
+                paths[at] = Path(name, f"{at}.onnx")
+                with writing(paths[at]):
+                    paths[at].write_bytes(transformer_onnx.build(run.network, "float32").SerializeToString())
             return self._scorer([Session({"cpu": path}, "cpu") for path in paths])
 
     def _scorer(self, sessions: Sequence[Session]) -> Scorer:
@@ -233,16 +290,19 @@ def agreed(scorer: Scorer, others: Sequence[Scorer]) -> Golden:
 UNCALIBRATED = files.Calibration(sentiment={}, towards={}, terms={}, min_salience=0.0)
 
 
-def _manifest(runs: Sequence[Run], networks: tuple[files.NetworkFiles, ...], train: Sequence[Row]) -> files.Manifest:
-    """What is known before calibration."""
-    recipe = runs[0].recipe
-    drawn = {name for run in runs for name in (*run.recipe.sources, *run.recipe.terms)}
+def _manifest(
+    recipes: Sequence[tuple[Recipe, ...]], networks: tuple[files.NetworkFiles, ...], train: Sequence[Row]
+) -> files.Manifest:
+    """What is known before calibration; `recipes` are those of each network, the first pass first."""
+    last = [passes[-1] for passes in recipes]
+    recipe = last[0]
+    drawn = {name for each in last for name in (*each.sources, *each.terms)}
     counts = Counter(row.source for row in train if row.source in drawn)
     sources = [(name, *LICENCES.get(name, ("unknown", "not known")), rows) for name, rows in sorted(counts.items())]
     return files.Manifest(
         format_version=3,
         name=f"textstream-{recipe.name}",
-        version=max((run.recipe.version for run in runs), key=lambda version: [int(part) for part in version.split(".")]),
+        version=max((each.version for each in last), key=lambda version: [int(part) for part in version.split(".")]),
         tasks=("sentiment", "key_terms", "key_term_sentiment"),
         languages=tuple(sorted(language for network in networks for language in network.languages)),
         text_version=TEXT_VERSION,
@@ -251,18 +311,18 @@ def _manifest(runs: Sequence[Run], networks: tuple[files.NetworkFiles, ...], tra
         files={},
         calibration=UNCALIBRATED,
         golden_tolerance=GOLDEN_TOLERANCE_DEEP if recipe.is_pretrained else GOLDEN_TOLERANCE,
-        weights_licence=WEIGHTS_LICENCE + _starts(runs),
+        weights_licence=WEIGHTS_LICENCE + _starts(last),
         sources=tuple(files.TrainingSource(name=n, origin=o, licence=li, rows=r) for n, o, li, r in sources),
         recipe={
-            "runs": [[asdict(each) for each in (*run.before, run.recipe)] for run in runs],
+            "runs": [[asdict(each) for each in passes] for passes in recipes],
             "held_out_per_cent": HELD_OUT_PER_CENT,
         },
         scores={},
     )
 
 
-def _starts(runs: Sequence[Run]) -> str:
-    starts = [f"{name} ({PACKAGES[name].licence})" for name in (run.recipe.start for run in runs) if name in PACKAGES]
+def _starts(recipes: Sequence[Recipe]) -> str:
+    starts = [f"{name} ({PACKAGES[name].licence})" for name in (each.start for each in recipes) if name in PACKAGES]
     return f" They start from encoders that others trained, under their own licences: {', '.join(starts)}." if starts else ""
 
 

@@ -32,18 +32,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_fixture.write(tmp_path_factory.mktemp("data"))
 
 
-def train(data: Path, language: str, out: Path) -> Path:
+def train(data: Path, language: str, out: Path, seed: int = 3) -> Path:
     """A run as `run.train` leaves it, but that its encoder is small and starts at random."""
     recipe = replace(
-        RECIPES[f"deep-{language}"], epochs=12, frozen_layers=0, twins=0, pretrained_rate=3e-3, learning_rate=3e-3, bf16=False,
-        sources=RECIPES["swift"].sources, terms=RECIPES["swift"].terms,
+        RECIPES[f"deep-{language}"], epochs=12, frozen_layers=0, twins=0, seed=seed, pretrained_rate=3e-3, learning_rate=3e-3,
+        bf16=False, sources=RECIPES["swift"].sources, terms=RECIPES["swift"].terms,
     )  # fmt: skip
     rows, _ = split_held_out(row for row in read_train(data) if row.lang == language)
     words = sorted({normal(surface) for row in rows for surface in cut(row.text)} - {""})
     pieces = [PAD, UNKNOWN, FIRST, *words]
     shape = Shape(len(pieces), width=32, layers=2, heads=2, positions=300)
     vocabulary = {"pieces": pieces, "shape": shape.as_json()}
-    torch.manual_seed(3)
+    torch.manual_seed(seed)
     torch.set_num_threads(1)
     encoded = encode(lots_of(rows), tokeniser(vocabulary, recipe, 100), recipe)
     network = Network(Transformer(shape, pieces.index(FIRST)), shape.width, len(encoded.sources), recipe.dropout)
@@ -94,6 +94,24 @@ def test_the_graphs_of_both_devices_share_one_file_of_weights(bundle: Path) -> N
         (language,) = network.languages
         weights = (bundle / f"model.{language}.weights").stat().st_size
         assert all((bundle / graph).stat().st_size < weights + 60_000 for graph in network.graphs.values())
+
+
+def test_one_language_is_exported_anew_and_the_others_stay(
+    runs: list[Path], bundle: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other language's files, recipe and what its precisions lost are those of the bundle they come from."""
+    monkeypatch.setattr(precision, "MAX_LOSS", 0.2)
+    other = train(data, "zh", tmp_path / "run", seed=5)
+    manifest = export([other], data, tmp_path / "deep", bundle)
+    before = files.read(bundle).manifest
+    same = {name for name in before.files if manifest.files[name] == before.files[name]}
+    assert {"model.en.weights", "model.en.int8.onnx", "model.en.fp16.onnx", "tokenizer.en.json"} <= same
+    assert "model.zh.weights" not in same
+    assert [run[-1]["seed"] for run in manifest.recipe["runs"]] == [5, before.recipe["runs"][0][-1]["seed"]]
+    lost = [name for name in before.scores if name.startswith("precision/") and "/en/" in name]
+    assert lost and all(manifest.scores[name] == before.scores[name] for name in lost)
+    assert manifest.languages == ("en", "zh")
+    assert evaluate(Scorer.load(tmp_path / "deep", device="cpu"), data)["tweeteval_sentiment/macro_recall"] > 0.9
 
 
 def test_what_each_precision_loses_stands_in_the_manifest_and_the_card(bundle: Path) -> None:
