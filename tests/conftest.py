@@ -2,12 +2,17 @@
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tests.support.kafka import KafkaMissingError, RealKafka, start_kafka
 from tests.support.reaper import Reaper
 
 KAFKA_STORY = pytest.StashKey[str]()
+
+# How long one example takes says how loaded the machine is, and nothing of what a test proves.
+hypothesis.settings.register_profile("textstream", deadline=None)
+hypothesis.settings.load_profile("textstream")
 
 
 @pytest.fixture(scope="session")

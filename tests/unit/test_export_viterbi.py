@@ -51,7 +51,7 @@ def legal(tags: tuple[int, ...]) -> bool:
 
 
 @given(TEXTS, st.integers(0, 10_000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_path_is_the_best_of_all_legal_ones(lengths: list[int], seed: int) -> None:
     """In every text and channel no legal sequence of tags has a larger sum of logits, whatever stands in the batch beside."""
     said = logits(sum(lengths), seed)
@@ -76,7 +76,7 @@ def test_sure_tags_give_the_spans_that_the_greedy_decoding_gives() -> None:
 
 
 @given(TEXTS, st.integers(0, 10_000))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_spans_stand_apart_within_their_texts_with_the_evidence_of_their_tokens(lengths: list[int], seed: int) -> None:
     said, first = logits(sum(lengths), seed), firsts(lengths)
     text = np.cumsum(first)

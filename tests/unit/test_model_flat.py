@@ -59,7 +59,7 @@ def alone(infer: Infer, ids: Ids) -> tuple[Logits, Logits]:
     return infer(ids, np.array([len(ids)]))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(TEXTS, st.integers(0, 10_000))
 def test_logits_do_not_depend_on_what_stands_in_the_same_pass(infer: Infer, lengths: list[int], seed: int) -> None:
     texts = texts_of(lengths, seed)
@@ -71,7 +71,7 @@ def test_logits_do_not_depend_on_what_stands_in_the_same_pass(infer: Infer, leng
         assert np.allclose(own, expected[1], atol=1e-4)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=20).map(sorted), st.integers(0, 10_000))
 def test_flat_says_what_the_padded_network_says(network: Network, infer: Infer, lengths: list[int], seed: int) -> None:
     """Without padding in onnxruntime, with padding and masks in PyTorch, where the weights are not rounded to 8 bits."""
@@ -88,7 +88,6 @@ def test_flat_says_what_the_padded_network_says(network: Network, infer: Infer, 
     assert np.abs(units - expected[1][inside]).max() < 0.03 * scale
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_passes_are_bounded_and_hold_every_text_once(lengths: list[int]) -> None:
     bounds = cuts(np.array(lengths))
@@ -101,7 +100,6 @@ def test_passes_are_bounded_and_hold_every_text_once(lengths: list[int]) -> None
 Offset = st.lists(st.integers(-6, 6), min_size=1, max_size=6).map(tuple)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=12).map(sorted), Offset, Offset, st.data())
 def test_every_place_that_is_looked_up_is_of_the_same_text(
     lengths: list[int], near: tuple[int, ...], window: tuple[int, ...], data: st.DataObject
@@ -138,7 +136,6 @@ def padded_with(values: list[int], zeros: int) -> list[int]:
     return [0] * zeros + values + [0] * zeros
 
 
-@settings(deadline=None)
 @given(Offset, st.lists(Offset, max_size=12).map(tuple))
 def test_offsets_are_read_back_from_a_graph_as_they_were(near: tuple[int, ...], windows: tuple[tuple[int, ...], ...]) -> None:
     offsets = Offsets(near, windows)

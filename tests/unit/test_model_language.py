@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from textstream.event import Language
@@ -146,7 +146,6 @@ def read_ratios() -> dict[str, list[float]]:
 RATIOS = read_ratios()
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.one_of(st.text(max_size=12), st.sampled_from(WORDS)), st.booleans()), max_size=12))
 def test_evidence_is_that_of_a_loop_over_letters(said: list[tuple[str, bool]]) -> None:
     """Words worked out together say what each says alone: no group of letters reaches from one word to the next."""
@@ -157,7 +156,6 @@ def test_evidence_is_that_of_a_loop_over_letters(said: list[tuple[str, bool]]) -
         assert row == pytest.approx(plain_evidence(token, is_known), abs=1e-4)
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.sampled_from(WORDS), max_size=8).map(" ".join), min_size=1, max_size=8))
 def test_a_language_does_not_depend_on_the_texts_beside_it(texts: list[str]) -> None:
     cut = Tokeniser(Lexicon(tuple(KNOWN), 64, 64), 512)

@@ -3,7 +3,7 @@
 # ruff: noqa: D103 (a test's name is the sentence it proves)
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from textstream.model.pieces import FIRST, MAX_PIECES, PAD, UNKNOWN, LanguageTokeniser, PieceTokeniser
@@ -56,7 +56,6 @@ def test_a_language_without_vocabulary_has_tokens_but_no_units() -> None:
 
 
 @given(st.lists(st.text(max_size=60), max_size=5))
-@settings(deadline=None)
 def test_the_tokens_are_those_of_every_other_network(texts: list[str]) -> None:
     """Whatever the text: same places, one head for each token, at least one piece each, and a bounded number."""
     for theirs, ours in zip(Tokeniser(Lexicon((), 1, 1), 100)(texts), PieceTokeniser(ENGLISH, 100)(texts), strict=True):

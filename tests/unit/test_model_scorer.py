@@ -90,7 +90,7 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(st.one_of(st.text(max_size=30), st.lists(WORDS, max_size=20).map("".join)), max_size=6))
 @example(["\ud800"])
 def test_no_text_makes_it_raise_and_every_promise_holds(texts: list[str]) -> None:

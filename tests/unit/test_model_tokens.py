@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from textstream.model import text as prepare
@@ -96,7 +96,6 @@ def plain_features(surfaces: list[str]) -> list[tuple[int, int, int]]:
     return found
 
 
-@settings(deadline=None)
 @given(BATCHES)
 @example(["", "  \n", "a", "", "好吃" * 30, " "])
 def test_tokens_are_those_of_a_loop_over_each_text(texts: list[str]) -> None:
@@ -111,7 +110,6 @@ def test_tokens_are_those_of_a_loop_over_each_text(texts: list[str]) -> None:
         assert tokens.features.shape == (len(surfaces), len(module.FEATURES))
 
 
-@settings(deadline=None)
 @given(BATCHES)
 def test_tokens_do_not_depend_on_the_texts_beside_them(texts: list[str]) -> None:
     """Nor on what the table of surfaces has seen before."""
@@ -120,7 +118,6 @@ def test_tokens_do_not_depend_on_the_texts_beside_them(texts: list[str]) -> None
         assert same(tokens, fresh([text])[0])
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_offsets_rebuild_the_text(text: str) -> None:
     """Between tokens there is nothing but white space, no token is empty, and what is left over is what truncated says."""
@@ -137,7 +134,6 @@ def test_offsets_rebuild_the_text(text: str) -> None:
     assert tokens.count == len(tokens.features) <= LIMIT
 
 
-@settings(deadline=None)
 @given(BATCHES)
 def test_every_id_has_a_row(texts: list[str]) -> None:
     """And none is 0, which is padding."""
