@@ -475,6 +475,11 @@ def test_a_student_of_what_was_distilled_is_as_good(run: Path, data: Path, tmp_p
     assert [sentiment.argmax(1).tolist() for sentiment, _ in said] == [[2, 0], [2, 0]]
 
 
+def test_seed_0_is_a_seed() -> None:
+    assert cli._recipe("swift", 0).seed == 0
+    assert cli._recipe("swift", None) == RECIPES["swift"]
+
+
 def _short(run: Run, said: list[str]) -> tuple[Ids, Lengths]:
     features = [tokens.features for tokens in run.tokenise(50)(said)]
     return np.concatenate(features), np.array([len(each) for each in features])
