@@ -115,7 +115,7 @@ def train(
 
 def _lots(gold: Sequence[Row], soft: Path | None, recipe: Recipe, workers: int) -> list[Lot]:
     """What teachers have labelled, shard by shard, and the gold rows of whose texts they have not spoken."""
-    shards = [path for path in shards_in(soft) if path.parent.name in recipe.languages] if soft else []
+    shards = shards_in(soft, recipe.languages) if soft else []
     with shared_out(texts_of, shards, workers) as found:
         labelled = set[int]().union(*found)
     alone = [row for row in gold if hash(row.text) not in labelled]

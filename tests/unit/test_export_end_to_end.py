@@ -428,7 +428,7 @@ def test_what_a_teacher_said_is_stored_and_read_back_as_it_was(run: Path, data: 
     for workers in (1, 2):
         out = tmp_path / str(workers)
         label_all(2, shards.__getitem__, trained.tokenise(100), lambda: [padded(trained.infer)], out, workers)
-        stored = [pair for path in shards_in(out) for pair in read_shard(path)]
+        stored = [pair for path in sorted(out.glob("*.npz")) for pair in read_shard(path)]
         assert [row for row, _ in stored] == [*shards[0][:-1], *shards[1]]
         for row, soft in stored:
             (tokens,) = trained.tokenise(100)([row.text])
@@ -465,7 +465,7 @@ def test_a_student_of_what_was_distilled_is_as_good(run: Path, data: Path, tmp_p
     """From labelled, unlabelled and made texts in shards, by several processes, from words that were found before."""
     few = Choice(most={}, variants=20, splices=5, crops=5, blends=5)
     distil(data, [run], tmp_path / "soft", workers=2, choices={"en": few, "zh": few})
-    assert [path.parent.name for path in shards_in(tmp_path / "soft")] == ["en", "zh"]
+    assert [path.parent.name for path in shards_in(tmp_path / "soft", ["en", "zh"])] == ["en", "zh"]
     find_words(data, TINY, tmp_path / "words.pt")
     recipe = replace(TINY, epochs=2)
     train(data, recipe, tmp_path / "run", words=tmp_path / "words.pt", soft=tmp_path / "soft", workers=2)
@@ -478,6 +478,35 @@ def test_a_student_of_what_was_distilled_is_as_good(run: Path, data: Path, tmp_p
 def test_seed_0_is_a_seed() -> None:
     assert cli._recipe("swift", 0).seed == 0
     assert cli._recipe("swift", None) == RECIPES["swift"]
+
+
+def test_all_teachers_of_a_language_answer_together(run: Path, data: Path, tmp_path: Path) -> None:
+    """One of English alone and one of both languages, which the other side of English is not spoken without."""
+    other = tmp_path / "english"
+    shutil.copytree(run, other)
+    told = json.loads((other / "run.json").read_text())
+    told["recipe"]["languages"] = ["en"]
+    (other / "run.json").write_text(json.dumps(told))
+    saved = torch.load(other / "weights.pt", weights_only=True)
+    saved["weights"]["sentiment.bias"] += 6
+    torch.save(saved, other / "weights.pt")
+    few = Choice(most={}, augmented=0, variants=0, splices=0, crops=0, blends=0)
+    for name, teachers in (("one", [run]), ("both", [other, run])):
+        distil(data, teachers, tmp_path / name, choices={"en": few})
+    one, both = (list(read_shard(tmp_path / name / "en" / "000.npz")) for name in ("one", "both"))
+    assert np.allclose([soft.sentiment for _, soft in both], [soft.sentiment + 3 for _, soft in one], atol=0.02)
+
+
+def test_soft_labels_that_are_not_there_are_missed(tmp_path: Path) -> None:
+    """No folder, none of a language that the recipe trains, and a shard that was cut off: no run learns from gold alone."""
+    with pytest.raises(Misconfigured, match=r"no teacher has labelled en, zh in .*soft: run textstream-export distil"):
+        shards_in(tmp_path / "soft", ["en", "zh"])
+    for name in ("soft/en/000.npz", "soft/zh/000.npz.part"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    with pytest.raises(Misconfigured, match="no teacher has labelled zh in"):
+        shards_in(tmp_path / "soft", ["en", "zh"])
+    assert [path.name for path in shards_in(tmp_path / "soft", ["en"])] == ["000.npz"]
 
 
 def _short(run: Run, said: list[str]) -> tuple[Ids, Lengths]:
