@@ -88,11 +88,13 @@ def train(
     """
     if begin is not None and begin.resolve() == out.resolve():
         raise Misconfigured(f"the run at {begin} cannot go on into its own folder: name another with --out")
+    if words is not None and (begin is not None or recipe.is_pretrained):
+        raise Misconfigured("a run that goes on from another, or from a pretrained encoder, has its words: leave --words out")
     writable(out)
     gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
     gold = [row for row in gold if in_share(row.text, recipe.share)]
     torch.manual_seed(recipe.seed)
-    before = None if begin is None else load(begin)
+    before = None if begin is None else _begun(begin, recipe)
     if before is None:
         encoder, vocabulary = start(data, gold, recipe, packages, words)
     else:
@@ -100,6 +102,9 @@ def train(
     if isinstance(encoder, Transformer):
         freeze(encoder, recipe.frozen_layers)
         encoder.drop_out(recipe.encoder_dropout)
+    else:
+        assert isinstance(encoder, Words)
+        encoder.leave_out(recipe)
     tokenise = tokeniser(vocabulary, recipe, recipe.max_train_tokens)
     encoded = encode(_lots(gold, soft, recipe, workers), tokenise, recipe, workers)
     network = Network(encoder, _width(recipe, encoder), len(encoded.sources), recipe.dropout)
@@ -111,6 +116,24 @@ def train(
     if isinstance(encoder, Words):
         encoder.fold()
     save(out, network, vocabulary, recipe, log, () if before is None else (*before.before, before.recipe))
+
+
+def _begun(folder: Path, recipe: Recipe) -> Run:
+    """The run to go on from. Raises Misconfigured where its network is not one that the recipe makes."""
+    run = load(folder)
+    own, wanted = _made_of(run.recipe), _made_of(recipe)
+    if unlike := [f"{name} {own[name]}, not {wanted[name]}" for name in wanted if name in own and own[name] != wanted[name]]:
+        raise Misconfigured(
+            f"recipe {recipe.name} cannot go on from {folder} ({'; '.join(unlike)}): name another run with --from"
+        )
+    return run
+
+
+def _made_of(recipe: Recipe) -> dict[str, Any]:
+    """What two recipes share where one can go on with the weights of the other."""
+    sizes = ("encoder", "layers", "heads", "width", "near", "windows", "affix_rows", "bigram_rows")
+    names = ("languages", "is_pretrained", *(("start",) if recipe.is_pretrained else sizes))
+    return {name: getattr(recipe, name) for name in names}
 
 
 def _lots(gold: Sequence[Row], soft: Path | None, recipe: Recipe, workers: int) -> list[Lot]:

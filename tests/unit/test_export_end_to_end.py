@@ -509,6 +509,26 @@ def test_soft_labels_that_are_not_there_are_missed(tmp_path: Path) -> None:
     assert [path.name for path in shards_in(tmp_path / "soft", ["en"])] == ["000.npz"]
 
 
+def test_a_run_of_another_network_is_no_beginning(run: Path, data: Path, tmp_path: Path) -> None:
+    for recipe, said in (
+        (replace(TINY, width=48), f"width {TINY.width}, not 48"),
+        (replace(TINY, languages=("en",)), "languages .*'zh'.*, not"),
+        (RECIPES["deep-en"], "is_pretrained False, not True"),
+    ):
+        with pytest.raises(Misconfigured, match=rf"cannot go on from .*{said}.*: name another run with --from"):
+            train(data, recipe, tmp_path / "on", begin=run)
+    with pytest.raises(Misconfigured, match="leave --words out"):
+        train(data, TINY, tmp_path / "on", begin=run, words=tmp_path / "words.pt")
+
+
+def test_what_an_encoder_leaves_out_is_the_recipe_s_that_trains_it() -> None:
+    """A second pass goes on with an encoder that another recipe began."""
+    encoder = Windows(TINY, 30)
+    encoder.leave_out(replace(TINY, dropout=0.4, feature_dropout=0.3, pair_dropout=0.7))
+    assert encoder.drop.p == 0.4
+    assert sorted(set(encoder.left_out.tolist())) == pytest.approx([0.3, 0.7])
+
+
 def _short(run: Run, said: list[str]) -> tuple[Ids, Lengths]:
     features = [tokens.features for tokens in run.tokenise(50)(said)]
     return np.concatenate(features), np.array([len(each) for each in features])
