@@ -529,6 +529,14 @@ def test_what_an_encoder_leaves_out_is_the_recipe_s_that_trains_it() -> None:
     assert sorted(set(encoder.left_out.tolist())) == pytest.approx([0.3, 0.7])
 
 
+def test_what_a_teacher_said_tells_rows_apart() -> None:
+    """A run does not go on where a teacher has since said something else of the same texts."""
+    lexicon, row = Lexicon(("good",), 8, 8), Row("good", "en", "tweeteval_sentiment", "positive")
+    said = [Soft(np.full(3, value, np.float16), np.zeros((1, 12), np.float16)) for value in (0, 1)]
+    first, second = (training._digest(encode(_told(row, soft), Tokeniser(lexicon, 9), TINY), TINY) for soft in said)
+    assert first != second
+
+
 def _short(run: Run, said: list[str]) -> tuple[Ids, Lengths]:
     features = [tokens.features for tokens in run.tokenise(50)(said)]
     return np.concatenate(features), np.array([len(each) for each in features])
