@@ -20,7 +20,7 @@ from textstream.errors import Misconfigured
 from textstream.model.pieces import PieceTokeniser
 from textstream.model.tokens import Lexicon, Tokeniser
 from textstream_export import twins
-from textstream_export.data import Row, in_share, read_train, split_held_out
+from textstream_export.data import Row, in_share, read_train, split_held_out, text_hash, unseen_hashes
 from textstream_export.encode import Lot, build_lexicon, encode, lots_of
 from textstream_export.encoders import encoder_of
 from textstream_export.network import Network, Words
@@ -168,8 +168,10 @@ def start(
 
 
 def found_words(data: Path, gold: Sequence[Row], recipe: Recipe) -> tuple[Lexicon, NDArray[np.float32] | None]:
-    """The words of all texts there are, and the vectors that they start from; none where those are random."""
-    texts = [*(row.text for row in gold), *unlabelled(data, recipe.languages)]
+    """The words of all texts but those that score a model, and the vectors they start from; none where those are random."""
+    tests = unseen_hashes(data)
+    messages = (text for text in unlabelled(data, recipe.languages) if text_hash(text) not in tests)
+    texts = [*(row.text for row in gold), *messages]
     lexicon = build_lexicon(texts, recipe)
     if recipe.start == "random":
         return lexicon, None

@@ -23,7 +23,7 @@ from textstream.model.scorer import Scorer
 from textstream.model.tokens import Lexicon, Tokeniser
 from textstream_export import behaviour, cli, to_onnx
 from textstream_export import train as training
-from textstream_export.data import Aspect, Row, read_train, split_held_out, text_hash, unseen_hashes
+from textstream_export.data import Aspect, Row, read_test, read_train, split_held_out, text_hash, unseen_hashes
 from textstream_export.distil import Choice, chosen, distil
 from textstream_export.encode import Lot, build_lexicon, encode, lots_of
 from textstream_export.evaluate import evaluate
@@ -32,7 +32,7 @@ from textstream_export.golden import texts
 from textstream_export.loss import DeviceRows, gold_losses, soft_losses
 from textstream_export.network import Network, Windows
 from textstream_export.recipe import RECIPES, Optimiser, Recipe, Schedule
-from textstream_export.run import Run, find_words, lexicon_of, load, train
+from textstream_export.run import Run, find_words, found_words, lexicon_of, load, train
 from textstream_export.soft import SHARD_ROWS, Soft, label_all, read_shard, shards_in
 from textstream_export.sources import MADE
 from textstream_export.to_onnx import build, parity
@@ -535,6 +535,16 @@ def test_what_a_teacher_said_tells_rows_apart() -> None:
     said = [Soft(np.full(3, value, np.float16), np.zeros((1, 12), np.float16)) for value in (0, 1)]
     first, second = (training._digest(encode(_told(row, soft), Tokeniser(lexicon, 9), TINY), TINY) for soft in said)
     assert first != second
+
+
+def test_no_word_comes_from_a_text_that_scores(tmp_path: Path) -> None:
+    """Messages without labels hold some texts of dev files: vectors do not learn from those either."""
+    folder = export_fixture.write(tmp_path, rows=60)
+    for text in {row.text for row in read_test(folder) if row.lang == "en"}:
+        export_fixture.append(folder / "unlabelled.en.jsonl.gz", text=text, lang="en", source="u_tweets")
+    gold, _ = split_held_out(read_train(folder))
+    lexicon, _ = found_words(folder, gold, replace(TINY, start="random", min_word_count=1))
+    assert "train" in lexicon.words and "dev" not in lexicon.words
 
 
 def _short(run: Run, said: list[str]) -> tuple[Ids, Lengths]:
