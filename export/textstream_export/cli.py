@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textstream.errors import Misconfigured, TextstreamError
-from textstream_export.recipe import RECIPES
+from textstream_export.recipe import RECIPES, Recipe
 from textstream_export.workers import cores
 
 if TYPE_CHECKING:
@@ -55,18 +55,23 @@ def _train(arguments: argparse.Namespace) -> None:
 
     folders = {"packages": arguments.packages, "words": arguments.words, "soft": arguments.soft, "begin": arguments.begin}
     if own.is_own(arguments.data):
-        if arguments.recipe or any(folders.values()):
-            raise Misconfigured(f"{arguments.data} holds labels of your own: they train --bundle, without a recipe")
+        if arguments.recipe or any(folders.values()) or arguments.seed is not None:
+            raise Misconfigured(
+                f"{arguments.data} holds labels of your own: they train --bundle, without a recipe or its options"
+            )
+        if arguments.device == "cuda":
+            raise Misconfigured("labels of your own train on the CPU, in minutes: leave --device out")
         adapt.train(arguments.data, arguments.bundle or "swift", arguments.out)
     else:
         if arguments.bundle:
             raise Misconfigured("--bundle goes with labels of your own: name a .jsonl or .csv file of them with --data")
-        recipe = (
-            replace(RECIPES[arguments.recipe or "swift"], seed=arguments.seed)
-            if arguments.seed
-            else RECIPES[arguments.recipe or "swift"]
-        )
+        recipe = _recipe(arguments.recipe or "swift", arguments.seed)
         train(arguments.data, recipe, arguments.out, **folders, device=_device(arguments), workers=arguments.workers or cores())
+
+
+def _recipe(name: str, seed: int | None) -> Recipe:
+    """A recipe by its name, with another seed where one is given: 0 is one."""
+    return RECIPES[name] if seed is None else replace(RECIPES[name], seed=seed)
 
 
 def _words(arguments: argparse.Namespace) -> None:
@@ -234,7 +239,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--packages", type=Path, help="folder of the package that a pretrained encoder comes in")
     train.add_argument("--words", type=Path, help="file of words and vectors to start from (words), in place of finding them")
     train.add_argument("--soft", type=Path, help="folder of texts that teachers labelled (distil): train on those")
-    train.add_argument("--seed", type=_natural, help="in place of the recipe's")
+    train.add_argument("--seed", type=_natural, help="in place of the recipe's own")
     train.add_argument("--from", dest="begin", type=Path, help="a finished run to go on from")
     _computing(train)
     train.set_defaults(command=_train)

@@ -7,7 +7,6 @@ mixed, so that only a teacher knows what they say. What teachers say is stored b
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import groupby
 from pathlib import Path
 from random import Random
 
@@ -23,7 +22,7 @@ from textstream_export.sources import MADE
 from textstream_export.transformer_onnx import int8
 
 TEACHER_TOKENS = 192
-"""A teacher reads no further: attention costs the square of the length, and its own training stopped there."""
+"""A teacher reads no further: attention costs the square of the length, and no recipe of one trains on more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +105,23 @@ def distil(
     workers: int = 1,
     choices: Mapping[str, Choice] = CHOICES,
 ) -> None:
-    """Label the chosen texts of each language into `out` by its teachers together; an interrupted run goes on."""
-    runs = sorted((load(folder) for folder in teachers), key=lambda run: run.recipe.languages)
-    for languages, group in groupby(runs, key=lambda run: run.recipe.languages):
-        taught = list(group)
-        if any(run.vocabulary != taught[0].vocabulary for run in taught):
-            raise Misconfigured(f"the teachers of {', '.join(languages)} read different units: label by one after the other")
-        for language in languages:
-            rows = chosen(data, language, choices[language], taught[0].recipe.seed)
+    """Label the chosen texts of each language into `out` by all its teachers together; an interrupted run goes on.
+
+    What stands in `out` stays, whoever said it: other teachers, or other data, are for another folder.
+    """
+    runs = [load(folder) for folder in teachers]
+    told = {language: [run for run in runs if language in run.recipe.languages] for language in choices}
+    for language, group in told.items():
+        if any(run.vocabulary != group[0].vocabulary for run in group):
+            raise Misconfigured(
+                f"the teachers of {language} read different units: name those that read the same, the others with another --out"
+            )
+    for language, group in told.items():
+        if group:
+            rows = chosen(data, language, choices[language], group[0].recipe.seed)
             shards = -(-len(rows) // SHARD_ROWS)
-            told = partial(_teachers, taught, device)
-            label_all(shards, rows.shard, taught[0].tokenise(TEACHER_TOKENS), told, out / language, workers)
+            tokenise = group[0].tokenise(TEACHER_TOKENS)
+            label_all(shards, rows.shard, tokenise, partial(_teachers, group, device), out / language, workers)
 
 
 def _teachers(runs: Sequence[Run], device: str) -> list[Infer]:

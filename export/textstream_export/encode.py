@@ -35,7 +35,7 @@ TAGS = 3
 """Outside, begin, inside."""
 OUTPUTS = len(KINDS) * TAGS + len(LABELS)
 """Numbers a unit: the tags of each channel, then the sentiment towards a term there."""
-_NO_WORD = np.full(len(LABELS), np.nan, np.float16)
+_NO_WORD, _NO_UNIT = np.full(len(LABELS), np.nan, np.float16), np.zeros((0, OUTPUTS), np.float16)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,7 +137,7 @@ def _part(tokenise: Tokenise, recipe: Recipe, lot: Lot) -> Encoded | None:
         tags=np.concatenate([each.tags for each in kept]),
         towards=np.concatenate([each.towards for each in kept]),
         soft_sentiment=np.stack([each.soft.sentiment if each.soft else _NO_WORD for each in kept]).astype(np.float32),
-        soft_units=np.concatenate([_soft_units(each) for each in kept]) if softly else np.zeros((0, OUTPUTS), np.float16),
+        soft_units=np.concatenate([_soft_units(each) for each in kept]) if softly else _NO_UNIT,
         sources=tuple(known),
     )
 
@@ -153,8 +153,6 @@ def _joined(parts: Sequence[Encoded], recipe: Recipe) -> Encoded:
 
     soft_sentiment, weight = together("soft_sentiment"), together("weight")
     alone = np.isnan(soft_sentiment).any(1)
-    nothing = (np.full((len(part.features), OUTPUTS), np.nan, np.float16) for part in parts)
-    soft_units = [part.soft_units if len(part.soft_units) else none for part, none in zip(parts, nothing, strict=True)]
     return Encoded(
         features=together("features"),
         bounds=_bounds(np.concatenate([np.diff(part.bounds) for part in parts])),
@@ -166,9 +164,14 @@ def _joined(parts: Sequence[Encoded], recipe: Recipe) -> Encoded:
         tags=together("tags"),
         towards=together("towards"),
         soft_sentiment=soft_sentiment,
-        soft_units=np.concatenate(soft_units) if taught else np.zeros((0, OUTPUTS), np.float16),
+        soft_units=np.concatenate([_soft_of_all(part) for part in parts]) if taught else _NO_UNIT,
         sources=known,
     )
+
+
+def _soft_of_all(part: Encoded) -> NDArray[np.float16]:
+    """(units, OUTPUTS), also where no teacher speaks."""
+    return part.soft_units if len(part.soft_units) else np.full((len(part.features), OUTPUTS), np.nan, np.float16)
 
 
 def _bounds(counts: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -24,7 +24,7 @@ _ASPECT = KINDS.index("aspect")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Padded rows: (rows, units, …), -1 or NaN where there is no target."""
+    """Padded rows: (rows, units, …), -1 or NaN where there is no target. All on one device."""
 
     ids: Tensor  # (rows, units, features)
     label: Tensor  # (rows,)
@@ -34,7 +34,7 @@ class Batch:
     tags: Tensor  # (rows, units, 3)
     towards: Tensor  # (rows, units)
     soft_sentiment: Tensor  # (rows, 3) a teacher's logits
-    soft_units: Tensor  # (rows, units, OUTPUTS)
+    soft_units: Tensor  # (rows, units, OUTPUTS) its logits; (rows, 0) where no teacher speaks of any row
 
 
 class DeviceRows:
@@ -49,7 +49,7 @@ class DeviceRows:
         self._soft_sentiment = torch.from_numpy(data.soft_sentiment).to(device)
 
     def batch(self, rows: NDArray[np.int64]) -> Batch:
-        """The rows as padded tensors."""
+        """The rows by their numbers (rows,), padded to the longest of them."""
         starts, lengths = self._bounds[rows], self._bounds[rows + 1] - self._bounds[rows]
         begin, length, own = (torch.from_numpy(a).to(self._device) for a in (starts, lengths, rows))
         ahead = torch.arange(int(lengths.max()), device=self._device)

@@ -33,12 +33,18 @@ class Words(nn.Module):
         super().__init__()
         self.spelling = spelling
         self.width = recipe.width
-        left_out = torch.tensor([recipe.pair_dropout if name == "bigram" else recipe.feature_dropout for name in FEATURES])
-        self.register_buffer("left_out", left_out, persistent=False)
+        self.register_buffer("left_out", torch.zeros(len(FEATURES)), persistent=False)
         self.table = nn.Embedding(rows, recipe.width, padding_idx=0, sparse=True)
         nn.init.normal_(self.table.weight, std=0.1)
         nn.init.zeros_(self.table.weight[0])
         self.drop = nn.Dropout(recipe.dropout)
+        self.leave_out(recipe)
+
+    def leave_out(self, recipe: Recipe) -> None:
+        """While training, leave out so many words and features as a recipe says, which may be another than it began by."""
+        self.drop.p = recipe.dropout
+        shares = [recipe.pair_dropout if name == "bigram" else recipe.feature_dropout for name in FEATURES]
+        self.left_out = torch.tensor(shares, device=self.left_out.device)
 
     def looked_up(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """ids (batch, tokens, FEATURES) → what the word says, and what its other features say, (batch, tokens, width) each."""

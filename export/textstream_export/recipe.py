@@ -1,4 +1,7 @@
-"""What a model is made of and how it is trained. A recipe, the data and the seed give the same weights again."""
+"""What a model is made of and how it is trained. A recipe, the data and the seed give the same weights again.
+
+On a CPU: a GPU adds numbers in an order that changes, so there the weights are nearly the same.
+"""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -126,7 +129,7 @@ class Recipe:
     twins: int = 24
     """Such pairs a step."""
     gold_alone: float = 0.3
-    """How often gold rows of which no teacher speaks are drawn beside those of which one does, to what their source says:
+    """How often gold rows of whose texts no teacher has spoken are drawn beside the others, to what their source says:
     single labels are noisy, and a small network learns them by heart."""
     made: float = 1.0
     """How often texts that were made of others (`distil`) are drawn."""

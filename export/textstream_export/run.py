@@ -20,7 +20,7 @@ from textstream.errors import Misconfigured
 from textstream.model.pieces import PieceTokeniser
 from textstream.model.tokens import Lexicon, Tokeniser
 from textstream_export import twins
-from textstream_export.data import Row, in_share, read_train, split_held_out
+from textstream_export.data import Row, in_share, read_train, split_held_out, text_hash, unseen_hashes
 from textstream_export.encode import Lot, build_lexicon, encode, lots_of
 from textstream_export.encoders import encoder_of
 from textstream_export.network import Network, Words
@@ -88,11 +88,13 @@ def train(
     """
     if begin is not None and begin.resolve() == out.resolve():
         raise Misconfigured(f"the run at {begin} cannot go on into its own folder: name another with --out")
+    if words is not None and (begin is not None or recipe.is_pretrained):
+        raise Misconfigured("a run that goes on from another, or from a pretrained encoder, has its words: leave --words out")
     writable(out)
     gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
     gold = [row for row in gold if in_share(row.text, recipe.share)]
     torch.manual_seed(recipe.seed)
-    before = None if begin is None else load(begin)
+    before = None if begin is None else _begun(begin, recipe)
     if before is None:
         encoder, vocabulary = start(data, gold, recipe, packages, words)
     else:
@@ -100,6 +102,9 @@ def train(
     if isinstance(encoder, Transformer):
         freeze(encoder, recipe.frozen_layers)
         encoder.drop_out(recipe.encoder_dropout)
+    else:
+        assert isinstance(encoder, Words)
+        encoder.leave_out(recipe)
     tokenise = tokeniser(vocabulary, recipe, recipe.max_train_tokens)
     encoded = encode(_lots(gold, soft, recipe, workers), tokenise, recipe, workers)
     network = Network(encoder, _width(recipe, encoder), len(encoded.sources), recipe.dropout)
@@ -113,9 +118,27 @@ def train(
     save(out, network, vocabulary, recipe, log, () if before is None else (*before.before, before.recipe))
 
 
+def _begun(folder: Path, recipe: Recipe) -> Run:
+    """The run to go on from. Raises Misconfigured where its network is not one that the recipe makes."""
+    run = load(folder)
+    own, wanted = _made_of(run.recipe), _made_of(recipe)
+    if unlike := [f"{name} {own[name]}, not {wanted[name]}" for name in wanted if name in own and own[name] != wanted[name]]:
+        raise Misconfigured(
+            f"recipe {recipe.name} cannot go on from {folder} ({'; '.join(unlike)}): name another run with --from"
+        )
+    return run
+
+
+def _made_of(recipe: Recipe) -> dict[str, Any]:
+    """What two recipes share where one can go on with the weights of the other."""
+    sizes = ("encoder", "layers", "heads", "width", "near", "windows", "affix_rows", "bigram_rows")
+    names = ("languages", "is_pretrained", *(("start",) if recipe.is_pretrained else sizes))
+    return {name: getattr(recipe, name) for name in names}
+
+
 def _lots(gold: Sequence[Row], soft: Path | None, recipe: Recipe, workers: int) -> list[Lot]:
     """What teachers have labelled, shard by shard, and the gold rows of whose texts they have not spoken."""
-    shards = [path for path in shards_in(soft) if path.parent.name in recipe.languages] if soft else []
+    shards = shards_in(soft, recipe.languages) if soft else []
     with shared_out(texts_of, shards, workers) as found:
         labelled = set[int]().union(*found)
     alone = [row for row in gold if hash(row.text) not in labelled]
@@ -145,8 +168,10 @@ def start(
 
 
 def found_words(data: Path, gold: Sequence[Row], recipe: Recipe) -> tuple[Lexicon, NDArray[np.float32] | None]:
-    """The words of all texts there are, and the vectors that they start from; none where those are random."""
-    texts = [*(row.text for row in gold), *unlabelled(data, recipe.languages)]
+    """The words of all texts but those that score a model, and the vectors they start from; none where those are random."""
+    tests = unseen_hashes(data)
+    messages = (text for text in unlabelled(data, recipe.languages) if text_hash(text) not in tests)
+    texts = [*(row.text for row in gold), *messages]
     lexicon = build_lexicon(texts, recipe)
     if recipe.start == "random":
         return lexicon, None

@@ -21,6 +21,7 @@ from textstream.errors import Misconfigured
 from textstream.model.packing import Infer, score
 from textstream.model.tokens import Tokens
 from textstream_export.data import Row, parsed, plain_row
+from textstream_export.place import writing
 from textstream_export.workers import shared_out
 
 SHARD_ROWS = 20_000
@@ -64,6 +65,8 @@ def label_all(
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing = [number for number in range(shards) if not _path(folder, number).exists()]
+    if not missing:
+        return
     with shared_out(partial(_cut, texts, tokenise, folder), missing, workers) as cut:
         said = teachers()
         for number, tokens in zip(missing, tqdm(cut, desc="teacher", total=len(missing), unit="shard"), strict=True):
@@ -74,7 +77,8 @@ def _cut(texts: Texts, tokenise: Tokenise, folder: Path, number: int) -> list[To
     """The texts of a shard as tokens, without those that have none; the rows are written beside."""
     rows = texts(number)
     pairs = [(row, tokens) for row, tokens in zip(rows, tokenise([row.text for row in rows]), strict=True) if tokens.count]
-    with gzip.open(_path(folder, number).with_suffix(".jsonl.gz"), "wt", compresslevel=1, encoding="utf-8") as lines:
+    path = _path(folder, number).with_suffix(".jsonl.gz")
+    with writing(path), gzip.open(path, "wt", compresslevel=1, encoding="utf-8") as lines:
         lines.writelines(json.dumps(_raw(row), ensure_ascii=False) + "\n" for row, _ in pairs)
     return [replace(tokens, text="") for _, tokens in pairs]
 
@@ -85,19 +89,27 @@ def _path(folder: Path, number: int) -> Path:
 
 def _write(path: Path, said: Sequence[Soft]) -> None:
     """What was said of a shard's rows, renamed into place when it is whole."""
-    part = path.with_name(path.stem + ".part.npz")
-    np.savez(
-        part,
-        sentiment=np.stack([soft.sentiment for soft in said]),
-        tokens=np.concatenate([soft.tokens for soft in said]),
-        counts=np.array([len(soft.tokens) for soft in said], np.int32),
-    )
-    part.rename(path)
+    part = path.with_name(path.name + ".part")  # no name of a shard: one that was cut off must not be read as such
+    with writing(path):
+        with part.open("wb") as file:
+            np.savez(
+                file,
+                sentiment=np.stack([soft.sentiment for soft in said]),
+                tokens=np.concatenate([soft.tokens for soft in said]),
+                counts=np.array([len(soft.tokens) for soft in said], np.int32),
+            )
+        part.rename(path)
 
 
-def shards_in(folder: Path) -> list[Path]:
-    """Every shard below `folder`, in order of the files' names."""
-    return sorted(folder.rglob("*.npz"))
+def shards_in(folder: Path, languages: Sequence[str]) -> list[Path]:
+    """Every shard of the languages below `folder`, in order of the files' names. Raises Misconfigured where one has none."""
+    found = sorted(path for path in folder.rglob("*.npz") if path.parent.name in languages)
+    if silent := [language for language in languages if language not in {path.parent.name for path in found}]:
+        raise Misconfigured(
+            f"no teacher has labelled {', '.join(silent)} in {folder}: "
+            "run textstream-export distil --out with a teacher of it, or name another folder with --soft"
+        )
+    return found
 
 
 def texts_of(path: Path) -> set[int]:

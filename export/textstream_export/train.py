@@ -78,7 +78,8 @@ class State:
             self.network.load_state_dict(saved["network"])
             for optimiser, state in zip(self.optimisers, saved["optimisers"], strict=True):
                 optimiser.load_state_dict(state)
-            self.average = saved["average"]
+            for name, weights in self.average.items():
+                weights.copy_(saved["average"][name])  # to where this run computes, which may be another device
             self.step, self.minutes = saved["step"], saved["minutes"]
             torch.set_rng_state(saved["random"])
             torch.cuda.set_rng_state_all(saved["random_cuda"])
@@ -157,10 +158,10 @@ def _told(since: Sequence[Mapping[str, Tensor]], running: float, step: int, reci
 
 
 def _digest(data: Encoded, recipe: Recipe) -> str:
-    """What tells these rows, their labels and the recipe from others."""
+    """What tells these rows, their labels, a teacher's word on them and the recipe from others."""
     found = blake2b(json.dumps(asdict(recipe)).encode(), digest_size=16)
-    for part in (data.bounds, data.features, data.label, data.tags, data.towards):
-        found.update(part.tobytes())
+    for part in (data.bounds, data.features, data.label, data.tags, data.towards, data.soft_sentiment, data.soft_units):
+        found.update(part.ravel().data)
     return found.hexdigest()
 
 
@@ -297,7 +298,7 @@ UNFIT = (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeErr
 def read_saved(path: Path) -> Any:
     """What a run wrote there. Raises ValueError for a file that is cut short or another's."""
     try:
-        return torch.load(path, weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception:  # a pickle is a program: there is no list of what its bytes, cut short, may raise

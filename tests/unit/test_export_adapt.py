@@ -264,6 +264,11 @@ def test_the_commands_train_export_and_calibrate(
     ("options", "said"),
     [
         (["--data", "my.jsonl", "--recipe", "swift"], "holds labels of your own: they train --bundle, without a recipe"),
+        (
+            ["--data", "my.jsonl", "--seed", "0"],
+            "holds labels of your own: they train --bundle, without a recipe or its options",
+        ),
+        (["--data", "my.jsonl", "--device", "cuda"], "labels of your own train on the CPU"),
         (["--data", "folder", "--bundle", "swift"], "--bundle goes with labels of your own: name a .jsonl or .csv file"),
     ],
 )

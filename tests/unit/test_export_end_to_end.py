@@ -23,7 +23,7 @@ from textstream.model.scorer import Scorer
 from textstream.model.tokens import Lexicon, Tokeniser
 from textstream_export import behaviour, cli, to_onnx
 from textstream_export import train as training
-from textstream_export.data import Aspect, Row, read_train, split_held_out, text_hash, unseen_hashes
+from textstream_export.data import Aspect, Row, read_test, read_train, split_held_out, text_hash, unseen_hashes
 from textstream_export.distil import Choice, chosen, distil
 from textstream_export.encode import Lot, build_lexicon, encode, lots_of
 from textstream_export.evaluate import evaluate
@@ -32,7 +32,7 @@ from textstream_export.golden import texts
 from textstream_export.loss import DeviceRows, gold_losses, soft_losses
 from textstream_export.network import Network, Windows
 from textstream_export.recipe import RECIPES, Optimiser, Recipe, Schedule
-from textstream_export.run import Run, find_words, lexicon_of, load, train
+from textstream_export.run import Run, find_words, found_words, lexicon_of, load, train
 from textstream_export.soft import SHARD_ROWS, Soft, label_all, read_shard, shards_in
 from textstream_export.sources import MADE
 from textstream_export.to_onnx import build, parity
@@ -428,7 +428,7 @@ def test_what_a_teacher_said_is_stored_and_read_back_as_it_was(run: Path, data: 
     for workers in (1, 2):
         out = tmp_path / str(workers)
         label_all(2, shards.__getitem__, trained.tokenise(100), lambda: [padded(trained.infer)], out, workers)
-        stored = [pair for path in shards_in(out) for pair in read_shard(path)]
+        stored = [pair for path in sorted(out.glob("*.npz")) for pair in read_shard(path)]
         assert [row for row, _ in stored] == [*shards[0][:-1], *shards[1]]
         for row, soft in stored:
             (tokens,) = trained.tokenise(100)([row.text])
@@ -465,7 +465,7 @@ def test_a_student_of_what_was_distilled_is_as_good(run: Path, data: Path, tmp_p
     """From labelled, unlabelled and made texts in shards, by several processes, from words that were found before."""
     few = Choice(most={}, variants=20, splices=5, crops=5, blends=5)
     distil(data, [run], tmp_path / "soft", workers=2, choices={"en": few, "zh": few})
-    assert [path.parent.name for path in shards_in(tmp_path / "soft")] == ["en", "zh"]
+    assert [path.parent.name for path in shards_in(tmp_path / "soft", ["en", "zh"])] == ["en", "zh"]
     find_words(data, TINY, tmp_path / "words.pt")
     recipe = replace(TINY, epochs=2)
     train(data, recipe, tmp_path / "run", words=tmp_path / "words.pt", soft=tmp_path / "soft", workers=2)
@@ -473,6 +473,78 @@ def test_a_student_of_what_was_distilled_is_as_good(run: Path, data: Path, tmp_p
     assert student.vocabulary == load(run).vocabulary
     said = [padded(each.infer)(*_short(each, ["the pizza is superb", "the bed is awful"])) for each in (load(run), student)]
     assert [sentiment.argmax(1).tolist() for sentiment, _ in said] == [[2, 0], [2, 0]]
+
+
+def test_seed_0_is_a_seed() -> None:
+    assert cli._recipe("swift", 0).seed == 0
+    assert cli._recipe("swift", None) == RECIPES["swift"]
+
+
+def test_all_teachers_of_a_language_answer_together(run: Path, data: Path, tmp_path: Path) -> None:
+    """One of English alone and one of both languages, which the other side of English is not spoken without."""
+    other = tmp_path / "english"
+    shutil.copytree(run, other)
+    told = json.loads((other / "run.json").read_text())
+    told["recipe"]["languages"] = ["en"]
+    (other / "run.json").write_text(json.dumps(told))
+    saved = torch.load(other / "weights.pt", weights_only=True)
+    saved["weights"]["sentiment.bias"] += 6
+    torch.save(saved, other / "weights.pt")
+    few = Choice(most={}, augmented=0, variants=0, splices=0, crops=0, blends=0)
+    for name, teachers in (("one", [run]), ("both", [other, run])):
+        distil(data, teachers, tmp_path / name, choices={"en": few})
+    one, both = (list(read_shard(tmp_path / name / "en" / "000.npz")) for name in ("one", "both"))
+    assert np.allclose([soft.sentiment for _, soft in both], [soft.sentiment + 3 for _, soft in one], atol=0.02)
+
+
+def test_soft_labels_that_are_not_there_are_missed(tmp_path: Path) -> None:
+    """No folder, none of a language that the recipe trains, and a shard that was cut off: no run learns from gold alone."""
+    with pytest.raises(Misconfigured, match=r"no teacher has labelled en, zh in .*soft: run textstream-export distil"):
+        shards_in(tmp_path / "soft", ["en", "zh"])
+    for name in ("soft/en/000.npz", "soft/zh/000.npz.part"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    with pytest.raises(Misconfigured, match="no teacher has labelled zh in"):
+        shards_in(tmp_path / "soft", ["en", "zh"])
+    assert [path.name for path in shards_in(tmp_path / "soft", ["en"])] == ["000.npz"]
+
+
+def test_a_run_of_another_network_is_no_beginning(run: Path, data: Path, tmp_path: Path) -> None:
+    for recipe, said in (
+        (replace(TINY, width=48), f"width {TINY.width}, not 48"),
+        (replace(TINY, languages=("en",)), "languages .*'zh'.*, not"),
+        (RECIPES["deep-en"], "is_pretrained False, not True"),
+    ):
+        with pytest.raises(Misconfigured, match=rf"cannot go on from .*{said}.*: name another run with --from"):
+            train(data, recipe, tmp_path / "on", begin=run)
+    with pytest.raises(Misconfigured, match="leave --words out"):
+        train(data, TINY, tmp_path / "on", begin=run, words=tmp_path / "words.pt")
+
+
+def test_what_an_encoder_leaves_out_is_the_recipe_s_that_trains_it() -> None:
+    """A second pass goes on with an encoder that another recipe began."""
+    encoder = Windows(TINY, 30)
+    encoder.leave_out(replace(TINY, dropout=0.4, feature_dropout=0.3, pair_dropout=0.7))
+    assert encoder.drop.p == 0.4
+    assert sorted(set(encoder.left_out.tolist())) == pytest.approx([0.3, 0.7])
+
+
+def test_what_a_teacher_said_tells_rows_apart() -> None:
+    """A run does not go on where a teacher has since said something else of the same texts."""
+    lexicon, row = Lexicon(("good",), 8, 8), Row("good", "en", "tweeteval_sentiment", "positive")
+    said = [Soft(np.full(3, value, np.float16), np.zeros((1, 12), np.float16)) for value in (0, 1)]
+    first, second = (training._digest(encode(_told(row, soft), Tokeniser(lexicon, 9), TINY), TINY) for soft in said)
+    assert first != second
+
+
+def test_no_word_comes_from_a_text_that_scores(tmp_path: Path) -> None:
+    """Messages without labels hold some texts of dev files: vectors do not learn from those either."""
+    folder = export_fixture.write(tmp_path, rows=60)
+    for text in {row.text for row in read_test(folder) if row.lang == "en"}:
+        export_fixture.append(folder / "unlabelled.en.jsonl.gz", text=text, lang="en", source="u_tweets")
+    gold, _ = split_held_out(read_train(folder))
+    lexicon, _ = found_words(folder, gold, replace(TINY, start="random", min_word_count=1))
+    assert "train" in lexicon.words and "dev" not in lexicon.words
 
 
 def _short(run: Run, said: list[str]) -> tuple[Ids, Lengths]:
