@@ -15,7 +15,7 @@ Both hold the outbox: what is scored and not yet taken by the client. It lies wi
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from textstream.core.batch import Budget
@@ -33,6 +33,8 @@ COMMIT_PAUSE_S = 0.05
 """Between two attempts at the last commit: about the time in which a rebalance goes on to its next step."""
 ABORT_PAUSE_S, MOST_ABORT_PAUSE_S = 0.05, 5.0
 """Before what an aborted transaction held is read again; doubles each time that it happens in a row."""
+MOST_DOUBLINGS = 10
+"""More than lead to the longest pause; after a thousand the number would be beyond a float."""
 FLUSH_WAIT_S = 0.01
 """Longest wait for one acknowledgement before the limit is looked at again."""
 
@@ -85,7 +87,7 @@ class Delivery(ABC, Generic[AnySink]):
             item, outcome = self._outbox[0]
             if self._ledger.is_current(item.record.position):
                 if not self._send(item, outcome):
-                    return  # the client's queue is full: acknowledgements will make room
+                    return  # the client's queue is full, and acknowledgements will make room; or all of it is stale by now
             else:
                 self._budget.remove(item)
                 self._metrics.stale_records.inc()
@@ -147,8 +149,8 @@ class Delivery(ABC, Generic[AnySink]):
         """Somebody else owns partitions whose outcomes may have been sent already."""
 
     @abstractmethod
-    def rewind_if_aborted(self) -> bool:
-        """Read again what an aborted transaction held; whether there was one. Not to be called inside `Source.poll`."""
+    def rewind_if_aborted(self) -> Mapping[TopicPartition, int]:
+        """Read again what an aborted transaction held, and from where. Not to be called inside `Source.poll`."""
 
     def close(self) -> None:
         """Drop what is not delivered: it is not committed."""
@@ -188,9 +190,9 @@ class AtLeastOnce(Delivery[Sink]):
     def lost(self) -> None:
         """What was sent stands: its new owner repeats it."""
 
-    def rewind_if_aborted(self) -> bool:
+    def rewind_if_aborted(self) -> Mapping[TopicPartition, int]:
         """Nothing is ever aborted."""
-        return False
+        return {}
 
     def _request(self, offsets: dict[TopicPartition, int]) -> None:
         if offsets:
@@ -228,17 +230,22 @@ class ExactlyOnce(Delivery[TransactionalSink]):
         """As promised, of all partitions: a transaction is not divided."""
         return self._end(max(deadline, self._clock.now() + MIN_COMMIT_S))
 
-    def rewind_if_aborted(self) -> bool:
+    def rewind_if_aborted(self) -> Mapping[TopicPartition, int]:
         """As promised; the longer the more often it happens in a row, for whatever is the matter may last."""
         offsets = self._ledger.take_rewinds()
         if offsets:
             self._source.seek(offsets)
-            self._clock.sleep(min(ABORT_PAUSE_S * 2**self._aborts_in_a_row, MOST_ABORT_PAUSE_S))
-        return bool(offsets)
+            doublings = min(self._aborts_in_a_row, MOST_DOUBLINGS)
+            self._clock.sleep(min(ABORT_PAUSE_S * 2**doublings, MOST_ABORT_PAUSE_S))
+        return offsets
 
     def _send(self, item: Prepared, outcome: Outcome) -> bool:
         self._begin()
-        return self._sink.send(item, outcome)
+        try:
+            return self._sink.send(item, outcome)
+        except Aborted as why:
+            self._abort(str(why))
+            return False
 
     def _begin(self) -> None:
         if not self._open:
@@ -248,12 +255,13 @@ class ExactlyOnce(Delivery[TransactionalSink]):
             self._open = True
 
     def _acknowledged(self, item: Prepared, outcome: Outcome) -> None:
-        self._acknowledged_since.append((item, outcome))
+        if self._ledger.is_current(item.record.position):  # else it went down with an aborted transaction
+            self._acknowledged_since.append((item, outcome))
 
     def _refused(self, item: Prepared, error: TextstreamError) -> None:
         if isinstance(error, Misconfigured):
             raise error
-        if self._ledger.is_current(item.record.position):  # else it went down with an aborted transaction
+        if self._ledger.is_current(item.record.position):  # else it went down with it already
             self._abort(str(error))
 
     def _commit(self) -> None:

@@ -1,7 +1,7 @@
 """What part of the topics a worker reads: where a partition begins that the group does not know, and whether it ends."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal, Protocol
@@ -32,12 +32,28 @@ class Extent(Protocol):
         """Where a partition that the group does not know begins. Raises `Transient`."""
         ...
 
+    def opened(self, source: Source) -> None:
+        """Reading is about to begin. Raises `Transient`."""
+        ...
+
+    def subscribed(self, topics: Collection[str]) -> None:
+        """No others are read from now on."""
+        ...
+
     def assigned(self, starts: Mapping[TopicPartition, int], source: Source) -> None:
         """These are read from there. Raises `Transient`."""
         ...
 
+    def rewound(self, starts: Mapping[TopicPartition, int]) -> list[TopicPartition]:
+        """These are read again from there; returns those that had been read to their end, and are not any more."""
+        ...
+
     def released(self, partitions: Iterable[TopicPartition]) -> None:
         """These are ours no more."""
+        ...
+
+    def look(self, source: Source, within_s: float) -> None:
+        """See whether all is done; asked now and then, when nothing more is to be read of ours."""
         ...
 
     def cut(self, polled: Polled) -> Polled:
@@ -61,11 +77,24 @@ class Endless:
         topic, number = partition
         return low if self._start == "earliest" or number >= self._known_partitions.get(topic, 0) else high
 
-    def assigned(self, starts: Mapping[TopicPartition, int], source: Source) -> None:
+    def opened(self, source: Source) -> None:
         """There is no end to look for."""
+
+    def subscribed(self, topics: Collection[str]) -> None:
+        """Nothing is known of them."""
+
+    def assigned(self, starts: Mapping[TopicPartition, int], source: Source) -> None:
+        """They have no end."""
+
+    def rewound(self, starts: Mapping[TopicPartition, int]) -> list[TopicPartition]:
+        """None had come to an end."""
+        return []
 
     def released(self, partitions: Iterable[TopicPartition]) -> None:
         """Nothing is known of them."""
+
+    def look(self, source: Source, within_s: float) -> None:
+        """It never is."""
 
     def cut(self, polled: Polled) -> Polled:
         """All of it."""
@@ -90,17 +119,27 @@ class Backfill:
 
     By offsets: from the first record at or after the one time to before the first at or after the other. Where no times grow
     backwards, that is the same.
+
+    It is done when the group holds the end of every partition, not only of ours: whoever has the others may crash, and then
+    they have to find somebody who reads them on. What an aborted transaction took back is not held either.
     """
 
-    def __init__(self, between: Between) -> None:
+    def __init__(self, between: Between, partitions: Mapping[str, int]) -> None:
         self.finished: set[TopicPartition] = set()
+        self.done = False
         self._between = between
+        self._partitions = partitions
         self._ends: dict[TopicPartition, int] = {}
 
-    @property
-    def done(self) -> bool:
-        """Whether all partitions of ours have been read. Without partitions we wait: another may leave us some."""
-        return bool(self._ends) and self.finished.issuperset(self._ends)
+    def opened(self, source: Source) -> None:
+        """Find out where all partitions end."""
+        for topic, count in self._partitions.items():
+            for number in range(count):
+                self._ends[topic, number] = self._end_of((topic, number), source)
+
+    def subscribed(self, topics: Collection[str]) -> None:
+        """What went is waited for no longer."""
+        self._ends = {partition: end for partition, end in self._ends.items() if partition[0] in topics}
 
     def first_offset(self, partition: TopicPartition, source: Source) -> int:
         """The first in time."""
@@ -109,19 +148,34 @@ class Backfill:
         return source.offset_at(partition, self._between.begin_ms, ASK_S)
 
     def assigned(self, starts: Mapping[TopicPartition, int], source: Source) -> None:
-        """Find out where they end."""
+        """Where nothing lies before the end, or no longer, nothing is to be read."""
         for partition, start in starts.items():
-            until = self._between.until_ms
-            end = source.bounds(partition, ASK_S)[1] if until is None else source.offset_at(partition, until, ASK_S)
-            self._ends[partition] = end
-            if start >= end:
+            if partition not in self._ends:  # it came while we ran
+                self._ends[partition] = self._end_of(partition, source)
+            if start >= self._ends[partition]:
                 self.finished.add(partition)
+
+    def rewound(self, starts: Mapping[TopicPartition, int]) -> list[TopicPartition]:
+        """Those that lie before their end again."""
+        again = [
+            partition for partition, start in starts.items() if start < self._ends[partition] and partition in self.finished
+        ]
+        self.finished.difference_update(again)
+        return again
 
     def released(self, partitions: Iterable[TopicPartition]) -> None:
         """Another reads them on."""
-        for partition in partitions:
-            self._ends.pop(partition, None)
-            self.finished.discard(partition)
+        self.finished.difference_update(partitions)
+
+    def look(self, source: Source, within_s: float) -> None:
+        """Ask the group how far it is."""
+        held = source.committed(self._ends, within_s)
+        self.done = all((held.get(partition) or 0) >= end for partition, end in self._ends.items())
+
+    def _end_of(self, partition: TopicPartition, source: Source) -> int:
+        if self._between.until_ms is None:
+            return source.bounds(partition, ASK_S)[1]
+        return source.offset_at(partition, self._between.until_ms, ASK_S)
 
     def cut(self, polled: Polled) -> Polled:
         """What lies before the end; one record or end behind it tells that the end was reached."""

@@ -39,6 +39,8 @@ RETRY_FIRST_S, RETRY_MOST_S = 0.5, 5.0
 """Pause between attempts to reach the broker at start; doubles from the first to the most."""
 REFRESH_WITHIN_S = 2.0
 """Longest that looking for new topics may hold up the loop."""
+LOOK_INTERVAL_S, LOOK_WITHIN_S = 1.0, 2.0
+"""Between two questions to the group whether a backfill is done, and the longest that one may hold up the loop."""
 OBSERVE_INTERVAL_S = 1.0
 """Between two updates of lag and in-flight gauges: well below any scrape interval."""
 
@@ -66,12 +68,12 @@ class Worker:
         self._health = health
         self._clock = clock or SystemClock()
         self._world = world or RealWorld(settings, scorer, self._clock)
-        self._backfill = None if between is None else Backfill(between)
+        self._between = between
         self._stopping = threading.Event()
         self._failed = False
         self._paused: set[TopicPartition] = set()
         self._full_since: float | None = None
-        self._observed_at = self._clock.now()
+        self._observed_at = self._looked_at = self._clock.now()
         self._ledger = Ledger()
         batch, delivery = settings.batch, settings.delivery
         self._batcher = Batcher(
@@ -98,7 +100,7 @@ class Worker:
         with ExitStack() as closing:
             self._open(pipeline, closing)
             try:
-                while not (self._stopping.is_set() or self._finished or self._stopped):
+                while not (self._stopping.is_set() or self._extent.done or self._stopped):
                     self._turn()
                 while self._stopped and self._settings.delivery.on_breaker == "pause" and not self._stopping.is_set():
                     self._hold()
@@ -136,7 +138,7 @@ class Worker:
         self._identities = dict(pipeline.identities)
         # A replay topic is not among them: what was replayed is to be scored, also where reading begins at the latest record.
         known = {one.input: pipeline.partitions[one.input] for one in pipeline.topics}
-        self._extent: Extent = self._backfill or Endless(settings.input.start, known)
+        self._extent: Extent = Endless(settings.input.start, known) if self._between is None else Backfill(self._between, known)
         self._codec = Codec(
             input_format=settings.input.format,
             pointer=settings.input.pointer,
@@ -150,6 +152,7 @@ class Worker:
         closing.callback(self._scoring.close)
         self._source = self._world.source(self, self._read_of(pipeline))
         closing.callback(self._source.close)
+        self._extent.opened(self._source)
         self._delivery = deliver(self._source)
         self._metrics.batch_tokens_limit.set(self._batcher.max_tokens)
         self._metrics.show_model(self._scorer.info)
@@ -158,7 +161,7 @@ class Worker:
 
     def _read_of(self, pipeline: Pipeline) -> list[str]:
         """The topics to read: inputs, and what is replayed of them, which is no part of a backfill."""
-        return [*(one.input for one in pipeline.topics), *(() if self._backfill else pipeline.replays)]
+        return [*(one.input for one in pipeline.topics), *(pipeline.replays if self._between is None else ())]
 
     def _refresh_when_due(self) -> None:
         """Take up topics that have come to match a pattern, and replay topics; let go of those that went."""
@@ -177,6 +180,7 @@ class Worker:
             self._codec.route(pipeline.routes, pipeline.replays)
             self._delivery.route(pipeline)
             self._source.subscribe(self._read_of(pipeline))
+            self._extent.subscribed(self._read_of(pipeline))
             log.info("reading", topics=self._read_of(pipeline))
 
     def _compare(self, identities: Mapping[str, str]) -> None:
@@ -227,8 +231,7 @@ class Worker:
     def _turn(self) -> None:
         """One round of the path: results out, acknowledgements in, records in, batches out, commit."""
         stuck = self._budget.full  # nothing may be polled, so wait for what makes room
-        if self._delivery.rewind_if_aborted():
-            self._breaker.forget()
+        self._rewind_if_aborted()
         self._publish(self._scoring.results(BUSY_WAIT_S if stuck or self._scoring.full else 0))
         self._delivery.settle(BUSY_WAIT_S if stuck and not self._scoring.busy else 0)
         self._throttle()
@@ -238,13 +241,15 @@ class Worker:
         self._dispatch()
         self._delivery.commit_when_due()
         self._refresh_when_due()
+        self._look_for_the_end_when_due()
         self._observe_when_due()
         self._health.turned(self._scoring.waiting_since)
 
-    @property
-    def _finished(self) -> bool:
-        """Whether a backfill has come to its end."""
-        return self._extent.done and not self._ledger.pending()
+    def _rewind_if_aborted(self) -> None:
+        """What was taken back is to be read again, and counted again; of a partition that had been read to its end too."""
+        if starts := self._delivery.rewind_if_aborted():
+            self._breaker.forget()
+            self._source.resume(self._extent.rewound(starts))
 
     def _may_poll(self) -> bool:
         """Polling hands out records, which a full budget has no room for, unless all partitions are paused.
@@ -367,7 +372,7 @@ class Worker:
 
     def _hold(self) -> None:
         """A turn behind an open breaker: what went out before is acknowledged and committed, and the group stays whole."""
-        self._delivery.rewind_if_aborted()
+        self._rewind_if_aborted()
         self._publish(self._scoring.results(0))
         self._delivery.settle(0)
         if running := self._running:
@@ -393,6 +398,14 @@ class Worker:
         self._metrics.in_flight_messages.set(self._budget.messages)
         self._metrics.in_flight_bytes.set(self._budget.bytes)
         self._metrics.in_flight_tokens.set(self._budget.tokens)
+
+    def _look_for_the_end_when_due(self) -> None:
+        """Where nothing more is to be read of ours, a backfill may be done."""
+        now = self._clock.now()
+        if self._running or self._budget.messages or now - self._looked_at < LOOK_INTERVAL_S:
+            return
+        self._looked_at = now
+        self._extent.look(self._source, LOOK_WITHIN_S)
 
     # ---- rebalances, inside Source.poll ---------------------------------------------------------------------------
 
@@ -441,8 +454,8 @@ class Worker:
     def _release(self, event: str, partitions: Sequence[TopicPartition]) -> None:
         self._ledger.release(partitions)
         self._extent.released(partitions)
-        # The client keeps a partition paused across assignments: should it come back, it must be read.
-        self._source.resume([partition for partition in partitions if partition in self._paused])
+        # The client keeps a partition paused across assignments, for whatever cause: should it come back, it must be read.
+        self._source.resume(partitions)
         self._paused.difference_update(partitions)
         self._moved(event, partitions)
 

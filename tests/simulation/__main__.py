@@ -16,6 +16,7 @@ def main() -> int:
     parser.add_argument("--guarantee", choices=["at_least_once", "exactly_once"], help="unset: by the seed")
     parser.add_argument("--trace", action="store_true", help="print what happens")
     parser.add_argument("--eager", action="store_true", help="clients join again before the worker hears that it was shut out")
+    parser.add_argument("--backfill", action="store_true", help="workers read what is there, and end by themselves")
     parser.add_argument("--bug", choices=[bug.name for bug in BUGS], help="plant this one")
     chosen = parser.parse_args()
     planted = next((bug for bug in BUGS if bug.name == chosen.bug), None)
@@ -23,10 +24,11 @@ def main() -> int:
 
     def run(seed: int) -> Result:
         if planted is None:
-            return Simulation(seed, chosen.guarantee, trace=chosen.trace, eager=chosen.eager).run()
+            return Simulation(seed, chosen.guarantee, trace=chosen.trace, eager=chosen.eager, backfill=chosen.backfill).run()
         with planted.planted():
             guarantee, eager = chosen.guarantee or planted.guarantee, chosen.eager or planted.eager
-            return Simulation(seed, guarantee, trace=chosen.trace, eager=eager).run()
+            backfill = chosen.backfill or planted.backfill
+            return Simulation(seed, guarantee, trace=chosen.trace, eager=eager, backfill=backfill).run()
 
     failed = inputs = repeated = aborts = crashes = 0
     with quiet_logs():

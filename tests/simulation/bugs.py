@@ -4,7 +4,7 @@
 Each is a mistake that somebody could make, or has made: one method that does slightly the wrong thing.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +12,11 @@ from unittest.mock import patch
 
 from textstream.core.batch import Batcher, Budget
 from textstream.core.offsets import Ledger, PartitionOffsets, TopicPartition
-from textstream.core.ports import Aborted
+from textstream.core.ports import Aborted, Source
 from textstream.core.process import Prepared
 from textstream.core.record import Outcome, Position
 from textstream.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from textstream.extent import Backfill
 from textstream.worker import Worker
 
 Wrong = Callable[..., Any]
@@ -32,6 +33,7 @@ class Bug:
     wrong: Wrong
     invariants: frozenset[str]
     eager: bool
+    backfill: bool
 
     def planted(self) -> AbstractContextManager[object]:
         """The bug is there, until the end of the block."""
@@ -41,11 +43,13 @@ class Bug:
 BUGS: list[Bug] = []
 
 
-def bug(guarantee: str, owner: type, method: str, *invariants: str, eager: bool = False) -> Callable[[Wrong], Wrong]:
-    """Declare one, named by its function; `eager`: it does harm where clients are (`world.Setting`)."""
+def bug(
+    guarantee: str, owner: type, method: str, *invariants: str, eager: bool = False, backfill: bool = False
+) -> Callable[[Wrong], Wrong]:
+    """Declare one, named by its function; `eager`: it does harm where clients are (`world.Setting`), `backfill`: to one."""
 
     def declare(wrong: Wrong) -> Wrong:
-        BUGS.append(Bug(wrong.__name__, guarantee, owner, method, wrong, frozenset(invariants), eager))
+        BUGS.append(Bug(wrong.__name__, guarantee, owner, method, wrong, frozenset(invariants), eager, backfill))
         return wrong
 
     return declare
@@ -235,3 +239,13 @@ def the_last_come_are_scored_first(self: Batcher) -> Iterator[Prepared]:
 def batches_know_no_limit(self: Batcher) -> Iterator[Prepared]:
     while self._waiting:
         yield self._waiting.popleft()
+
+
+@bug(EO, Backfill, "look", "a backfill ends when all is done", backfill=True)
+def a_backfill_ends_with_the_partitions_of_its_own(self: Backfill, source: Source, within_s: float) -> None:
+    self.done = bool(self.finished)
+
+
+@bug(EO, Backfill, "rewound", "drain in time", backfill=True)
+def what_was_read_to_its_end_is_not_read_again(self: Backfill, starts: Mapping[TopicPartition, int]) -> list[TopicPartition]:
+    return []

@@ -17,6 +17,7 @@ from tests.support.fakes import FakeScorer
 from textstream.core.ports import Topics
 from textstream.core.record import OutcomeKind
 from textstream.errors import Fatal, TextstreamError, Transient
+from textstream.extent import Between
 from textstream.observe.health import Health
 from textstream.observe.metrics import Metrics
 from textstream.settings import Settings
@@ -68,9 +69,14 @@ class Result:
 class Simulation:
     """Supervised workers, and what is done to them."""
 
-    def __init__(self, seed: int, guarantee: str | None = None, *, trace: bool = False, eager: bool = False) -> None:
+    def __init__(
+        self, seed: int, guarantee: str | None = None, *, trace: bool = False, eager: bool = False, backfill: bool = False
+    ) -> None:
+        """A `backfill` reads what is there before it begins, and its workers have to end by themselves."""
         guarantee = guarantee or guarantee_of(seed)
-        self._how = f"python -m tests.simulation --seed {seed} --guarantee {guarantee}" + " --eager" * eager
+        self._how = f"python -m tests.simulation --seed {seed} --guarantee {guarantee}"
+        self._how += " --eager" * eager + " --backfill" * backfill
+        self._backfill = Between(None, None) if backfill else None
         self._rng = rng = random.Random(f"{seed} {guarantee}")
         self._loop = loop = Loop()
         self._protocol = rng.choice(["classic", "consumer"])
@@ -103,6 +109,7 @@ class Simulation:
         self._crashes = 0
         self._quiet_from = rng.uniform(0.8, 2.0)
         self._ended: set[str] = set()
+        self._done: set[str] = set()  # slots whose backfill has come to its end
         self._all_stop = False
 
     def _settings(self) -> Settings:
@@ -133,13 +140,13 @@ class Simulation:
         """Until all is drained and stopped, or something that must hold does not."""
         for topic in self._setting.settings.input.topics:
             self._brokers.grow(topic, self._partitions)
-        self._produce(self._rng.randint(5, 30))
+        self._produce(self._rng.randint(5, 30) * (4 if self._backfill else 1))
         for number in range(self._rng.randint(1, 3)):
             self._loop.after(self._rng.uniform(0, 0.3), partial(self._start, f"w{number}"))
         for _ in range(self._rng.randint(2, 9)):
             fault = self._rng.choice(FREEZES if self._setting.eager else FAULTS)
             self._loop.at(self._rng.uniform(0.1, self._quiet_from), partial(fault, self))
-        for _ in range(self._rng.randint(3, 12)):
+        for _ in range(0 if self._backfill else self._rng.randint(3, 12)):
             self._loop.at(self._rng.uniform(0, self._quiet_from), lambda: self._produce(self._rng.randint(1, 12)))
         self._loop.at(self._quiet_from, self._calm)
         self._loop.run(lambda: self._all_stop and not self._running)
@@ -175,7 +182,7 @@ class Simulation:
     # ---- workers
 
     def _start(self, slot: str) -> None:
-        if slot in self._running or self._all_stop:
+        if slot in self._running or slot in self._done or self._all_stop:
             return
         self._starts += 1
         process = Process(f"{slot}.{self._starts}", self._setting)
@@ -187,7 +194,9 @@ class Simulation:
             queue_limit=self._queue_limit,
         )
         health = Health(stall_after_s=60, clock=clock.now)
-        worker = Worker(self._setting.settings, world._scorer, METRICS, health, clock=clock, world=world)
+        worker = Worker(
+            self._setting.settings, world._scorer, METRICS, health, clock=clock, world=world, between=self._backfill
+        )
         worker._stopping = StopFlag(process)
         self._processes.append(process)
         self._running[slot] = process, worker
@@ -200,6 +209,9 @@ class Simulation:
             if process.unfinished is not None:
                 raise process.unfinished
             how = "stops"
+            if self._backfill and not worker._stopping.is_set():
+                how = "is done"
+                self._done.add(slot)
         except Crashed:
             how = "is gone"
         except (Transient, Fatal) as error:
@@ -229,12 +241,12 @@ class Simulation:
         self._brokers.refusals.clear()
         for process, _ in self._running.values():
             process.slow_scoring = 1.0
-        if not self._running:
+        if not (self._running or self._done):
             self._start("w0")
         self._loop.after(LOOK_S, self._look)
 
     def _look(self) -> None:
-        if self._observer.drained() and self._loop.now > self._quiet_from + 0.2:
+        if self._over() and self._loop.now > self._quiet_from + 0.2:
             self._say("", "all is drained")
             self._all_stop = True
             for _, worker in self._running.values():
@@ -247,6 +259,17 @@ class Simulation:
             raise Violation("drain in time", f"{QUIET_S:g} s after the last fault: {left} (committed, end)")
         else:
             self._loop.after(LOOK_S, self._look)
+
+    def _over(self) -> bool:
+        """Whether all is drained, and of a backfill all workers have ended: by themselves, and none too early."""
+        if self._backfill is None:
+            return self._observer.drained()
+        started = {process.name.split(".")[0] for process in self._processes}
+        if not started <= self._done:
+            return False
+        if not self._observer.drained():
+            raise Violation("a backfill ends when all is done", f"{sorted(self._done)} have ended before")
+        return True
 
     def _must_have_stopped(self) -> None:
         if self._running:
@@ -311,6 +334,8 @@ class Simulation:
 
     def grow(self) -> None:
         """Partitions are added."""
+        if self._backfill:
+            return
         self._partitions += 1
         self._say("", f"there are {self._partitions} partitions of each topic")
         for topic in self._setting.settings.input.topics:

@@ -12,6 +12,8 @@ from tests.simulation.run import Simulation, quiet_logs
 
 SEEDS = 2_000
 CHUNK = 200
+BACKFILL_SEEDS = 200
+"""For each guarantee."""
 MOST_SEEDS_A_BUG = 1_000
 """Within so many seeds each planted bug has to show."""
 
@@ -35,12 +37,21 @@ def test_what_was_promised_holds_whatever_goes_wrong(first: int) -> None:
     assert inputs > 20 * CHUNK  # something was at stake
 
 
+@pytest.mark.parametrize("guarantee", ["at_least_once", "exactly_once"])
+def test_a_backfill_ends_when_all_is_done(guarantee: str) -> None:
+    """Its workers end by themselves, whatever went wrong, and the last of them not before every record has its outcome."""
+    for seed in range(BACKFILL_SEEDS):
+        result = Simulation(seed, guarantee, backfill=True).run()
+        assert result.violation is None, f"{result.violation}\n{result.how} --trace"
+
+
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
 def test_a_planted_bug_is_caught(bug: Bug) -> None:
     """The simulation would find this mistake in the real classes, by the invariant that it breaks."""
     with bug.planted():
         for seed in range(MOST_SEEDS_A_BUG):
-            if (violation := Simulation(seed, bug.guarantee, eager=bug.eager).run().violation) is not None:
+            simulation = Simulation(seed, bug.guarantee, eager=bug.eager, backfill=bug.backfill)
+            if (violation := simulation.run().violation) is not None:
                 print(f"{bug.name}: caught at seed {seed} by: {violation}")
                 assert violation.invariant in bug.invariants, f"seed {seed}: {violation}"
                 return

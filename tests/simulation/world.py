@@ -481,6 +481,7 @@ class SimSink:
         self._reports: list[tuple[Report, Run]] = []
         self._transaction: Transaction | None = None
         self._fatal = ""
+        self._failed = ""  # why a batch was refused
         self.unreported = 0
         process.sink = self
 
@@ -550,6 +551,7 @@ class SimSink:
         batch.purged = True
         self._travelling.remove(batch)
         self._reports += [(Report(item, outcome, error), run) for item, outcome, run in batch.items]
+        self._failed = str(error) if error is not None else self._failed
         self._loop.tell(self._process.actor)
 
     def reports(self, timeout_s: float = 0) -> list[Report]:
@@ -609,6 +611,8 @@ class SimTransactionalSink(SimSink):
         """As the real one."""
         if self._transaction is None or self._ending:
             raise Violation("nothing is sent outside of a transaction", f"{self._process.name}: {item.record.position}")
+        if self._failed:
+            raise Aborted(self._failed)
         return super().send(item, outcome)
 
     def commit(self, offsets: Mapping[TopicPartition, int], membership: AnyMembership, within_s: float) -> None:
@@ -647,7 +651,7 @@ class SimTransactionalSink(SimSink):
         self._purge()
         answer = self._process.ask(self._coordinator, lambda: self._end(transaction, commit=False), within_s)
         self._take(answer, "not aborted")
-        self._transaction = None
+        self._transaction, self._failed = None, ""
 
     def close(self) -> None:
         """As the real one."""

@@ -202,6 +202,10 @@ class TransactionalSink(Sink, Protocol):
         """All that is sent from now on belongs to one transaction."""
         ...
 
+    def send(self, item: Prepared, outcome: Outcome) -> bool:
+        """As `Sink.send`. Raises `Aborted` where the transaction has failed meanwhile, before any report of it came."""
+        ...
+
     def commit(self, offsets: Mapping[TopicPartition, int], membership: Membership, within_s: float) -> None:
         """End it: what was sent stands, and the group holds these next offsets. Call it when nothing is `unreported`.
 

@@ -83,9 +83,12 @@ class Sink:
         except BufferError:
             return False
         except KafkaException as error:
-            raise refused(position, error.args[0]) from None
+            raise self._not_taken(position, error.args[0]) from None
         self.unreported += 1
         return True
+
+    def _not_taken(self, position: Position, error: KafkaError) -> TextstreamError:
+        return refused(position, error)
 
     def reports(self, timeout_s: float = 0) -> list[Report]:
         """The acknowledgements since the last call; waits up to `timeout_s` for the first. Raises `Fatal`."""
@@ -139,6 +142,15 @@ class TransactionalSink(Sink):
         except KafkaException as error:
             raise classified(error.args[0], "beginning a transaction") from None
         self._open = True
+
+    def _not_taken(self, position: Position, error: KafkaError) -> TextstreamError:
+        """A client whose transaction has failed, unknown to us yet, says of an outcome only that it is not the moment for it.
+
+        Asked to begin another one, which it never does while one is open, it tells why.
+        """
+        if error.code() == KafkaError._STATE:
+            self._ended("outcome not taken", lambda _: self._producer.begin_transaction(), 0)
+        return super()._not_taken(position, error)
 
     def commit(self, offsets: Mapping[TopicPartition, int], membership: Membership, within_s: float) -> None:
         """End it: what was sent stands, and the group holds these next offsets."""
