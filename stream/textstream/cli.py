@@ -44,7 +44,7 @@ from textstream.model.explain import explain
 from textstream.model.scorer import Scorer
 from textstream.observe import logs
 from textstream.observe.health import Health
-from textstream.observe.http import HttpServer
+from textstream.observe.http import HttpServer, Tls
 from textstream.observe.metrics import Metrics
 from textstream.observe.terminal import pretty, reasons
 from textstream.score import Line, guess_format, line_codec, lines, printed, score_lines
@@ -243,7 +243,9 @@ def _run(arguments: argparse.Namespace) -> int:
     try_properties(settings.kafka)
     metrics = Metrics()
     health = Health(stall_after_s=settings.observe.stall_after_s, clock=time.monotonic)
-    server = HttpServer(settings.observe.http_host, settings.observe.http_port, metrics.registry, health)
+    observe = settings.observe
+    tls = Tls(observe.http_certificate, observe.http_key, observe.http_client_ca)
+    server = HttpServer(observe.http_host, observe.http_port, metrics.registry, health, tls)
     logs.get_logger("cli").info("serving", http=f"{settings.observe.http_host}:{server.port}")
     try:
         scorer = _load_scorer(**settings.model.model_dump())

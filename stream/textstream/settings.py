@@ -283,6 +283,14 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """`Layers` reads the sources, one by one, so that each value's origin can be shown."""
         return (init_settings,)
+    http_certificate: str = Field(
+        default="",
+        description="PEM file: certificate, with the chain, for HTTPS there; read again when it changes. Unset: HTTP.",
+    )
+    http_key: str = Field(default="", description="PEM file of its key, where that is another file.")
+    http_client_ca: str = Field(
+        default="", description="PEM file: only clients with a certificate of these authorities get an answer (mTLS)."
+    )
 
 
 @dataclass(frozen=True, slots=True)
