@@ -44,19 +44,17 @@ from textstream.model.explain import explain
 from textstream.model.scorer import Scorer
 from textstream.observe import logs
 from textstream.observe.health import Health
-from textstream.observe.http import HttpServer
+from textstream.observe.http import HttpServer, Tls
 from textstream.observe.metrics import Metrics
 from textstream.observe.terminal import pretty, reasons
 from textstream.score import Line, guess_format, line_codec, lines, printed, score_lines
-from textstream.settings import Declared, Settings, declared
+from textstream.settings import Declared, Settings, declared, is_secret
 from textstream.worker import Worker
 
 EX_DATAERR = 65
 """sysexits.h: the input data was wrong."""
 GC_THRESHOLD = 70_000
 """Objects made, less those freed, between two runs of Python's cycle collector: some batches in flight."""
-SECRET_WORDS = ("password", "passphrase", "secret", "jaas", "credential", "token", "oauthbearer.config", "key.pem")
-"""A librdkafka property with one of these in its name is shown as ***."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -243,7 +241,9 @@ def _run(arguments: argparse.Namespace) -> int:
     try_properties(settings.kafka)
     metrics = Metrics()
     health = Health(stall_after_s=settings.observe.stall_after_s, clock=time.monotonic)
-    server = HttpServer(settings.observe.http_host, settings.observe.http_port, metrics.registry, health)
+    observe = settings.observe
+    tls = Tls(observe.http_certificate, observe.http_key, observe.http_client_ca)
+    server = HttpServer(observe.http_host, observe.http_port, metrics.registry, health, tls)
     logs.get_logger("cli").info("serving", http=f"{settings.observe.http_host}:{server.port}")
     try:
         scorer = _load_scorer(**settings.model.model_dump())
@@ -461,7 +461,7 @@ def _show_config(arguments: argparse.Namespace) -> int:
 def _shown(value: object) -> str:
     """A value for a reader; secrets are never printed."""
     if isinstance(value, dict):
-        value = {name: "***" if any(word in name.lower() for word in SECRET_WORDS) else v for name, v in value.items()}
+        value = {name: "***" if is_secret(name) else v for name, v in value.items()}
     return "unset" if value is None else orjson.dumps(value).decode()
 
 

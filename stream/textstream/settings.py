@@ -50,6 +50,21 @@ OURS_PRODUCER = {
 }
 """librdkafka properties that textstream's promises rest on, and the setting to use instead, where there is one."""
 
+FILE, VARIABLE = "_file", "_variable"
+"""`sasl.password_file` names a file that holds sasl.password, `sasl.password_variable` a variable; so does any property."""
+SECRET_WORDS = ("password", "passphrase", "secret", "jaas", "credential", "token", "oauthbearer.config", "key.pem")
+"""A librdkafka property with one of these in its name is shown as ***."""
+
+
+def property_name(name: str) -> str:
+    """The librdkafka property that is given under this name."""
+    return name.removesuffix(FILE).removesuffix(VARIABLE)
+
+
+def is_secret(name: str) -> bool:
+    """Whether what stands under this name is never to be shown; where a secret comes from may be."""
+    return property_name(name) == name and any(word in name.lower() for word in SECRET_WORDS)
+
 
 def _topic_or_pattern(value: str) -> str:
     """A topic's name, or a regular expression that begins with ^."""
@@ -78,9 +93,18 @@ def _json_pointer(value: str) -> str:
     return value
 
 
+def _callable_name(value: str) -> str:
+    if value and not re.fullmatch(r"[\w.]+:[\w.]+", value):
+        raise ValueError("name a Python function as module:function")
+    return value
+
+
 def _free_of(ours: Mapping[str, str | None]) -> AfterValidator:
     def check(properties: dict[str, str]) -> dict[str, str]:
-        for name in properties:
+        names = [property_name(name) for name in properties]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"{name} is given twice: leave one of it, {name}{FILE} and {name}{VARIABLE}")
             if name == "logger" or name.endswith("_cb") or name.startswith("on_"):
                 raise ValueError(f"{name} is a Python callback of the client, not a librdkafka property: remove it")
             if name in ours:
@@ -239,13 +263,18 @@ class Kafka(Section):
         description="Static membership: an id of this worker alone. It keeps its partitions until its session times out.",
     )
     client: Annotated[Properties, _free_of(OURS_CONSUMER | OURS_PRODUCER)] = Field(
-        default={}, description="librdkafka properties of every client (security.protocol, sasl.*, ssl.*)."
+        default={},
+        description="librdkafka properties of every client (security.protocol, sasl.*, ssl.*); `NAME_file`: from a file.",
     )
     consumer: Annotated[Properties, _free_of(OURS_CONSUMER)] = Field(
         default={}, description="librdkafka properties of the consumer."
     )
     producer: Annotated[Properties, _free_of(OURS_PRODUCER)] = Field(
         default={}, description="librdkafka properties of the producer."
+    )
+    token_callback: Annotated[str, AfterValidator(_callable_name)] = Field(
+        default="",
+        description="`module:function` that makes OAUTHBEARER tokens, as confluent-kafka's `oauth_cb`; see SECURITY.md.",
     )
 
 
@@ -254,6 +283,14 @@ class Observe(Section):
 
     http_host: str = Field(default="127.0.0.1", description="Address of /metrics, /livez and /readyz.")
     http_port: int = Field(default=9464, ge=0, le=65_535, description="Their port; 0 takes a free one and logs it.")
+    http_certificate: str = Field(
+        default="",
+        description="PEM file: certificate, with the chain, for HTTPS there; read again when it changes. Unset: HTTP.",
+    )
+    http_key: str = Field(default="", description="PEM file of its key, where that is another file.")
+    http_client_ca: str = Field(
+        default="", description="PEM file: only clients with a certificate of these authorities get an answer (mTLS)."
+    )
     stall_after_s: float = Field(
         default=60, gt=0, le=3_600,
         description="/livez fails when a message waits this long for the model; a pass that takes longer ends the process.",

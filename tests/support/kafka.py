@@ -338,9 +338,12 @@ class DockerKafka(RealKafka):
 class JavaBroker:
     """One node of a `JavaKafka`: broker and controller in one Java process on loopback, with a folder of its own."""
 
-    def __init__(self, reaper: Reaper, folder: Path, address: str, settings: Mapping[str, str], cluster_id: str) -> None:
+    def __init__(
+        self, reaper: Reaper, folder: Path, address: str, settings: Mapping[str, str], cluster_id: str, *options: str
+    ) -> None:
+        """The options are those of Java."""
         self._java, self._classpath = _java(), _kafka_classpath()
-        self._reaper, self._folder = reaper, folder
+        self._reaper, self._folder, self._options = reaper, folder, options
         self._process: subprocess.Popen[bytes] | None = None
         self.address = address
         self._settings = folder / "server.properties"
@@ -412,7 +415,7 @@ class JavaBroker:
 
     def _command(self, main_class: str, *arguments: str) -> list[str]:
         options = ["-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Djava.awt.headless=true"]
-        return [str(self._java), *options, "-cp", self._classpath, main_class, *arguments]
+        return [str(self._java), *options, *self._options, "-cp", self._classpath, main_class, *arguments]
 
     def _run(self, main_class: str, *arguments: str) -> None:
         done = subprocess.run(self._command(main_class, *arguments), capture_output=True, text=True, timeout=READY_TIMEOUT_S)
@@ -422,6 +425,8 @@ class JavaBroker:
 
 class JavaKafka(RealKafka):
     """Java processes on loopback, in a temporary folder: one broker, or a cluster whose `brokers` go and come one by one."""
+
+    java_options: tuple[str, ...] = ()
 
     def __init__(self, reaper: Reaper, brokers: int = 1, **config: str) -> None:
         """An underscore in a broker config's name stands for a dot."""
@@ -438,7 +443,7 @@ class JavaKafka(RealKafka):
             folder = self.folder / str(index + 1)
             folder.mkdir()
             settings = self._extended(_broker_settings(ports[index], controller_ports, node=index + 1)) | given
-            return JavaBroker(reaper, folder, f"127.0.0.1:{ports[index]}", settings, cluster_id)
+            return JavaBroker(reaper, folder, f"127.0.0.1:{ports[index]}", settings, cluster_id, *self.java_options)
 
         with ThreadPoolExecutor() as pool:
             self.brokers = list(pool.map(broker, range(brokers)))  # in the order of their node ids, which begin with 1

@@ -1,15 +1,21 @@
 """Liveness and readiness, judged by a clock in the test's hand, and served over HTTP."""
 
+import socket
+import ssl
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from tests.support.secured import Authority
 from textstream.errors import Misconfigured
 from textstream.observe.health import Health
-from textstream.observe.http import HttpServer
+from textstream.observe.http import HttpServer, Tls
 from textstream.observe.metrics import Metrics
+
+NO_ANSWER = (ssl.SSLError, ConnectionError, urllib.error.URLError)
 
 
 class ManualClock:
@@ -112,3 +118,65 @@ def test_lag_is_absent_while_unknown() -> None:
     metrics.show_lag({("t", 1): 2})
     assert metrics.registry.get_sample_value("textstream_lag_messages", {"topic": "t", "partition": "0"}) is None
     assert metrics.registry.get_sample_value("textstream_lag_messages", {"topic": "t", "partition": "1"}) == 2
+
+
+def over_tls(port: int, authority: Authority, certificate: Path | None = None) -> str:
+    """What /livez answers to a client that trusts the authority, and shows a certificate where it is given one."""
+    context = ssl.create_default_context(cafile=authority.certificate)
+    if certificate is not None:
+        context.load_cert_chain(certificate)
+    with urllib.request.urlopen(f"https://127.0.0.1:{port}/livez", timeout=5, context=context) as answer:
+        return str(answer.read().decode())
+
+
+def serial(port: int) -> str:
+    """The certificate that the port shows."""
+    return ssl.get_server_certificate(("127.0.0.1", port))
+
+
+def test_the_port_speaks_tls(tmp_path: Path) -> None:
+    """HTTPS alone; a client that says nothing holds nobody up; a renewed certificate is shown without a restart."""
+    authority = Authority(tmp_path)
+    certificate = authority.issue("127.0.0.1")
+    server = HttpServer(
+        "127.0.0.1", 0, CollectorRegistry(), Health(stall_after_s=10, clock=ManualClock()), Tls(str(certificate))
+    )
+    try:
+        with socket.create_connection(("127.0.0.1", server.port)):
+            assert over_tls(server.port, authority) == "starting\n"
+        with pytest.raises(NO_ANSWER):
+            get(server.port, "/livez")
+        before = serial(server.port)
+        authority.issue("127.0.0.1")
+        assert serial(server.port) != before
+        certificate.write_text("half a file")  # the pair that was read before stays in use
+        assert over_tls(server.port, authority) == "starting\n"
+    finally:
+        server.close()
+
+
+def test_the_port_asks_for_a_certificate(tmp_path: Path) -> None:
+    """mTLS: an answer only for clients that the authority has signed."""
+    authority, other = Authority(tmp_path), Authority(tmp_path / "other")
+    tls = Tls(str(authority.issue("127.0.0.1")), client_ca=str(authority.certificate))
+    server = HttpServer("127.0.0.1", 0, CollectorRegistry(), Health(stall_after_s=10, clock=ManualClock()), tls)
+    try:
+        assert over_tls(server.port, authority, authority.issue("prometheus")) == "starting\n"
+        for stranger in (None, other.issue("prometheus")):
+            with pytest.raises(NO_ANSWER):
+                over_tls(server.port, authority, stranger)
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (Tls("missing.pem"), "observe.http_certificate"),
+        (Tls(client_ca="ca.pem"), "do nothing without observe.http_certificate"),
+    ],
+)
+def test_a_wrong_certificate_is_said_at_start(files: Tls, said: str) -> None:
+    """What cannot be read, or would do nothing, is the operator's to mend; the port never falls back to plain HTTP."""
+    with pytest.raises(Misconfigured, match=said):
+        HttpServer("127.0.0.1", 0, CollectorRegistry(), Health(stall_after_s=10, clock=ManualClock()), files)

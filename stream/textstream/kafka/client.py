@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from textstream.errors import Fatal, Misconfigured, TextstreamError, Transient
-from textstream.settings import Kafka
+from textstream.kafka.credentials import read, token_callback
+from textstream.settings import Kafka, is_secret
 
 Client = TypeVar("Client")
 
@@ -33,14 +34,18 @@ MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaErr
 
 
 def properties(settings: Kafka, own: Mapping[str, object], extra: Mapping[str, str]) -> dict[str, Any]:
-    """librdkafka's configuration: our defaults, then the user's, which never hold those our promises rest on."""
+    """librdkafka's configuration: our defaults, then the user's, which never hold those our promises rest on.
+
+    Raises `Misconfigured` where a credential cannot be read.
+    """
+    tokens = {"oauth_cb": token_callback(settings.token_callback)} if settings.token_callback else {}
     return {
         "bootstrap.servers": settings.bootstrap_servers,
         "client.id": "textstream",
         "logger": logger,
+        **tokens,
         **own,
-        **settings.client,
-        **extra,
+        **read({**settings.client, **extra}),
     }
 
 
@@ -64,6 +69,9 @@ def opened(factory: Callable[[dict[str, Any]], Client], config: dict[str, Any]) 
         why = " ".join(error.args[0].str().split())  # some of librdkafka's messages have two lines
     except (TypeError, ValueError) as error:
         why = str(error)
+    for name, value in config.items():
+        if is_secret(name) and value:
+            why = why.replace(str(value), "***")
     raise Misconfigured(f"{why}: change it under [kafka] in the settings")
 
 

@@ -16,6 +16,7 @@ from textstream.core.process import Prepared
 from textstream.core.record import Outcome, Position
 from textstream.errors import Fatal, Misconfigured, TextstreamError, Transient
 from textstream.kafka.client import NOT_ALLOWED, classified, logger, opened, properties
+from textstream.kafka.credentials import Credentials
 from textstream.settings import Kafka
 
 BY_KEY = -1
@@ -50,6 +51,7 @@ class Sink:
         named = {name.replace("_", "."): value for name, value in own.items()}
         config = {**OURS, **sizes, **named, "error_cb": self._on_error}
         self._producer = opened(Producer, properties(kafka, config, kafka.producer))
+        self._credentials = Credentials(kafka, kafka.producer)
         self._reports: deque[Report] = deque()
         self._fatal: KafkaError | None = None
         self.unreported = 0
@@ -92,6 +94,7 @@ class Sink:
 
     def reports(self, timeout_s: float = 0) -> list[Report]:
         """The acknowledgements since the last call; waits up to `timeout_s` for the first. Raises `Fatal`."""
+        self._credentials.renew(self._producer)
         try:
             self._producer.poll(0 if self._reports else timeout_s)
         except KafkaException as error:  # a fatal one, where transactions are used

@@ -11,6 +11,7 @@ from textstream.core.ports import Assignment, CommitAnswers, Membership, Polled
 from textstream.core.record import Header, Position, Record
 from textstream.errors import Poison, Transient
 from textstream.kafka.client import NOT_ALLOWED, classified, group, logger, opened, properties
+from textstream.kafka.credentials import Credentials
 from textstream.settings import Kafka
 
 OURS = {
@@ -39,6 +40,7 @@ class Source:
     def __init__(self, kafka: Kafka, topics: Sequence[str], assignment: Assignment) -> None:
         own = {**OURS, **group(kafka), "on_commit": self._on_commit}
         self._consumer = opened(Consumer, properties(kafka, own, kafka.consumer))
+        self._credentials = Credentials(kafka, kafka.consumer)
         self._assignment = assignment
         self._commit_answers = CommitAnswers({}, [])
         self._not_allowed: KafkaError | None = None
@@ -53,6 +55,7 @@ class Source:
 
         `consume` with a timeout would wait for `max_records`, so it is asked without one first.
         """
+        self._credentials.renew(self._consumer)
         messages = self._consumer.consume(max_records, 0) or self._consumer.consume(1, timeout_s)
         if self._not_allowed is not None:
             raise classified(self._not_allowed, "committing offsets")

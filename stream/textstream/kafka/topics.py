@@ -17,6 +17,7 @@ from textstream.core.codec import Route, TopicLimits
 from textstream.core.ports import Pipeline, Topics
 from textstream.errors import Misconfigured
 from textstream.kafka.client import NOT_ALLOWED, classified, opened, properties
+from textstream.kafka.credentials import Credentials
 from textstream.settings import Input, Kafka, Output
 
 REQUEST_TIMEOUT_S = 10.0
@@ -70,6 +71,7 @@ class TopicAdmin:
     def __init__(self, settings: Kafka) -> None:
         # Quiet: what goes wrong here is raised, in one line, not logged as well.
         self._admin = opened(AdminClient, properties(settings, {"log_level": 0, "error_cb": self._on_error}, {}))
+        self._credentials = Credentials(settings, {})
         self._servers = settings.bootstrap_servers
         self._last_error: KafkaError | None = None
 
@@ -78,12 +80,16 @@ class TopicAdmin:
         return {name: len(topic.partitions) for name, topic in self._metadata(within_s).topics.items()}
 
     def _metadata(self, within_s: float = REQUEST_TIMEOUT_S) -> ClusterMetadata:
+        self._credentials.renew(self._admin)
         try:
-            return self._admin.list_topics(timeout=min(within_s, REQUEST_TIMEOUT_S))
+            metadata = self._admin.list_topics(timeout=min(within_s, REQUEST_TIMEOUT_S))
         except KafkaException as error:
             self._admin.poll(0)  # serves error_cb, which knows why: a refused connection, a password, a certificate
             cause = self._last_error or error.args[0]
             raise classified(cause, f"no broker answers at {self._servers} (kafka.bootstrap_servers)") from None
+        self._admin.poll(0)
+        self._last_error = None  # what went wrong before is over
+        return metadata
 
     def _on_error(self, error: KafkaError) -> None:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:  # a consequence, never the cause
