@@ -1,4 +1,5 @@
-"""The generated pages: SETTINGS.md, METRICS.md, the event's JSON Schema and the TOML that `textstream init` writes.
+"""The generated pages: SETTINGS.md, METRICS.md, the event's JSON Schema, what the Helm chart knows of the settings, and the
+TOML that `textstream init` writes.
 
 `python -m textstream.docs` writes them, `--check` says which are stale. They come from the declarations alone.
 """
@@ -84,10 +85,51 @@ def schema_page() -> str:
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+def chart_schema() -> str:
+    """The chart's values.schema.json: what is written there by hand, with the settings of today."""
+    schema = json.loads(_read(REPOSITORY / CHART_SCHEMA))
+    schema["properties"]["settings"] = settings_schema()
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def settings_schema() -> dict[str, Any]:
+    """The settings by section, as JSON Schema: names, types and limits. A chart needs topics and brokers; null is unset."""
+    sections = {name: type(field.default).model_json_schema() for name, field in Settings.model_fields.items()}
+    for section in sections.values():
+        del section["title"]
+        section["properties"] = {name: _in_chart(field) for name, field in section["properties"].items()}
+    # In a variable commas separate topics. JSON Schema says nothing of what only the program can check.
+    sections["input"]["properties"]["topics"] |= {"minItems": 1, "items": {"type": "string", "pattern": "^[^,]+$"}}
+    sections["input"]["required"] = ["topics"]
+    sections["kafka"]["required"] = ["bootstrap_servers"]
+    return {"type": "object", "additionalProperties": False, "required": ["input", "kafka"], "properties": sections}
+
+
+def _in_chart(field: dict[str, Any]) -> dict[str, Any]:
+    """librdkafka's properties may be numbers and booleans, and none of them a password: those stand in a Secret."""
+    field = {name: value for name, value in field.items() if name not in ("title", "default")}
+    if "additionalProperties" in field:
+        field["additionalProperties"] = {"type": ["string", "number", "boolean"]}
+        field["propertyNames"] = {"not": {"pattern": "password|secret|key\\.pem"}}
+    return field
+
+
+def chart_defaults() -> str:
+    """The chart's settings.json: the default of each setting, for what is derived from one that the values leave out."""
+    defaults: dict[str, dict[str, Any]] = {}
+    for setting in declared():
+        defaults.setdefault(setting.section, {})[setting.name] = setting.field.default
+    return json.dumps(defaults, indent=2) + "\n"
+
+
+CHART_SCHEMA = "deploy/helm/textstream/values.schema.json"
+
 PAGES: dict[str, Callable[[], str]] = {
     "deploy/SETTINGS.md": settings_page,
     "deploy/METRICS.md": metrics_page,
     "stream/textstream/enriched_event.schema.json": schema_page,
+    CHART_SCHEMA: chart_schema,
+    "deploy/helm/textstream/settings.json": chart_defaults,
 }
 
 
