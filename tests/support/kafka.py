@@ -56,7 +56,7 @@ from tests.support.reaper import Reaper
 
 KAFKA_VERSION = "4.1.1"
 SLF4J_VERSION = "1.7.36"  # the major line that Kafka's jars are compiled against
-READY_TIMEOUT_S = 60
+READY_TIMEOUT_S = 180  # 7 s on a quiet machine, more than 60 s on a loaded one; a broker that has ended is noticed at once
 STOP_TIMEOUT_S = 30
 READ_TIMEOUT_S = 60
 
