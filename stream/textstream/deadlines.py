@@ -1,9 +1,10 @@
-"""Limits that must stand in this order: the worst batch < the drain limit < the group's patience.
+"""Limits that must stand in this order: the worst batch < what a revoked partition takes at most < the group's patience.
 
 A batch that outlasts `delivery.drain_timeout_s` could not be finished when its partition is revoked, so it would be scored
 again, by the next owner in vain too. And while a revoked partition drains nothing is polled: a drain longer than the
-consumer's `max.poll.interval.ms` gets the member thrown out of the group. A batch that outlasts `observe.stall_after_s` would
-be taken for a stuck one, and end the process.
+consumer's `max.poll.interval.ms` gets the member thrown out of the group. Under exactly-once an abort may follow it, which has
+the same limit; and a transaction must be committed before the broker takes it for one that a dead worker left open. A batch
+that outlasts `observe.stall_after_s` would be taken for a stuck one, and end the process.
 """
 
 import time
@@ -31,6 +32,9 @@ class Deadlines:
     drain_timeout_s: float
     max_poll_interval_s: float
     stall_after_s: float
+    commit_interval_s: float
+    transaction_timeout_s: float | None
+    """None where there are no transactions."""
 
     def __str__(self) -> str:
         return (
@@ -38,12 +42,23 @@ class Deadlines:
             f" max.poll.interval.ms {self.max_poll_interval_s:g} s, observe.stall_after_s {self.stall_after_s:g} s"
         )
 
+    @property
+    def revoke_s(self) -> float:
+        """The longest that a revoked partition may hold up polling: the drain, and an abort where there are transactions."""
+        return self.drain_timeout_s if self.transaction_timeout_s is None else 2 * self.drain_timeout_s
+
     def prove(self) -> None:
         """Raise `Misconfigured` where they do not stand in this order."""
-        if not self.drain_timeout_s < self.max_poll_interval_s:
+        if not self.revoke_s < self.max_poll_interval_s:
+            twice = "" if self.transaction_timeout_s is None else "twice "
             raise Misconfigured(
-                f"{self}: the drain limit must be less than the poll interval: lower delivery.drain_timeout_s or raise"
+                f"{self}: {twice}the drain limit must be less than the poll interval: lower delivery.drain_timeout_s or raise"
                 " max.poll.interval.ms under [kafka.consumer]"
+            )
+        if self.transaction_timeout_s is not None and not self.commit_interval_s < self.transaction_timeout_s:
+            raise Misconfigured(
+                f"{self}: the broker ends transactions after {self.transaction_timeout_s:g} s (delivery.transaction_timeout_s),"
+                f" and we after {self.commit_interval_s:g} s: lower delivery.commit_interval_ms or raise that"
             )
         if not self.worst_batch_s < self.drain_timeout_s:
             raise Misconfigured(
@@ -62,7 +77,15 @@ def measured(settings: Settings, scorer: Scorer, clock: Callable[[], float] = ti
     interval_ms = (kafka.client | kafka.consumer).get("max.poll.interval.ms", MAX_POLL_INTERVAL_MS)
     models = scorer.models if isinstance(scorer, Cascade) else (scorer,)  # it may be unsure of all that it is given
     worst_batch_s = sum(worst_batch(model, settings.batch.max_tokens, clock) for model in models)
-    return Deadlines(worst_batch_s, settings.delivery.drain_timeout_s, int(interval_ms) / 1000, settings.observe.stall_after_s)
+    delivery = settings.delivery
+    return Deadlines(
+        worst_batch_s,
+        delivery.drain_timeout_s,
+        int(interval_ms) / 1000,
+        settings.observe.stall_after_s,
+        delivery.commit_interval_ms / 1000,
+        delivery.transaction_timeout_s if delivery.guarantee == "exactly_once" else None,
+    )
 
 
 def worst_batch(model: Scorer, max_tokens: int, clock: Callable[[], float]) -> float:

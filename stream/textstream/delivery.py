@@ -35,6 +35,8 @@ ABORT_PAUSE_S, MOST_ABORT_PAUSE_S = 0.05, 5.0
 """Before what an aborted transaction held is read again; doubles each time that it happens in a row."""
 MOST_DOUBLINGS = 10
 """More than lead to the longest pause; after a thousand the number would be beyond a float."""
+MAX_TRANSACTION_MESSAGES = 50_000
+"""A transaction that holds so many is ended before its interval is over: what an abort repeats, and we remember, is bounded."""
 FLUSH_WAIT_S = 0.01
 """Longest wait for one acknowledgement before the limit is looked at again."""
 
@@ -107,9 +109,14 @@ class Delivery(ABC, Generic[AnySink]):
     def commit_when_due(self) -> None:
         """Commit what may be committed, once an interval."""
         now = self._clock.now()
-        if now - self._committed_at >= self._interval_s:
+        if now - self._committed_at >= self._interval_s or self._heavy:
             self._committed_at = now
             self._commit()
+
+    @property
+    def _heavy(self) -> bool:
+        """Whether what is to be committed has grown to its limit."""
+        return False
 
     def _send(self, item: Prepared, outcome: Outcome) -> bool:
         return self._sink.send(item, outcome)
@@ -263,6 +270,10 @@ class ExactlyOnce(Delivery[TransactionalSink]):
             raise error
         if self._ledger.is_current(item.record.position):  # else it went down with it already
             self._abort(str(error))
+
+    @property
+    def _heavy(self) -> bool:
+        return len(self._acknowledged_since) >= MAX_TRANSACTION_MESSAGES
 
     def _commit(self) -> None:
         self._end(self._clock.now() + self._limit_s)

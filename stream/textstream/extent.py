@@ -48,6 +48,10 @@ class Extent(Protocol):
         """These are read again from there; returns those that had been read to their end, and are not any more."""
         ...
 
+    def shortened(self, partition: TopicPartition, end: int) -> None:
+        """It was cut, or made anew, and ends there."""
+        ...
+
     def released(self, partitions: Iterable[TopicPartition]) -> None:
         """These are ours no more."""
         ...
@@ -89,6 +93,9 @@ class Endless:
     def rewound(self, starts: Mapping[TopicPartition, int]) -> list[TopicPartition]:
         """None had come to an end."""
         return []
+
+    def shortened(self, partition: TopicPartition, end: int) -> None:
+        """It had no end before either."""
 
     def released(self, partitions: Iterable[TopicPartition]) -> None:
         """Nothing is known of them."""
@@ -162,6 +169,10 @@ class Backfill:
         ]
         self.finished.difference_update(again)
         return again
+
+    def shortened(self, partition: TopicPartition, end: int) -> None:
+        """No record will come that lay beyond."""
+        self._ends[partition] = min(self._ends[partition], end)
 
     def released(self, partitions: Iterable[TopicPartition]) -> None:
         """Another reads them on."""

@@ -104,9 +104,7 @@ class Worker:
                     self._turn()
                 while self._stopped and self._settings.delivery.on_breaker == "pause" and not self._stopping.is_set():
                     self._hold()
-                self._drain()
-                if self._stopped and self._settings.delivery.on_breaker == "exit":
-                    raise Misconfigured(self._stopped)
+                self._finish()
             except BaseException:
                 self._failed = True
                 raise
@@ -175,10 +173,10 @@ class Worker:
             log.warning("topics not looked at", why=str(error))
             return
         self._compare(pipeline.identities)
+        self._delivery.route(pipeline)  # as many partitions as there are by now
         if self._read_of(pipeline) != self._read_of(self._pipeline):
             self._pipeline = pipeline
             self._codec.route(pipeline.routes, pipeline.replays)
-            self._delivery.route(pipeline)
             self._source.subscribe(self._read_of(pipeline))
             self._extent.subscribed(self._read_of(pipeline))
             log.info("reading", topics=self._read_of(pipeline))
@@ -198,12 +196,14 @@ class Worker:
             self._identities[topic] = identity
             for partition in self._ledger.assigned:
                 if partition[0] == topic:
-                    self._begin_anew(partition, self._source.bounds(partition, ASK_S)[0])
+                    self._begin_anew(partition, *self._source.bounds(partition, ASK_S))
 
-    def _begin_anew(self, partition: TopicPartition, low: int) -> None:
+    def _begin_anew(self, partition: TopicPartition, low: int, high: int) -> None:
         """There are other records under the same offsets: what is in flight is of the old ones."""
         self._ledger.assign({partition: low}, {partition: None})
+        self._extent.shortened(partition, high)
         self._source.seek({partition: low})
+        self._source.resume(self._extent.rewound({partition: low}))
 
     def _opened_sink(self, pipeline: Pipeline, closing: ExitStack) -> Callable[[Source], Delivery[Any]]:
         """The writer, and the guarantee that it is used with."""
@@ -323,9 +323,10 @@ class Worker:
         log.error("skipped", partition=name, why=happened)
         self._metrics.skipped_records.labels(partition[0]).inc(skipped)
         if skipped:
+            self._ledger.jump(partition, low)
             self._source.seek({partition: low})
         else:
-            self._begin_anew(partition, low)
+            self._begin_anew(partition, low, high)
 
     def _dispatch(self, *, flush: bool = False) -> None:
         """Hand due batches to the scoring thread, as many as it has room for."""
@@ -465,6 +466,20 @@ class Worker:
         log.info(event, partitions=_ids(partitions))
 
     # ---- drain -----------------------------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        """Drain, and say so where that is not all that was to be done."""
+        exits = self._stopped and self._settings.delivery.on_breaker == "exit"
+        try:
+            self._drain()
+        except Transient as error:
+            if exits:  # a restart would meet the same dead letters: that is what somebody must act on
+                raise Misconfigured(f"{self._stopped}; {error}") from None
+            raise
+        if exits:
+            raise Misconfigured(self._stopped)
+        if self._between is not None and not self._extent.done:
+            raise Transient("the backfill was stopped before its end: the same command goes on where it was")
 
     def _drain(self) -> None:
         """Take no more, finish what is in flight, commit, leave. Raises `Transient` when the time is up before that."""

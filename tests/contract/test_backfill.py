@@ -6,7 +6,8 @@ import pytest
 from confluent_kafka import Producer
 
 from tests.contract.conftest import NewStream
-from tests.support.kafka import Outgoing, unique
+from tests.contract.test_skips import made_anew
+from tests.support.kafka import Outgoing, unique, wait_until
 from tests.support.stream import Stream
 from tests.support.worker import as_flags, textstream
 
@@ -26,11 +27,12 @@ def backfill(stream: Stream, *arguments: str, **settings: object) -> subprocess.
 
 
 def a_day(stream: Stream, seconds: int = 30) -> None:
-    """One record a second into each of two partitions."""
+    """One record a second into each partition."""
     text = b'{"text": "The room was lovely"}'
+    parts = stream.kafka.end_offsets(stream.input)
     stream.kafka.produce_all(
         stream.input,
-        [Outgoing(text, partition=part, timestamp=DAY + 1000 * at) for at in range(seconds) for part in (0, 1)],
+        [Outgoing(text, partition=part, timestamp=DAY + 1000 * at) for at in range(seconds) for part in parts],
     )
 
 
@@ -63,6 +65,47 @@ def test_all_that_is_there_is_scored(new_stream: NewStream) -> None:
     done = backfill(stream, "--from", "earliest", "--until", "end")
     assert done.returncode == 0, done.stderr[-2000:]
     assert set(stream.outcomes().enriched) == {*((part, offset) for part in (0, 1) for offset in range(5)), (0, 5)}
+
+
+def left_open(stream: Stream) -> Producer:
+    """A transaction with one record, behind which no backfill can end; how to commit it."""
+    producer = Producer({"bootstrap.servers": stream.kafka.bootstrap_servers, "transactional.id": unique("tx")})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(stream.input, b'{"text": "the last"}', partition=0)
+    producer.flush(30)
+    return producer
+
+
+def test_one_that_is_stopped_says_that_it_was(new_stream: NewStream) -> None:
+    """SIGTERM before its end leads to exit status 75, so that a scheduler runs it again; the same command goes on where it was,
+    and ends with 0."""
+    stream = new_stream(partitions=2)
+    a_day(stream, 5)
+    producer = left_open(stream)
+    with stream.worker("--from", "earliest", "--until", "end") as worker:
+        wait_until(lambda: len(stream.outcomes().enriched) == 10, 60, lambda: worker.log[-4000:])
+        assert worker.stop() == 75, worker.log[-4000:]
+    assert "the same command goes on where it was" in worker.log.splitlines()[-1]
+    producer.commit_transaction(30)
+    done = backfill(stream, "--from", "earliest", "--until", "end")
+    assert done.returncode == 0, done.stderr[-2000:]
+    outcomes = stream.kafka.read_all(stream.enriched)
+    assert sorted(one.header("textstream.id") or b"" for one in outcomes) == sorted(
+        f"{stream.input}-{part}-{offset}".encode() for part, offset in [(0, 5), *((p, at) for p in (0, 1) for at in range(5))]
+    )
+
+
+def test_a_topic_made_anew_ends_where_it_does_now(new_stream: NewStream) -> None:
+    """With `input.on_skip = continue` a backfill whose topic is replaced by a shorter one scores that, and ends with 0."""
+    stream = new_stream()
+    a_day(stream, 5)
+    left_open(stream)
+    with stream.worker("--from", "earliest", "--until", "end", input__refresh_s=1, input__on_skip="continue") as worker:
+        wait_until(lambda: len(stream.kafka.read_all(stream.enriched)) == 5, 60, lambda: worker.log[-4000:])
+        made_anew(stream, worker, 3)
+        assert worker.wait() == 0, worker.log[-4000:]
+    assert len(stream.kafka.read_all(stream.enriched)) == 5 + 3
 
 
 def test_there_may_be_nothing_to_score(new_stream: NewStream) -> None:

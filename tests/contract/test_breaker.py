@@ -5,12 +5,16 @@ import signal
 import orjson
 
 from tests.contract.conftest import NewStream
+from tests.contract.test_worker import Running
 from tests.support.fakes import FakeScorer
 from tests.support.kafka import Outgoing, wait_until
 from tests.support.stream import Stream
+from textstream.core.ports import Pipeline, Report
 from textstream.errors import Misconfigured
+from textstream.kafka.sink import Sink
 from textstream.layers import load_settings
 from textstream.worker_thread import WorkerThread
+from textstream.world import RealWorld
 
 GOOD, RUN, POISON = 300, 50, 5_000
 """Good messages in each of two partitions, dead letters in a row that open the breaker, bad messages behind the good."""
@@ -64,6 +68,34 @@ def test_it_ends_the_process_where_that_is_asked_for(new_stream: NewStream) -> N
     assert last.startswith("textstream: stopped: 50 of the last 50 outcomes are dead letters (not_json 50)")
     assert "mend the producer or the settings and restart" in last
     assert_stopped_in_time(stream)
+
+
+class Mute(Sink):
+    """Its outcomes are never acknowledged."""
+
+    def reports(self, timeout_s: float = 0) -> list[Report]:
+        """None comes."""
+        return []
+
+
+class MuteWorld(RealWorld):
+    """The real one, but for acknowledgements."""
+
+    def sink(self, pipeline: Pipeline) -> Sink:
+        """One that never tells."""
+        return Mute(self._settings.kafka, pipeline)
+
+
+def test_what_it_stopped_for_is_said_though_the_drain_fails(new_stream: NewStream) -> None:
+    """`exit` is status 78 for the operator to act also where what was published before is not acknowledged in time: a restart
+    would meet the same dead letters."""
+    stream = poisoned(new_stream)
+    flags = {"delivery__breaker_run": RUN, "delivery__on_breaker": "exit", "delivery__drain_timeout_s": 0.5}
+    with Running(stream, world=MuteWorld, **flags) as worker:
+        wait_until(lambda: worker.error is not None, 30, "the worker went on")
+    assert isinstance(worker.error, Misconfigured), repr(worker.error)
+    assert "50 of the last 50 outcomes are dead letters" in str(worker.error)
+    assert "were not acknowledged within 0.5 s" in str(worker.error)
 
 
 def test_a_second_member_takes_over_at_once(new_stream: NewStream) -> None:

@@ -14,6 +14,7 @@ from textstream.core.offsets import TopicPartition
 from textstream.core.ports import Aborted, Membership, Pipeline
 from textstream.core.process import Prepared
 from textstream.core.record import Outcome
+from textstream.delivery import MAX_TRANSACTION_MESSAGES
 from textstream.errors import Fatal
 from textstream.kafka.sink import TransactionalSink
 from textstream.world import RealWorld
@@ -100,6 +101,15 @@ def test_readers_see_outcomes_only_with_their_offsets(new_stream: NewStream) -> 
     assert stream.audit().clean
 
 
+def test_a_transaction_is_ended_when_it_is_large(new_stream: NewStream) -> None:
+    """Long before its interval is over: what an abort would repeat is bounded."""
+    stream = new_stream()
+    stream.kafka.produce_all(stream.input, messages(MAX_TRANSACTION_MESSAGES + 1, 1))
+    with Running(stream, **EXACTLY, delivery__commit_interval_ms=600_000) as worker:
+        wait_until(lambda: worker.outcomes(stream.input) >= MAX_TRANSACTION_MESSAGES, 120, "nothing was committed")
+    assert worker.error is None
+
+
 @PROTOCOLS
 def test_after_an_abort_everything_is_read_again(new_stream: NewStream, protocol: str) -> None:
     """Two transactions are aborted with their outcomes at the broker: taken back, and all scored again."""
@@ -137,7 +147,7 @@ def test_a_static_member_that_was_killed_takes_its_place_again(new_stream: NewSt
     stream.kafka.produce_all(stream.input, messages(200))
     settings = EXACTLY | {
         "kafka__group_instance_id": "one",
-        "delivery__transaction_timeout_s": 600,
+        "delivery__transaction_timeout_s": 900,
         "delivery__commit_interval_ms": 600_000,
     }
     with stream.worker(**settings) as worker:

@@ -100,6 +100,7 @@ def test_a_right_that_is_missing_at_start(stream: Stream, guarantee: str, protoc
         (ALO, "classic", 1),
         (ALO, "classic", 3),
         (ALO, "consumer", 3),
+        (EO, "classic", 1),
         (EO, "classic", 3),
         (EO, "classic", 4),
     ],

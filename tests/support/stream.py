@@ -36,9 +36,9 @@ class Stream:
         self.dead = kafka.create_topic(f"{self.input}.dead", dead or partitions)
         self.group = unique("group")
 
-    def worker(self, **settings: object) -> Worker:
+    def worker(self, *arguments: str, **settings: object) -> Worker:
         """Start a worker on this stream."""
-        return Worker(self.kafka, self.reaper, self.folder, self.input, self.group, **settings)
+        return Worker(self.kafka, self.reaper, self.folder, self.input, self.group, *arguments, **settings)
 
     def finish(self, worker: Worker, timeout_s: float = 60) -> None:
         """Wait until the worker has committed everything."""

@@ -49,8 +49,10 @@ def _as_text(value: object) -> str:
 class Worker:
     """`textstream run` in a process; leaving the `with` block kills it, unless it was stopped."""
 
-    def __init__(self, kafka: RealKafka, reaper: Reaper, folder: Path, topic: str, group: str, **settings: object) -> None:
-        """Extra settings are given as `section__name`."""
+    def __init__(
+        self, kafka: RealKafka, reaper: Reaper, folder: Path, topic: str, group: str, *arguments: str, **settings: object
+    ) -> None:
+        """Extra settings are given as `section__name`; the arguments are those of a backfill."""
         self._reaper = reaper
         self.log_file = folder / f"worker-{len(list(folder.glob('worker-*')))}.log"
         flags = {
@@ -62,7 +64,7 @@ class Worker:
         } | {name.replace("__", "."): value for name, value in settings.items()}
         with self.log_file.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "textstream", "run", *as_flags(flags)],
+                [sys.executable, "-m", "textstream", "run", *arguments, *as_flags(flags)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

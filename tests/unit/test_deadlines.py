@@ -1,6 +1,7 @@
 """The worst batch, the drain limit and the group's patience stand in their order, or the worker does not start."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from textstream.layers import load_settings
 from textstream.model.cascade import Cascade
 
 MOST_OF_ONE_TEXT = 2_000
+EO: dict[str, object] = {"delivery__guarantee": "exactly_once"}
 
 
 class Slow(FakeScorer):
@@ -62,6 +64,11 @@ def test_a_cascade_may_score_everything_twice() -> None:
     assert measured(load_settings(environ={}, flags={}), cascade, lambda: now[0]).worst_batch_s == 7
 
 
+def test_what_transactions_need_is_asked_of_them_alone() -> None:
+    """A long commit interval, or a drain of half of the poll interval, is fine without them."""
+    deadlines(delivery__commit_interval_ms=60_000, delivery__drain_timeout_s=150)[0].prove()
+
+
 @pytest.mark.parametrize(
     ("flags", "mend"),
     [
@@ -70,9 +77,11 @@ def test_a_cascade_may_score_everything_twice() -> None:
         ({"kafka__consumer": {"max.poll.interval.ms": 20_000}}, "lower delivery.drain_timeout_s"),
         ({"kafka__client": {"max.poll.interval.ms": 20_000}}, "lower delivery.drain_timeout_s"),
         ({"seconds": 10, "observe__stall_after_s": 5}, "lower batch.max_tokens or raise observe.stall_after_s"),
+        ({**EO, "delivery__drain_timeout_s": 150}, "lower delivery.drain_timeout_s or raise max.poll.interval.ms"),
+        ({**EO, "delivery__commit_interval_ms": 30_000}, "lower delivery.commit_interval_ms"),
     ],
 )
-def test_what_does_not_stand_in_order_is_refused(flags: dict[str, float], mend: str) -> None:
+def test_what_does_not_stand_in_order_is_refused(flags: dict[str, Any], mend: str) -> None:
     """The error names all of them with their values, and what to change."""
     found, _ = deadlines(**flags)
     with pytest.raises(Misconfigured, match=r"worst batch .* delivery\.drain_timeout_s .* max\.poll\.interval\.ms") as refused:

@@ -157,6 +157,19 @@ def test_at_the_end_of_a_partition_the_markers_behind_the_last_record_count() ->
     assert partition.next_offset == 11
 
 
+def test_records_that_are_gone_are_passed_over_once() -> None:
+    """Reading goes on behind them, also where the broker tells of them twice; what came before is settled as ever."""
+    ledger = Ledger()
+    assign(ledger, {("t", 0): 3})
+    ledger.deliver(Position("t", 0, 3, 1))
+    ledger.jump(("t", 0), 20)
+    assert ledger.read_from(("t", 0)) == 20
+    ledger.settle(Position("t", 0, 3, 1))
+    assert ledger.next_offset(("t", 0)) == 4
+    ledger.deliver(Position("t", 0, 20, 1))
+    assert ledger.read_from(("t", 0)) == 21
+
+
 def test_an_idle_partition_is_ours_too() -> None:
     """A partition with nothing pending is not taken for one that is not assigned."""
     ledger = Ledger()

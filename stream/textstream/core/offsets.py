@@ -137,8 +137,13 @@ class Ledger:
         if self.is_current(end):
             self._partitions[end.topic, end.partition].reach_end(end.offset)
 
+    def jump(self, partition: TopicPartition, offset: int) -> None:
+        """What lies before this offset and was not delivered is gone: reading goes on there."""
+        owned = self._partitions[partition]
+        owned.start = max(owned.start, offset)
+
     def read_from(self, partition: TopicPartition) -> int:
-        """The offset after the last delivered one of a partition of ours."""
+        """Where reading goes on in a partition of ours: after the last delivered record."""
         return self._partitions[partition].read_from
 
     def pending(self, partitions: Iterable[TopicPartition] | None = None) -> int:
