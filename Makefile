@@ -14,9 +14,11 @@ INSTALL := $(BIN)/uv pip install --python $(BIN)/python --no-build-isolation
 demo: $(VENV)/.service
 	@[ ! -t 0 ] || set -m; $(BIN)/textstream demo $(if $(INPUT),"$(INPUT)") $(DEMO)
 
-# make test TESTS="tests/unit -k codec" runs some of them.
+# make test TESTS="tests/unit -k codec" runs some of them. By default two processes share the files, each with a Kafka of its own:
+# most tests wait, for a broker or a group. PARALLEL=0 runs one after the other.
+PARALLEL := 2
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n $(PARALLEL) --dist loadfile $(TESTS)
 
 # An hour at 70 % of what a worker can do: make soak SOAK="--seconds 600 --guarantee exactly_once" does it otherwise.
 soak: $(VENV)/.dev

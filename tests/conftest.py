@@ -1,6 +1,7 @@
 """What every test may ask for: a real Kafka, started once for the whole run."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import hypothesis
 import pytest
@@ -33,9 +34,18 @@ def kafka(reaper: Reaper, pytestconfig: pytest.Config) -> Iterator[RealKafka]:
         missing = str(error)
     if missing:
         pytest.fail(missing, pytrace=False)
+    if hasattr(pytestconfig, "workeroutput"):
+        pytestconfig.workeroutput["kafka"] = kafka.story
     pytestconfig.stash[KAFKA_STORY] = kafka.story
     yield kafka
     kafka.close()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """One of the processes that share the tests has ended: it says which Kafka it used."""
+    if story := getattr(node, "workeroutput", {}).get("kafka"):
+        node.config.stash[KAFKA_STORY] = story
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
