@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from textstream.model.spans import EVIDENCE, LEVELS, NAMED, READ, SURE, UNREAD, candidates, splits_grapheme, united
+from textstream.model.spans import EVIDENCE, LEVELS, NAMED, READ, SURE, UNREAD, candidates, plain, splits_grapheme, united
 
 O, B, I = ([9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [0.0, 0.0, 9.0])  # noqa: E741 (the names of the tags)
 
@@ -181,3 +181,13 @@ def test_a_cut_that_is_allowed_never_splits_a_grapheme(text: str) -> None:
 def test_cuts_in_plain_english_and_chinese_are_all_allowed() -> None:
     text = "Good food, 很好吃。Très café!"
     assert not any(splits_grapheme(text, at) for at in range(len(text) + 1))
+
+
+def test_a_plain_text_may_be_cut_anywhere() -> None:
+    """No character of one joins another, so its cuts are not looked at one by one."""
+    every = [chr(code) for code in range(0x10000) if not 0xD800 <= code < 0xE000 and plain(chr(code))]
+    assert len(every) > 27_000
+    for character in every:
+        text = f"{character}a{character}中{character}"
+        assert not any(splits_grapheme(text, at) for at in range(len(text) + 1)), hex(ord(character))
+    assert plain("\r\n") is plain("e\u0301") is plain("👩‍👩‍👧") is plain("각") is None

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,6 @@ from textstream.event import (
     Analysis,
     EnrichedEvent,
     KeyTerm,
-    Kind,
     ModelInfo,
     Sentiment,
     Source,
@@ -28,7 +27,7 @@ from textstream.model.golden import verify
 from textstream.model.packing import Scored, score
 from textstream.model.pieces import LanguageTokeniser
 from textstream.model.session import Device, Session
-from textstream.model.spans import NAMED, candidates, span_means, splits_grapheme, united
+from textstream.model.spans import NAMED, candidates, plain, span_means, splits_grapheme, united
 from textstream.model.text import fold
 from textstream.model.tokens import Lexicon, Tokeniser, Tokens
 
@@ -165,20 +164,26 @@ class Scorer:
         heard = np.nonzero(rounded >= min(self.min_salience, NAMED))[0]  # one too weak to be said may still name a kind
         which, channel, sure = united(found.channel[heard], found.begin[heard], found.end[heard], rounded[heard])
         kept = heard[which]
-        order = np.lexsort((found.begin[kept], -sure))[: int((sure >= self.min_salience).sum())]
+        order = np.lexsort((found.begin[kept], -sure, text[kept]))
+        order = order[sure[order] >= self.min_salience]
         kept, channel, sure = kept[order], channel[order], sure[order]
-        logits = span_means(scored.tokens[:, _TAGS:], found.begin[kept], found.end[kept])
-        where = text[kept]
-        own = channel == _ASPECT  # the others take the sentiment of their message
-        towards = iter(sentiments(probabilities(logits[own], number[where[own]], self._towards)))
-        begins = np.concatenate([tokens.begins for tokens in texts])[found.begin[kept]]
-        ends = np.concatenate([tokens.ends for tokens in texts])[found.end[kept] - 1]
-        out: list[list[KeyTerm]] = [[] for _ in texts]
-        each = zip(where.tolist(), channel.tolist(), sure.tolist(), begins.tolist(), ends.tolist(), strict=True)
-        for at, kind, value, begin, end in each:
-            mood = next(towards) if kind == _ASPECT else moods[at]
-            _add(out[at], texts[at].text, (begin, end), KINDS[kind], value, mood, self.max_terms)
-        return out
+        where, first_token, end_token = text[kept], found.begin[kept], found.end[kept]
+        mood = [moods[at] for at in where.tolist()]
+        own = np.flatnonzero(channel == _ASPECT)  # the others take the sentiment of their message
+        logits = span_means(scored.tokens[:, _TAGS:], first_token[own], end_token[own])
+        towards = sentiments(probabilities(logits, number[where[own]], self._towards))
+        for at, own_mood in zip(own.tolist(), towards, strict=True):
+            mood[at] = own_mood
+        begins = np.concatenate([tokens.begins for tokens in texts])[first_token]
+        ends = np.concatenate([tokens.ends for tokens in texts])[end_token - 1]
+        before = scored.starts[where]
+        columns = (first_token - before, end_token - before, begins, ends, channel, sure)
+        spans = list(zip(*(column.tolist() for column in columns), mood, strict=True))
+        bounds = np.searchsorted(where, np.arange(len(texts) + 1)).tolist()
+        return [
+            _terms(tokens.text, spans[a:b], self.max_terms) if a < b else []
+            for tokens, (a, b) in zip(texts, pairwise(bounds), strict=True)
+        ]
 
 
 def open_sessions(
@@ -216,36 +221,42 @@ def _unscored(tokens: Tokens, supported: bool) -> Analysis:
     return analysis
 
 
-def _overlaps(terms: list[KeyTerm], begin: int, end: int) -> bool:
-    for term in terms:
-        for a, b in term.get("mentions") or [(term["begin"], term["end"])]:
-            if a < end and begin < b:
-                return True
-    return False
+_Span = tuple[int, int, int, int, int, float, Sentiment]
+"""First token of its text and end; first code point and end; channel; salience; sentiment. Ends are exclusive."""
 
 
-def _add(terms: list[KeyTerm], text: str, span: tuple[int, int], kind: Kind, value: float, mood: Sentiment, most: int) -> None:
-    """Add a term, or a mention of one already there; nothing where it overlaps a better one or is no term to a reader."""
-    begin, end = span
-    if _overlaps(terms, begin, end):
-        return
-    said = text[begin:end]
-    if not (said.isalnum() or any(map(str.isalnum, said))) or splits_grapheme(text, begin) or splits_grapheme(text, end):
-        return
-    norm = normalized(said)
-    for term in terms:
-        if term["normalized"] == norm:
-            term["mentions"] = sorted([*term.get("mentions", [(term["begin"], term["end"])]), span])
-            return
-    if len(terms) < most:
-        terms.append(
-            {
-                "text": said,
-                "normalized": norm,
-                "kind": kind,
-                "salience": value,
-                "begin": begin,
-                "end": end,
-                "sentiment": mood,
-            }
-        )
+def _terms(text: str, spans: Sequence[_Span], most: int) -> list[KeyTerm]:
+    """At most so many terms of spans, the most salient first: those that overlap no better one and are a term to a reader."""
+    terms: list[KeyTerm] = []
+    taken = 0  # a bit for each token
+    unbroken = plain(text) is not None
+    for first, last, begin, end, channel, value, mood in spans:
+        tokens = (1 << last) - (1 << first)
+        if taken & tokens:
+            continue
+        said = text[begin:end]
+        if not (said.isalnum() or any(map(str.isalnum, said))):
+            continue
+        if not unbroken and (splits_grapheme(text, begin) or splits_grapheme(text, end)):
+            continue
+        norm = normalized(said)
+        for term in terms:
+            if term["normalized"] == norm:
+                term["mentions"] = sorted([*term.get("mentions", [(term["begin"], term["end"])]), (begin, end)])
+                break
+        else:
+            if len(terms) == most:
+                continue
+            terms.append(
+                {
+                    "text": said,
+                    "normalized": norm,
+                    "kind": KINDS[channel],
+                    "salience": value,
+                    "begin": begin,
+                    "end": end,
+                    "sentiment": mood,
+                }
+            )
+        taken |= tokens
+    return terms

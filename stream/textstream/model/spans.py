@@ -3,6 +3,7 @@
 Also the question whether a cut at a code point would split what a reader sees as one character.
 """
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -140,7 +141,10 @@ def united(
 
 
 def span_means(values: NDArray[np.float32], begin: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(spans, columns): the mean of `values` (tokens, columns) over each span; spans in any order."""
+    """(spans, columns): the mean of `values` (tokens, columns) over each span.
+
+    In any order, but fast only where neighbours lie near one another: what is between two spans is summed as well.
+    """
     if not len(begin):
         return np.zeros((0, values.shape[1]), np.float32)
     padded = np.concatenate([values, np.zeros((1, values.shape[1]), np.float32)])  # the last span may end at the end
@@ -148,6 +152,8 @@ def span_means(values: NDArray[np.float32], begin: NDArray[np.int64], end: NDArr
     return np.asarray(sums / (end - begin)[:, None], np.float32)
 
 
+plain = re.compile(r"[\t\n -~\u3001-\u3011\u3400-\u9fff\uff01-\uff1f\u2010-\u201f…·]*+").fullmatch
+"""Matches a text of characters that no reader takes for parts of others: then no cut splits a grapheme. Most texts are such."""
 _PREPENDED = frozenset("\u0d4e\U000111c2\U000111c3\U0001193f\U00011941\U00011d46\U00011f02\U000113d1")
 _ALWAYS_JOINED = frozenset("\u200c\u200d\uff9e\uff9f\u0e33\u0eb3")
 
