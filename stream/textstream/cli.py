@@ -25,7 +25,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from textstream.bench import run_bench
-from textstream.check import run_checks
+from textstream.check.finding import Check
+from textstream.check.run import run_checks
 from textstream.core.record import Outcome
 from textstream.deadlines import measured
 from textstream.demo import run_demo
@@ -103,7 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--explain", action="store_true", help="on standard error, which words moved each score")
     score.add_argument("--json", action="store_true", help="JSON lines also on a terminal")
 
-    _with_settings(_command(commands, "check", _check, "look at everything a worker needs; changes nothing"))
+    check = _command(commands, "check", _check, "look at everything a worker needs; no running worker notices it")
+    check.add_argument("--json", action="store_true", help="JSON lines: name, ok, finding, to_do, exit_status")
+    _with_settings(check)
 
     topics = commands.add_parser("topics", help="create the topics").add_subparsers(required=True, metavar="COMMAND")
     create = _command(topics, "create", _create_topics, "create the input, output and replay topics that are missing")
@@ -366,14 +369,28 @@ def _writer(as_json: bool) -> Callable[[bytes], object]:
     return write_pretty
 
 
+VERDICT_STYLES = {"ok": "green", "hint": "yellow", "FAIL": "bold red"}
+
+
 def _check(arguments: argparse.Namespace) -> int:
-    console = Console()
+    """Print each check as it is done; returns the worst exit status, for CI."""
+    write = _write_check_json if arguments.json else partial(_write_check, Console())
     worst = 0
     for check in run_checks(_settings(arguments)):
-        verdict = "[green]ok  [/]" if check.exit_status == 0 else "[bold red]FAIL[/]"
-        console.print(verdict, f"[bold]{check.name}[/]", escape(check.finding), soft_wrap=True)
+        write(check)
         worst = max(worst, check.exit_status)
     return worst
+
+
+def _write_check(console: Console, check: Check) -> None:
+    verdict = f"[{VERDICT_STYLES[check.verdict]}]{check.verdict:4}[/]"
+    to_do = f" → {check.to_do}" if check.to_do else ""
+    console.print(verdict, f"[bold]{check.name:12}[/]", escape(check.finding + to_do), soft_wrap=True)
+
+
+def _write_check_json(check: Check) -> None:
+    _write_line(orjson.dumps(check.as_dict()))
+    sys.stdout.flush()
 
 
 def _create_topics(arguments: argparse.Namespace) -> int:
