@@ -184,7 +184,10 @@ class Model(Section):
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="`cuda` refuses to start without CUDA; `auto` takes it when it is there."
     )
-    threads: int = Field(default=1, ge=1, le=256, description="Threads of one model pass. Scale by workers first.")
+    threads: int = Field(
+        default=1, ge=0, le=256,
+        description="Threads of one model pass; 0: one for each CPU of the container's quota. Scale by workers first.",
+    )  # fmt: skip
     max_terms: int = Field(default=10, ge=0, le=100, description="Most key terms of one event.")
     min_salience: float | None = Field(
         default=None, ge=0, le=1, description="Least salience of a key term; unset: the bundle's own threshold."

@@ -12,6 +12,7 @@ from textstream.errors import TextstreamError
 from textstream.kafka.client import try_properties
 from textstream.kafka.topics import named
 from textstream.model.cascade import load
+from textstream.model.cpus import usable_cpus
 from textstream.settings import Settings
 
 PROBE = ["The room was lovely but the staff were rude", "房间很好，但是服务态度太差了"] * 128
@@ -40,7 +41,9 @@ def _model_checks(settings: Settings) -> Iterator[Check]:
     except TextstreamError as error:
         yield Check("model", str(error), exit_status=error.exit_status)
         return
-    yield Check("model", _described(scorer))
+    threads, cpus = settings.model.threads, usable_cpus()
+    to_do = f"lower model.threads = {threads}: more threads than CPUs slow each other down" if threads > cpus else ""
+    yield Check("model", f"{_described(scorer)}, on {threads or cpus} of {cpus} CPUs", to_do)
     yield tried("deadlines", lambda: _deadlines(settings, scorer))
 
 
