@@ -238,11 +238,16 @@ def _init(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     part = between(arguments.begin, arguments.until) if arguments.begin or arguments.until else None
-    logs.configure(settings.observe.log_format, settings.observe.log_level)
+    metrics = Metrics()
+    logs.configure(
+        settings.observe.log_format,
+        settings.observe.log_level,
+        lines_per_minute=settings.observe.log_lines_per_minute,
+        suppressed=lambda event: metrics.log_lines_suppressed.labels(event).inc(),
+    )
     # The quick mistakes first, before the model is loaded.
     named(settings.input, settings.output)
     try_properties(settings.kafka)
-    metrics = Metrics()
     health = Health(stall_after_s=settings.observe.stall_after_s, clock=time.monotonic)
     observe = settings.observe
     tls = Tls(observe.http_certificate, observe.http_key, observe.http_client_ca)
@@ -251,7 +256,7 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         scorer = _load_scorer(**settings.model.model_dump())
         deadlines = measured(settings, scorer)
-        logs.get_logger("cli").info(str(deadlines))
+        logs.get_logger("cli").info("deadlines", found=str(deadlines))
         deadlines.prove()
         if part is not None:
             group = part.group(settings.kafka.group_id, scorer.info["digest"])

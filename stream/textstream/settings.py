@@ -300,6 +300,18 @@ class Observe(Section):
     )  # fmt: skip
     log_format: Literal["console", "json"] = Field(default="console", description="Readable lines, or JSON for machines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+    log_lines_per_minute: int = Field(
+        default=60, ge=0, le=1_000_000,
+        description="Most lines of one event a minute, debug lines apart; what is more is counted and summed up. 0: all.",
+    )  # fmt: skip
+
+
+class Privacy(Section):
+    """Who may see what stands in messages."""
+
+    log_text: bool = Field(
+        default=False, description="Log the value of a dead letter, cut, and what was wrong with it; false: its id and reason."
+    )
 
 
 class Settings(BaseSettings):
@@ -316,6 +328,7 @@ class Settings(BaseSettings):
     delivery: Delivery = Delivery()
     kafka: Kafka = Kafka()
     observe: Observe = Observe()
+    privacy: Privacy = Privacy()
 
     @classmethod
     def settings_customise_sources(

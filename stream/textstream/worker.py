@@ -41,6 +41,8 @@ REFRESH_WITHIN_S = 2.0
 """Longest that looking for new topics may hold up the loop."""
 LOOK_INTERVAL_S, LOOK_WITHIN_S = 1.0, 2.0
 """Between two questions to the group whether a backfill is done, and the longest that one may hold up the loop."""
+MAX_LOGGED_BYTES = 500
+"""Most of a dead letter's value that a log line shows, under `privacy.log_text`."""
 OBSERVE_INTERVAL_S = 1.0
 """Between two updates of lag and in-flight gauges: well below any scrape interval."""
 
@@ -172,7 +174,7 @@ class Worker:
         try:
             pipeline = self._world.inspect(within_s=REFRESH_WITHIN_S)
         except (Transient, Misconfigured) as error:
-            log.warning("topics not looked at", why=str(error))
+            log.warning("topics_not_looked_at", why=str(error))
             return
         self._compare(pipeline.identities)
         if self._read_of(pipeline) != self._read_of(self._pipeline):
@@ -350,14 +352,20 @@ class Worker:
             self._batcher.fitted()
         else:
             self._batcher.shrink(scored.batch)
-            log.warning("out of memory: scored in parts, batches are smaller from now on", max_tokens=self._batcher.max_tokens)
+            log.warning(
+                "out_of_memory", scored="in parts; batches are smaller from now on", max_tokens=self._batcher.max_tokens
+            )
         self._metrics.batch_tokens_limit.set(self._batcher.max_tokens)
 
     # ---- breaker ---------------------------------------------------------------------------------------------------
 
     def _let_through(self, item: Prepared, outcome: Outcome) -> bool:
         """Whether an outcome may go out. Stale ones are dropped later, uncounted; the first that is held is told of."""
-        if not self._ledger.is_current(item.record.position) or self._breaker.lets_through(outcome):
+        if not self._ledger.is_current(item.record.position):
+            return True
+        if self._breaker.lets_through(outcome):
+            if outcome.kind == "dead":
+                log.info("dead_letter", **dead_letter_fields(outcome, show_text=self._settings.privacy.log_text))
             return True
         if not self._stopped:
             self._stopped = (
@@ -367,7 +375,7 @@ class Worker:
             self._metrics.breaker_open.set(1)
             self._metrics.ready.set(0)
             self._health.held(self._stopped)
-            log.error(self._stopped, on_breaker=self._settings.delivery.on_breaker)
+            log.error("breaker_open", why=self._stopped, on_breaker=self._settings.delivery.on_breaker)
         return False
 
     def _hold(self) -> None:
@@ -439,7 +447,7 @@ class Worker:
             deadline = self._drain_deadline()
             self._work_off(partitions, deadline)
             if not self._delivery.commit_now(partitions, deadline):
-                log.warning("not committed: the messages since will be read again", partitions=_ids(partitions))
+                log.warning("not_committed", then="the messages since will be read again", partitions=_ids(partitions))
         self._release("revoked", partitions)
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
@@ -462,7 +470,7 @@ class Worker:
     def _moved(self, event: str, partitions: Sequence[TopicPartition]) -> None:
         self._metrics.rebalances.labels(event).inc()
         self._metrics.assigned_partitions.set(len(self._ledger.assigned))
-        log.info(event, partitions=_ids(partitions))
+        log.info("partitions_moved", how=event, partitions=_ids(partitions))
 
     # ---- drain -----------------------------------------------------------------------------------------------------
 
@@ -493,6 +501,17 @@ class Worker:
     def _unfinished(self, partitions: Sequence[TopicPartition]) -> int:
         """How many messages of these partitions wait for their outcome; behind an open breaker, those whose is on its way."""
         return self._delivery.waiting if self._stopped else self._ledger.pending(partitions)
+
+
+def dead_letter_fields(outcome: Outcome, *, show_text: bool) -> dict[str, str | int]:
+    """What a log line tells of a dead letter. What was wrong with it, word for word, may hold a piece of the text too."""
+    value = outcome.record.value or b""
+    fields: dict[str, str | int] = {"id": outcome.record.source.id, "reason": outcome.reason, "bytes": len(value)}
+    if show_text:
+        why = dict(outcome.headers).get("__connect.errors.exception.message") or b""
+        shown = value[:MAX_LOGGED_BYTES]
+        fields |= {"why": why.decode("utf-8", "replace"), "value": shown.decode("utf-8", "backslashreplace")}
+    return fields
 
 
 def _ids(partitions: Sequence[TopicPartition]) -> list[str]:
