@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from rich.console import Console, RenderableType
@@ -51,6 +51,9 @@ from textstream.observe.terminal import pretty, reasons
 from textstream.score import Line, guess_format, line_codec, lines, printed, score_lines
 from textstream.settings import Declared, Settings, declared, is_secret
 from textstream.worker import Worker
+
+if TYPE_CHECKING:
+    from textstream.observe.tracing import Tracing
 
 EX_DATAERR = 65
 """sysexits.h: the input data was wrong."""
@@ -251,6 +254,7 @@ def _run(arguments: argparse.Namespace) -> int:
     health = Health(stall_after_s=settings.observe.stall_after_s, clock=time.monotonic)
     observe = settings.observe
     tls = Tls(observe.http_certificate, observe.http_key, observe.http_client_ca)
+    tracing = _tracing(settings)
     server = HttpServer(observe.http_host, observe.http_port, metrics.registry, health, tls)
     logs.get_logger("cli").info("serving", http=f"{settings.observe.http_host}:{server.port}")
     try:
@@ -261,12 +265,27 @@ def _run(arguments: argparse.Namespace) -> int:
         if part is not None:
             group = part.group(settings.kafka.group_id, scorer.info["digest"])
             settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"group_id": group})})
-        worker = Worker(settings, scorer, metrics, health, between=part)
+        worker = Worker(settings, scorer, metrics, health, between=part, tracing=tracing)
         _stop_on_signals(worker.stop)
         worker.run()
     finally:
         server.close()
+        if tracing is not None:
+            tracing.close()
     return 0
+
+
+def _tracing(settings: Settings) -> "Tracing | None":
+    """None where it is off; then nothing of OpenTelemetry is imported."""
+    if settings.observe.tracing == "off":
+        return None
+    try:
+        from textstream.observe.tracing import otlp
+    except ImportError as error:
+        raise Misconfigured(
+            f"observe.tracing = otlp, and there is no {error.name}: pip install 'textstream[otel]', or set it to off"
+        ) from None
+    return otlp(settings.kafka.group_id, os.environ)
 
 
 def _stop_on_signals(ask_to_stop: Callable[[], None]) -> None:

@@ -298,6 +298,10 @@ class Observe(Section):
         default=60, gt=0, le=3_600,
         description="/livez fails when a message waits this long for the model; a pass that takes longer ends the process.",
     )  # fmt: skip
+    tracing: Literal["off", "otlp"] = Field(
+        default="off",
+        description="`otlp`: a trace of each batch goes where the standard OTEL_ variables say; needs `textstream[otel]`.",
+    )
     log_format: Literal["console", "json"] = Field(default="console", description="Readable lines, or JSON for machines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
     log_lines_per_minute: int = Field(

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textstream.clock import SystemClock
 from textstream.core.batch import Batcher, Budget
@@ -26,6 +26,9 @@ from textstream.observe.logs import get_logger
 from textstream.observe.metrics import Metrics
 from textstream.settings import Settings
 from textstream.world import RealWorld
+
+if TYPE_CHECKING:  # it needs OpenTelemetry, and nothing else does
+    from textstream.observe.tracing import Tracing
 
 MAX_POLL_RECORDS = 1_000
 """Most records taken in one turn: bounds how long a turn prepares before the model gets its next batch."""
@@ -62,6 +65,7 @@ class Worker:
         clock: Clock | None = None,
         world: World | None = None,
         between: Between | None = None,
+        tracing: "Tracing | None" = None,
     ) -> None:
         """Reads all that comes, or, for a backfill, what lies `between` two times; then `run` returns by itself."""
         self._settings = settings
@@ -71,6 +75,7 @@ class Worker:
         self._clock = clock or SystemClock()
         self._world = world or RealWorld(settings, scorer, self._clock)
         self._between = between
+        self._tracing = tracing
         self._stopping = threading.Event()
         self._failed = False
         self._paused: set[TopicPartition] = set()
@@ -343,6 +348,8 @@ class Worker:
             self._metrics.stage_seconds.labels("wait").observe(one.started_at - one.submitted_at)
             self._metrics.stage_seconds.labels("score").observe(one.finished_at - one.started_at)
             self._learn_from(one)
+            if self._tracing is not None:
+                self._tracing.trace(one, self._pipeline, self._clock)
         outcomes = (each for one in scored for each in zip(one.batch.items, one.outcomes, strict=True))
         self._delivery.publish([each for each in outcomes if self._let_through(*each)])
 
