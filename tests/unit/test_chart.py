@@ -206,7 +206,7 @@ def test_probes_follow_the_ports_tls(tmp_path: Path) -> None:
 
 
 def test_a_network_policy_lets_through_what_a_worker_needs(tmp_path: Path) -> None:
-    """Off it is not there; on it lets in callers of the HTTP port, and out names, the brokers' ports, and what the values add."""
+    """Off it is not there; on it lets in callers of the HTTP port, and out names, the brokers' ports, and what values add."""
     assert "NetworkPolicy" not in rendered(tmp_path, {})
     servers = NEEDED | {"kafka": {"bootstrap_servers": "a:9092, b:9094,c:9092,d"}}
     manifests = rendered(tmp_path, {"networkPolicy": {"enabled": True}}, servers)
