@@ -54,7 +54,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 LOCKED := $(LOCKS)
 
 lock: $(VENV)/.build
-	$(COMPILE) pyproject.toml --extra export --group test --group lint --group build -o $(LOCKED)/dev.txt
+	$(COMPILE) pyproject.toml --extra export --extra otel --group test --group lint --group build -o $(LOCKED)/dev.txt
 	$(COMPILE) pyproject.toml -c $(LOCKED)/dev.txt -o $(LOCKED)/service.txt
 	$(COMPILE) pyproject.toml --extra gpu -c $(LOCKED)/dev.txt -o $(LOCKED)/gpu.txt
 	$(COMPILE) --group build -c $(LOCKED)/dev.txt -o $(LOCKED)/build.txt

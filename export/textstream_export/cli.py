@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
@@ -9,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textstream.errors import Misconfigured, TextstreamError
+from textstream.model.cpus import limit_threads, usable_cpus
 from textstream_export.recipe import RECIPES, Recipe
-from textstream_export.workers import cores
 
 if TYPE_CHECKING:
     from textstream_export.data import Row
@@ -34,6 +35,7 @@ not taught. A part of the lines, chosen by a hash of their text, is kept from tr
 def main(argv: list[str] | None = None) -> None:
     """Run a command; errors are one line and textstream's exit statuses."""
     arguments = _parser().parse_args(argv)
+    limit_threads(os.environ)
     try:
         missing = [name for name in NEEDED if find_spec(name) is None]
         if missing:
@@ -66,7 +68,14 @@ def _train(arguments: argparse.Namespace) -> None:
         if arguments.bundle:
             raise Misconfigured("--bundle goes with labels of your own: name a .jsonl or .csv file of them with --data")
         recipe = _recipe(arguments.recipe or "swift", arguments.seed)
-        train(arguments.data, recipe, arguments.out, **folders, device=_device(arguments), workers=arguments.workers or cores())
+        train(
+            arguments.data,
+            recipe,
+            arguments.out,
+            **folders,
+            device=_device(arguments),
+            workers=arguments.workers or usable_cpus(),
+        )
 
 
 def _recipe(name: str, seed: int | None) -> Recipe:
@@ -83,7 +92,7 @@ def _words(arguments: argparse.Namespace) -> None:
 def _distil(arguments: argparse.Namespace) -> None:
     from textstream_export.distil import distil
 
-    distil(arguments.data, arguments.teacher, arguments.out, _device(arguments), arguments.workers or cores())
+    distil(arguments.data, arguments.teacher, arguments.out, _device(arguments), arguments.workers or usable_cpus())
 
 
 def _export(arguments: argparse.Namespace) -> None:
@@ -339,7 +348,7 @@ def _computing(command: argparse.ArgumentParser) -> None:
         "--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute (a GPU if there is one)"
     )
     command.add_argument(
-        "--workers", type=_natural, default=0, help="processes that prepare texts (as many as there are cores)"
+        "--workers", type=_natural, default=0, help="processes that prepare texts (one for each CPU of the container's quota)"
     )
 
 

@@ -5,7 +5,6 @@ What they do must not touch a GPU: its state does not survive a fork.
 """
 
 import multiprocessing
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -23,11 +22,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _work: Callable[[Any], Any]
-
-
-def cores() -> int:
-    """How many processes this machine has cores for."""
-    return len(os.sched_getaffinity(0))
 
 
 @contextmanager

@@ -9,6 +9,9 @@ import threading
 def main() -> int:
     """Run the command line; Ctrl-C while it is still being imported ends the process without a traceback."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from textstream.model.cpus import limit_threads
+
+    limit_threads(os.environ)
     from textstream import cli
 
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from rich.console import Console, RenderableType
@@ -25,7 +25,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from textstream.bench import run_bench
-from textstream.check import run_checks
+from textstream.check.finding import Check
+from textstream.check.run import run_checks
 from textstream.core.record import Outcome
 from textstream.deadlines import measured
 from textstream.demo import run_demo
@@ -50,6 +51,9 @@ from textstream.observe.terminal import pretty, reasons
 from textstream.score import Line, guess_format, line_codec, lines, printed, score_lines
 from textstream.settings import Declared, Settings, declared, is_secret
 from textstream.worker import Worker
+
+if TYPE_CHECKING:
+    from textstream.observe.tracing import Tracing
 
 EX_DATAERR = 65
 """sysexits.h: the input data was wrong."""
@@ -103,7 +107,9 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--explain", action="store_true", help="on standard error, which words moved each score")
     score.add_argument("--json", action="store_true", help="JSON lines also on a terminal")
 
-    _with_settings(_command(commands, "check", _check, "look at everything a worker needs; changes nothing"))
+    check = _command(commands, "check", _check, "look at everything a worker needs; no running worker notices it")
+    check.add_argument("--json", action="store_true", help="JSON lines: name, ok, finding, to_do, exit_status")
+    _with_settings(check)
 
     topics = commands.add_parser("topics", help="create the topics").add_subparsers(required=True, metavar="COMMAND")
     create = _command(topics, "create", _create_topics, "create the input, output and replay topics that are missing")
@@ -235,30 +241,51 @@ def _init(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     part = between(arguments.begin, arguments.until) if arguments.begin or arguments.until else None
-    logs.configure(settings.observe.log_format, settings.observe.log_level)
+    metrics = Metrics()
+    logs.configure(
+        settings.observe.log_format,
+        settings.observe.log_level,
+        lines_per_minute=settings.observe.log_lines_per_minute,
+        suppressed=lambda event: metrics.log_lines_suppressed.labels(event).inc(),
+    )
     # The quick mistakes first, before the model is loaded.
     named(settings.input, settings.output)
     try_properties(settings.kafka)
-    metrics = Metrics()
     health = Health(stall_after_s=settings.observe.stall_after_s, clock=time.monotonic)
     observe = settings.observe
     tls = Tls(observe.http_certificate, observe.http_key, observe.http_client_ca)
+    tracing = _tracing(settings)
     server = HttpServer(observe.http_host, observe.http_port, metrics.registry, health, tls)
     logs.get_logger("cli").info("serving", http=f"{settings.observe.http_host}:{server.port}")
     try:
         scorer = _load_scorer(**settings.model.model_dump())
         deadlines = measured(settings, scorer)
-        logs.get_logger("cli").info(str(deadlines))
+        logs.get_logger("cli").info("deadlines", found=str(deadlines))
         deadlines.prove()
         if part is not None:
             group = part.group(settings.kafka.group_id, scorer.info["digest"])
             settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"group_id": group})})
-        worker = Worker(settings, scorer, metrics, health, between=part)
+        worker = Worker(settings, scorer, metrics, health, between=part, tracing=tracing)
         _stop_on_signals(worker.stop)
         worker.run()
     finally:
         server.close()
+        if tracing is not None:
+            tracing.close()
     return 0
+
+
+def _tracing(settings: Settings) -> "Tracing | None":
+    """None where it is off; then nothing of OpenTelemetry is imported."""
+    if settings.observe.tracing == "off":
+        return None
+    try:
+        from textstream.observe.tracing import otlp
+    except ImportError as error:
+        raise Misconfigured(
+            f"observe.tracing = otlp, and there is no {error.name}: pip install 'textstream[otel]', or set it to off"
+        ) from None
+    return otlp(settings.kafka.group_id, os.environ)
 
 
 def _stop_on_signals(ask_to_stop: Callable[[], None]) -> None:
@@ -366,14 +393,28 @@ def _writer(as_json: bool) -> Callable[[bytes], object]:
     return write_pretty
 
 
+VERDICT_STYLES = {"ok": "green", "hint": "yellow", "FAIL": "bold red"}
+
+
 def _check(arguments: argparse.Namespace) -> int:
-    console = Console()
+    """Print each check as it is done; returns the worst exit status, for CI."""
+    write = _write_check_json if arguments.json else partial(_write_check, Console())
     worst = 0
     for check in run_checks(_settings(arguments)):
-        verdict = "[green]ok  [/]" if check.exit_status == 0 else "[bold red]FAIL[/]"
-        console.print(verdict, f"[bold]{check.name}[/]", escape(check.finding), soft_wrap=True)
+        write(check)
         worst = max(worst, check.exit_status)
     return worst
+
+
+def _write_check(console: Console, check: Check) -> None:
+    verdict = f"[{VERDICT_STYLES[check.verdict]}]{check.verdict:4}[/]"
+    to_do = f" → {check.to_do}" if check.to_do else ""
+    console.print(verdict, f"[bold]{check.name:12}[/]", escape(check.finding + to_do), soft_wrap=True)
+
+
+def _write_check_json(check: Check) -> None:
+    _write_line(orjson.dumps(check.as_dict()))
+    sys.stdout.flush()
 
 
 def _create_topics(arguments: argparse.Namespace) -> int:

@@ -307,7 +307,7 @@ class ExactlyOnce(Delivery[TransactionalSink]):
         return True
 
     def _abort(self, why: str) -> None:
-        log.warning("transaction aborted", why=why)
+        log.warning("transaction_aborted", why=why)
         if self._open:
             self._sink.abort(self._limit_s)
         self._open = False

@@ -184,7 +184,10 @@ class Model(Section):
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="`cuda` refuses to start without CUDA; `auto` takes it when it is there."
     )
-    threads: int = Field(default=1, ge=1, le=256, description="Threads of one model pass. Scale by workers first.")
+    threads: int = Field(
+        default=1, ge=0, le=256,
+        description="Threads of one model pass; 0: one for each CPU of the container's quota. Scale by workers first.",
+    )  # fmt: skip
     max_terms: int = Field(default=10, ge=0, le=100, description="Most key terms of one event.")
     min_salience: float | None = Field(
         default=None, ge=0, le=1, description="Least salience of a key term; unset: the bundle's own threshold."
@@ -295,8 +298,24 @@ class Observe(Section):
         default=60, gt=0, le=3_600,
         description="/livez fails when a message waits this long for the model; a pass that takes longer ends the process.",
     )  # fmt: skip
+    tracing: Literal["off", "otlp"] = Field(
+        default="off",
+        description="`otlp`: a trace of each batch goes where the standard OTEL_ variables say; needs `textstream[otel]`.",
+    )
     log_format: Literal["console", "json"] = Field(default="console", description="Readable lines, or JSON for machines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+    log_lines_per_minute: int = Field(
+        default=60, ge=0, le=1_000_000,
+        description="Most lines of one event a minute, debug lines apart; what is more is counted and summed up. 0: all.",
+    )  # fmt: skip
+
+
+class Privacy(Section):
+    """Who may see what stands in messages."""
+
+    log_text: bool = Field(
+        default=False, description="Log the value of a dead letter, cut, and what was wrong with it; false: its id and reason."
+    )
 
 
 class Settings(BaseSettings):
@@ -313,6 +332,7 @@ class Settings(BaseSettings):
     delivery: Delivery = Delivery()
     kafka: Kafka = Kafka()
     observe: Observe = Observe()
+    privacy: Privacy = Privacy()
 
     @classmethod
     def settings_customise_sources(

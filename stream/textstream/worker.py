@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textstream.clock import SystemClock
 from textstream.core.batch import Batcher, Budget
@@ -27,6 +27,9 @@ from textstream.observe.metrics import Metrics
 from textstream.settings import Settings
 from textstream.world import RealWorld
 
+if TYPE_CHECKING:  # it needs OpenTelemetry, and nothing else does
+    from textstream.observe.tracing import Tracing
+
 MAX_POLL_RECORDS = 1_000
 """Most records taken in one turn: bounds how long a turn prepares before the model gets its next batch."""
 IDLE_WAIT_S = 0.1
@@ -41,6 +44,8 @@ REFRESH_WITHIN_S = 2.0
 """Longest that looking for new topics may hold up the loop."""
 LOOK_INTERVAL_S, LOOK_WITHIN_S = 1.0, 2.0
 """Between two questions to the group whether a backfill is done, and the longest that one may hold up the loop."""
+MAX_LOGGED_BYTES = 500
+"""Most of a dead letter's value that a log line shows, under `privacy.log_text`."""
 OBSERVE_INTERVAL_S = 1.0
 """Between two updates of lag and in-flight gauges: well below any scrape interval."""
 
@@ -60,6 +65,7 @@ class Worker:
         clock: Clock | None = None,
         world: World | None = None,
         between: Between | None = None,
+        tracing: "Tracing | None" = None,
     ) -> None:
         """Reads all that comes, or, for a backfill, what lies `between` two times; then `run` returns by itself."""
         self._settings = settings
@@ -69,6 +75,7 @@ class Worker:
         self._clock = clock or SystemClock()
         self._world = world or RealWorld(settings, scorer, self._clock)
         self._between = between
+        self._tracing = tracing
         self._stopping = threading.Event()
         self._failed = False
         self._paused: set[TopicPartition] = set()
@@ -170,7 +177,7 @@ class Worker:
         try:
             pipeline = self._world.inspect(within_s=REFRESH_WITHIN_S)
         except (Transient, Misconfigured) as error:
-            log.warning("topics not looked at", why=str(error))
+            log.warning("topics_not_looked_at", why=str(error))
             return
         self._compare(pipeline.identities)
         self._delivery.route(pipeline)  # as many partitions as there are by now
@@ -342,6 +349,8 @@ class Worker:
             self._metrics.stage_seconds.labels("wait").observe(one.started_at - one.submitted_at)
             self._metrics.stage_seconds.labels("score").observe(one.finished_at - one.started_at)
             self._learn_from(one)
+            if self._tracing is not None:
+                self._tracing.trace(one, self._pipeline, self._clock)
         outcomes = (each for one in scored for each in zip(one.batch.items, one.outcomes, strict=True))
         self._delivery.publish([each for each in outcomes if self._let_through(*each)])
 
@@ -351,14 +360,20 @@ class Worker:
             self._batcher.fitted()
         else:
             self._batcher.shrink(scored.batch)
-            log.warning("out of memory: scored in parts, batches are smaller from now on", max_tokens=self._batcher.max_tokens)
+            log.warning(
+                "out_of_memory", scored="in parts; batches are smaller from now on", max_tokens=self._batcher.max_tokens
+            )
         self._metrics.batch_tokens_limit.set(self._batcher.max_tokens)
 
     # ---- breaker ---------------------------------------------------------------------------------------------------
 
     def _let_through(self, item: Prepared, outcome: Outcome) -> bool:
         """Whether an outcome may go out. Stale ones are dropped later, uncounted; the first that is held is told of."""
-        if not self._ledger.is_current(item.record.position) or self._breaker.lets_through(outcome):
+        if not self._ledger.is_current(item.record.position):
+            return True
+        if self._breaker.lets_through(outcome):
+            if outcome.kind == "dead":
+                log.info("dead_letter", **dead_letter_fields(outcome, show_text=self._settings.privacy.log_text))
             return True
         if not self._stopped:
             self._stopped = (
@@ -368,7 +383,7 @@ class Worker:
             self._metrics.breaker_open.set(1)
             self._metrics.ready.set(0)
             self._health.held(self._stopped)
-            log.error(self._stopped, on_breaker=self._settings.delivery.on_breaker)
+            log.error("breaker_open", why=self._stopped, on_breaker=self._settings.delivery.on_breaker)
         return False
 
     def _hold(self) -> None:
@@ -440,7 +455,7 @@ class Worker:
             deadline = self._drain_deadline()
             self._work_off(partitions, deadline)
             if not self._delivery.commit_now(partitions, deadline):
-                log.warning("not committed: the messages since will be read again", partitions=_ids(partitions))
+                log.warning("not_committed", then="the messages since will be read again", partitions=_ids(partitions))
         self._release("revoked", partitions)
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
@@ -463,7 +478,7 @@ class Worker:
     def _moved(self, event: str, partitions: Sequence[TopicPartition]) -> None:
         self._metrics.rebalances.labels(event).inc()
         self._metrics.assigned_partitions.set(len(self._ledger.assigned))
-        log.info(event, partitions=_ids(partitions))
+        log.info("partitions_moved", how=event, partitions=_ids(partitions))
 
     # ---- drain -----------------------------------------------------------------------------------------------------
 
@@ -508,6 +523,17 @@ class Worker:
     def _unfinished(self, partitions: Sequence[TopicPartition]) -> int:
         """How many messages of these partitions wait for their outcome; behind an open breaker, those whose is on its way."""
         return self._delivery.waiting if self._stopped else self._ledger.pending(partitions)
+
+
+def dead_letter_fields(outcome: Outcome, *, show_text: bool) -> dict[str, str | int]:
+    """What a log line tells of a dead letter. What was wrong with it, word for word, may hold a piece of the text too."""
+    value = outcome.record.value or b""
+    fields: dict[str, str | int] = {"id": outcome.record.source.id, "reason": outcome.reason, "bytes": len(value)}
+    if show_text:
+        why = dict(outcome.headers).get("__connect.errors.exception.message") or b""
+        shown = value[:MAX_LOGGED_BYTES]
+        fields |= {"why": why.decode("utf-8", "replace"), "value": shown.decode("utf-8", "backslashreplace")}
+    return fields
 
 
 def _ids(partitions: Sequence[TopicPartition]) -> list[str]:

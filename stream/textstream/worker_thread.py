@@ -2,7 +2,7 @@
 
 import threading
 import time
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from textstream.core.ports import World
 from textstream.core.process import Scorer
@@ -12,6 +12,9 @@ from textstream.observe.metrics import Metrics
 from textstream.settings import Settings
 from textstream.worker import Worker
 
+if TYPE_CHECKING:
+    from textstream.observe.tracing import Tracing
+
 JOIN_MARGIN_S = 5.0
 """Beyond the worker's own drain limit, before its thread is given up."""
 
@@ -19,12 +22,14 @@ JOIN_MARGIN_S = 5.0
 class WorkerThread:
     """Runs from `with` to the end of its block, then drains; `check` raises what stopped it before."""
 
-    def __init__(self, settings: Settings, scorer: Scorer, world: World | None = None) -> None:
+    def __init__(
+        self, settings: Settings, scorer: Scorer, world: World | None = None, tracing: "Tracing | None" = None
+    ) -> None:
         self.metrics = Metrics()
         self.health = Health(stall_after_s=settings.observe.stall_after_s, clock=time.monotonic)
         self.error: BaseException | None = None
         self._join_within_s = settings.delivery.drain_timeout_s + JOIN_MARGIN_S
-        self._worker = Worker(settings, scorer, self.metrics, self.health, world=world)
+        self._worker = Worker(settings, scorer, self.metrics, self.health, world=world, tracing=tracing)
         self._thread = threading.Thread(target=self._run, name="worker", daemon=True)
 
     def __enter__(self) -> Self:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 from confluent_kafka.admin import AclOperation, ResourceType
 
+from tests.contract.test_check import checked
 from tests.contract.test_worker import Running, messages
 from tests.support.kafka import GuardedKafka, wait_until
 from tests.support.reaper import Reaper
@@ -45,18 +46,26 @@ def rights(stream: Stream) -> list[Right]:
 
 def running(stream: Stream, guarantee: str, protocol: str = "classic", password: str = GuardedKafka.password) -> Running:
     """A worker that says who it is; a static member where its transactional id must be known."""
-    assert isinstance(stream.kafka, GuardedKafka)
-    who = {"sasl.mechanism": "PLAIN", "sasl.username": GuardedKafka.user, "sasl.password": password}
     session = {"session.timeout.ms": "3000", "heartbeat.interval.ms": "500"} if protocol == "classic" else {}
     return Running(
         stream,
         kafka__consumer=session,  # it may not be allowed to leave
-        kafka__bootstrap_servers=stream.kafka.guarded_servers,
-        kafka__client={"security.protocol": "SASL_PLAINTEXT", "topic.metadata.refresh.interval.ms": "500", **who},
         kafka__group_protocol=protocol,
-        **({"kafka__group_instance_id": "one"} if guarantee == EO else {}),
-        delivery__guarantee=guarantee,
+        **as_user(stream, guarantee, password),
     )
+
+
+def as_user(stream: Stream, guarantee: str, password: str = GuardedKafka.password) -> dict[str, object]:
+    """The settings of who needs a right for all that it does."""
+    assert isinstance(stream.kafka, GuardedKafka)
+    who = {"sasl.mechanism": "PLAIN", "sasl.username": GuardedKafka.user, "sasl.password": password}
+    client = {"security.protocol": "SASL_PLAINTEXT", "topic.metadata.refresh.interval.ms": "500", **who}
+    return {
+        "kafka__bootstrap_servers": stream.kafka.guarded_servers,
+        "kafka__client": client,
+        "delivery__guarantee": guarantee,
+        **({"kafka__group_instance_id": "one"} if guarantee == EO else {}),
+    }
 
 
 def assert_refused(worker: Running, *words: str) -> None:
@@ -91,6 +100,33 @@ def test_a_right_that_is_missing_at_start(stream: Stream, guarantee: str, protoc
             stream.kafka.allow(*right)
     with running(stream, guarantee, protocol) as worker:
         assert_refused(worker, said)
+
+
+COMMANDS = (
+    "--operation Read --topic {input}",
+    "--operation Write --topic {enriched}",
+    "--operation Write --topic {dead}",
+    "--operation Read --group {group}",
+    "--operation Write --transactional-id {group}-one",
+)
+"""What gives each of `rights`."""
+
+
+@pytest.mark.parametrize("missing", range(len(COMMANDS)))
+def test_check_names_the_right_that_is_missing(stream: Stream, missing: int) -> None:
+    """`textstream check` fails with one line of rights, which holds the command that gives the one that is missing; once it is
+    given, the check is green."""
+    for number, right in enumerate(rights(stream)):
+        if number != missing:
+            stream.kafka.allow(*right)
+    status, lines = checked(stream, **as_user(stream, EO))
+    (line,) = [line for line in lines if not line["ok"]]
+    assert (status, line["name"]) == (78, "rights")
+    command = COMMANDS[missing].format(input=stream.input, enriched=stream.enriched, dead=stream.dead, group=stream.group)
+    assert line["to_do"] == f"kafka-acls.sh --add --allow-principal User:{GuardedKafka.user} {command}"
+    stream.kafka.allow(*rights(stream)[missing])
+    status, lines = checked(stream, **as_user(stream, EO))
+    assert status == 0, lines
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def test_topics_create(kafka: RealKafka) -> None:
         assert textstream("topics", "create", *flags).returncode == 0
     for name in (f"{topic}.enriched", f"{topic}.dead", f"{topic}.replay"):
         assert kafka.partitions(name) == [0, 1, 2]
-    checked = textstream("check", *flags)
+    checked = textstream("check", "--observe.http_port", "0", *flags)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert f"{topic}.dead" in checked.stdout
     assert f"{topic}.replay (3)" in checked.stdout
@@ -87,9 +87,8 @@ def test_topics_create(kafka: RealKafka) -> None:
 def test_a_replay_topic_is_wanted_but_not_needed(new_stream: NewStream) -> None:
     """Without one a worker starts, and `check` is green and says what cannot be done."""
     stream = new_stream()
-    checked = textstream(
-        "check", *as_flags({"kafka.bootstrap_servers": stream.kafka.bootstrap_servers, "input.topics": stream.input})
-    )
+    flags = {"kafka.bootstrap_servers": stream.kafka.bootstrap_servers, "input.topics": stream.input}
+    checked = textstream("check", "--observe.http_port", "0", *as_flags(flags))
     assert checked.returncode == 0, checked.stdout
     assert f"nothing can be replayed without {stream.input}.replay" in checked.stdout
 
@@ -97,7 +96,8 @@ def test_a_replay_topic_is_wanted_but_not_needed(new_stream: NewStream) -> None:
 def test_check_says_what_is_missing(kafka: RealKafka) -> None:
     """`textstream check` exits with the status of what it found, and names it."""
     topic = unique("missing")
-    done = textstream("check", *as_flags({"kafka.bootstrap_servers": kafka.bootstrap_servers, "input.topics": topic}))
+    flags = {"kafka.bootstrap_servers": kafka.bootstrap_servers, "input.topics": topic, "observe.http_port": 0}
+    done = textstream("check", *as_flags(flags))
     assert done.returncode == EX_CONFIG
     assert topic in done.stdout
     assert "Traceback" not in done.stdout + done.stderr

@@ -15,6 +15,7 @@ from textstream.clock import SystemClock
 from textstream.errors import Fatal, Misconfigured, Transient
 from textstream.event import Analysis
 from textstream.layers import load_settings
+from textstream.observe.tracing import Tracing
 from textstream.worker_thread import WorkerThread
 from textstream.world import RealWorld
 
@@ -25,7 +26,13 @@ class Running(WorkerThread):
     """A worker in a thread of this process, with a scorer whose gate the test holds; settings are given as `section__name`."""
 
     def __init__(
-        self, stream: Stream, scorer: FakeScorer | None = None, *, world: type[RealWorld] = RealWorld, **flags: object
+        self,
+        stream: Stream,
+        scorer: FakeScorer | None = None,
+        *,
+        world: type[RealWorld] = RealWorld,
+        tracing: Tracing | None = None,
+        **flags: object,
     ) -> None:
         named = {name.replace("__", "."): value for name, value in flags.items()}
         settings = load_settings(
@@ -39,7 +46,7 @@ class Running(WorkerThread):
             | named,
         )
         self.scorer = scorer or FakeScorer()
-        super().__init__(settings, self.scorer, world(settings, self.scorer, SystemClock()))
+        super().__init__(settings, self.scorer, world(settings, self.scorer, SystemClock()), tracing)
 
     def __exit__(self, *_: object) -> None:
         self.scorer.gate.set()

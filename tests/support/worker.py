@@ -1,6 +1,7 @@
 """A worker as an operator runs it: a process of its own, started by the command line, stopped by signals."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -43,6 +44,8 @@ def as_flags(settings: Mapping[str, object]) -> list[str]:
 
 
 def _as_text(value: object) -> str:
+    if isinstance(value, dict):
+        return json.dumps(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -31,6 +31,16 @@ CASES: dict[str, dict[str, Any]] = {
     "gpu": {"gpu": {"enabled": True, "count": 2, "runtimeClassName": "nvidia"}, "nodeSelector": {"pool": "scoring"}},
     "keda": {"keda": {"enabled": True, "authenticationRef": {"name": "kafka"}, "metadata": {"tls": "enable"}}},
     "keda and static": {"keda": {"enabled": True, "minReplicas": 0}, "staticMembership": True},
+    "network": {
+        "networkPolicy": {
+            "enabled": True,
+            "from": [{"namespaceSelector": {"matchLabels": {"name": "monitoring"}}}],
+            "kafkaPorts": [9093],
+            "brokers": [{"ipBlock": {"cidr": "10.0.0.0/8"}}],
+            "egress": [{"ports": [{"protocol": "TCP", "port": 4318}]}],
+        },
+        "serviceMonitor": {"enabled": True, "tlsConfig": {"insecureSkipVerify": True}},
+    },
     "bare": {
         "podDisruptionBudget": {"enabled": False},
         "topologySpread": {"enabled": False},
@@ -177,6 +187,45 @@ def test_the_defaults_serve_probes_and_prometheus(tmp_path: Path) -> None:
     assert callable(cli._parser().parse_args(worker["args"]).command)
 
 
+def test_probes_follow_the_ports_tls(tmp_path: Path) -> None:
+    """Under HTTPS they speak HTTPS, as Prometheus does; where the port asks for certificates, which no kubelet shows, they see
+    whether it listens."""
+    secure = NEEDED | {"observe": {"http_certificate": "/tls/tls.crt", "http_key": "/tls/tls.key"}}
+    manifests = rendered(tmp_path, CASES["network"], secure)
+    probes = [container(manifests)[f"{name}Probe"] for name in ("startup", "liveness", "readiness")]
+    assert [probe["httpGet"]["scheme"] for probe in probes] == ["HTTPS"] * 3
+    assert [probe["httpGet"]["path"] for probe in probes] == ["/livez", "/livez", "/readyz"]
+    (endpoint,) = manifests["ServiceMonitor"]["spec"]["endpoints"]
+    assert (endpoint["scheme"], endpoint["tlsConfig"]) == ("https", {"insecureSkipVerify": True})
+    secure["observe"]["http_client_ca"] = "/tls/ca.crt"
+    worker = container(rendered(tmp_path, {}, secure))
+    for name in ("startup", "liveness", "readiness"):
+        assert "httpGet" not in worker[f"{name}Probe"]
+        assert worker[f"{name}Probe"]["tcpSocket"] == {"port": "http"}
+    assert all(probe["periodSeconds"] for probe in probes)
+
+
+def test_a_network_policy_lets_through_what_a_worker_needs(tmp_path: Path) -> None:
+    """Off it is not there; on it lets in callers of the HTTP port, and out names, the brokers' ports, and what values add."""
+    assert "NetworkPolicy" not in rendered(tmp_path, {})
+    servers = NEEDED | {"kafka": {"bootstrap_servers": "a:9092, b:9094,c:9092,d"}}
+    manifests = rendered(tmp_path, {"networkPolicy": {"enabled": True}}, servers)
+    policy = manifests["NetworkPolicy"]["spec"]
+    assert (
+        policy["podSelector"]["matchLabels"].items()
+        <= manifests["Deployment"]["spec"]["template"]["metadata"]["labels"].items()
+    )
+    assert policy["ingress"] == [{"ports": [{"protocol": "TCP", "port": container(manifests)["ports"][0]["name"]}]}]
+    names, brokers = policy["egress"]
+    assert names == {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]}
+    assert brokers == {"ports": [{"protocol": "TCP", "port": 9092}, {"protocol": "TCP", "port": 9094}]}
+    values = CASES["network"]["networkPolicy"]
+    policy = rendered(tmp_path, CASES["network"])["NetworkPolicy"]["spec"]
+    assert policy["ingress"][0]["from"] == values["from"]
+    assert policy["egress"][1] == {"ports": [{"protocol": "TCP", "port": 9093}], "to": values["brokers"]}
+    assert policy["egress"][2:] == values["egress"]
+
+
 @pytest.mark.parametrize("drain_s", [None, 25, 100.5, 3_600])
 def test_the_worker_can_finish_before_it_is_killed(tmp_path: Path, drain_s: float | None) -> None:
     """The grace period follows the drain, also where the values leave that to the program."""
@@ -307,6 +356,7 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("kafkaClient", {"credentials": {"kafkaClient": {"name": "x"}}}, NEEDED),
     ("minReplicas", {"keda": {"enabled": True, "minReplicas": 9}}, NEEDED),
     ("http_port", {}, NEEDED | {"observe": {"http_port": 0}}),
+    ("kafkaPorts", {"networkPolicy": {"enabled": True, "kafkaPorts": ["kafka"]}}, NEEDED),
 ]
 
 

@@ -6,10 +6,17 @@ and every command in them is parsed by the real command line.
 """
 
 import fnmatch
+import http.server
 import json
 import re
 import shlex
+import ssl
+import subprocess
+import sys
+import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +27,15 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from tests.support.kafka import KAFKA_VERSION
+from tests.support.secured import Authority
 from tests.support.texts import ROOT
+from tests.support.worker import clean_environment
 from textstream import cli
 from textstream.layers import load_settings
 from textstream.observe.metrics import Metrics
 
 DEPLOY = ROOT / "deploy"
+HEALTHCHECK = DEPLOY / "healthcheck.py"
 DASHBOARDS = sorted((DEPLOY / "grafana/dashboards").glob("*.json"))
 DATASOURCE = "prometheus"
 
@@ -95,11 +105,66 @@ def test_the_image_serves_its_port_to_its_network() -> None:
     port = settings.observe.http_port
     assert settings.observe.http_host == "0.0.0.0"
     assert instructions("EXPOSE") == [str(port)]
-    assert f":{port}/livez" in instructions("HEALTHCHECK")[0]
+    assert f"or {port})" in HEALTHCHECK.read_text()
     (job,) = yaml(DEPLOY / "prometheus/prometheus.yml")["scrape_configs"]
     (names,) = job["dns_sd_configs"]
     assert (names["names"], names["port"]) == (["worker"], port)
     assert json.loads(instructions("CMD")[-1]) == ["run"]
+    (copied,) = [line.split() for line in instructions("COPY") if "healthcheck" in line]
+    assert f'"{copied[-1]}{HEALTHCHECK.name}"' in instructions("HEALTHCHECK")[0]
+
+
+@contextmanager
+def listening(answer: int, certificate: Path | None = None, client_ca: Path | None = None) -> Iterator[int]:
+    """A port that answers as the worker's does: over HTTP, over HTTPS, or only to whom an authority has signed."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(answer if self.path == "/livez" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    class Server(http.server.ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            pass
+
+    server = Server(("127.0.0.1", 0), Handler)
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        if client_ca is not None:
+            context.load_verify_locations(client_ca)
+            context.verify_mode = ssl.CERT_REQUIRED
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server.server_port
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def healthy(port: int, **variables: object) -> bool:
+    """What the image's health check says of the port, under these TEXTSTREAM_OBSERVE_ variables."""
+    named = {f"TEXTSTREAM_OBSERVE_{name}": str(value) for name, value in {"HTTP_PORT": port, **variables}.items()}
+    command = [sys.executable, str(HEALTHCHECK)]
+    return subprocess.run(command, env=clean_environment(**named), capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("way", ["http", "https", "mtls"])
+def test_the_health_check_asks_as_the_port_wants_to_be_asked(way: str, tmp_path: Path) -> None:
+    """Over HTTP and HTTPS a worker that is stuck is unhealthy; where a certificate is asked for, one that does not listen."""
+    authority = Authority(tmp_path)
+    certificate = None if way == "http" else authority.issue("127.0.0.1")
+    client_ca = authority.certificate if way == "mtls" else None
+    given = {name: file for name, file in (("HTTP_CERTIFICATE", certificate), ("HTTP_CLIENT_CA", client_ca)) if file}
+    with listening(200, certificate, client_ca) as port:
+        assert healthy(port, **given)
+    assert not healthy(port, **given)
+    with listening(503, certificate, client_ca) as port:
+        assert healthy(port, **given) == (way == "mtls")
 
 
 def test_the_image_does_not_run_as_root() -> None:

@@ -1,4 +1,4 @@
-"""How onnxruntime says that memory ran out."""
+"""A session: its threads, and how onnxruntime says that memory ran out."""
 
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from textstream.errors import OutOfMemory
+from textstream.model.cpus import usable_cpus
 from textstream.model.session import Session, out_of_memory
 
 
@@ -37,6 +38,13 @@ def test_a_pass_without_memory_raises_our_own_error(tmp_path: Path) -> None:
         session.infer(np.array([[100_000], [100_000], [100_000]], np.int32), lengths)
     _, tokens = session._padded(np.array([[[2], [3]]], np.int32))
     assert tokens.shape == (2, 3)
+
+
+@pytest.mark.parametrize(("threads", "started"), [(0, usable_cpus()), (1, 1), (3, 3)])
+def test_the_threads_of_a_pass(threads: int, started: int, tmp_path: Path) -> None:
+    """As many as are asked for; 0 are those that the container's quota pays for, not the host's cores."""
+    session = Session({"cpu": as_large_as_its_ids(tmp_path / "large.onnx")}, "cpu", threads)
+    assert session._session.get_session_options().intra_op_num_threads == started
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from textstream.event import SCHEMA_VERSION, Analysis, ModelInfo, Source, enrich
 CLOCK_SKEW_MS = 60_000
 """How far the broker's clock may be behind ours; a timestamp that near to the limit is replaced rather than refused."""
 
-RECORD_OVERHEAD_BYTES = 256
-"""What a record costs on the wire beside its key, value and headers: the batch header's 61 bytes and varints, doubled."""
+RECORD_OVERHEAD_BYTES = 512
+"""What a record costs on the wire beside its key, value and headers: the batch header's 61 bytes and varints, doubled; and the
+headers of a trace (`observe.tracing`), which come last."""
 HEADER_OVERHEAD_BYTES = 10
 """Two varints of at most 5 bytes for each header."""
 

@@ -128,9 +128,10 @@ def _isolating(stage: str, step: Step, items: Sequence[Any], probe: Callable[[],
     if poisoned and (starved or len(poisoned) == len(results)):
         try:
             step(probe())
-        except Exception:
+        except Exception as error:  # over a text of ours; what was said over a message may quote it, and this ends up in logs
             what = "has no memory left for one short text" if starved else "fails on every message"
-            raise Fatal(f"the model {what}, in {stage}: {poisoned[0]}; nothing of them is committed") from None
+            why = f"{type(error).__name__}: {error}"
+            raise Fatal(f"the model {what}, in {stage}: {why}; nothing of them is committed") from None
     return results
 
 

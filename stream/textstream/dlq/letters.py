@@ -11,7 +11,7 @@ from textstream.core.record import Position, Record
 from textstream.core.replay import DeadLetter, read_dead_letter, without_ours
 from textstream.dlq.choice import Choice
 from textstream.errors import Misconfigured, Transient
-from textstream.kafka.client import MISSING, classified, logger, opened, properties
+from textstream.kafka.client import MISSING, classified, log, opened, properties
 from textstream.kafka.source import read_record
 from textstream.kafka.topics import REQUEST_TIMEOUT_S
 from textstream.settings import Kafka
@@ -164,7 +164,7 @@ def _raise_unless_passing(error: KafkaError) -> None:
     found = classified(error, "reading")
     if not isinstance(found, Transient):
         raise found
-    logger.warning("%s", found)
+    log.warning("consumer_error", why=str(found))
 
 
 def _ids(partitions: dict[Partition, tuple[int, int]]) -> list[str]:

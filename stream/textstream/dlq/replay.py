@@ -22,7 +22,7 @@ from textstream.core.record import Record
 from textstream.core.replay import DeadLetter, replay_headers
 from textstream.dlq.letters import Letters, Originals
 from textstream.errors import Misconfigured, TextstreamError, Transient
-from textstream.kafka.client import classified, logger, opened, properties
+from textstream.kafka.client import classified, log, opened, properties
 from textstream.kafka.sink import BY_KEY, LIBRDKAFKA_MAX_BYTES
 from textstream.kafka.topics import TopicAdmin
 from textstream.settings import Kafka
@@ -249,7 +249,7 @@ def _producer(kafka: Kafka, limits: Mapping[str, TopicLimits]) -> Producer:
         **OURS,
         "message.max.bytes": min(max(1_000_000, *sizes), LIBRDKAFKA_MAX_BYTES),
         "batch.size": min(1_000_000, *sizes),
-        "error_cb": lambda error: logger.warning("producer: %s", error.str()),
+        "error_cb": lambda error: log.warning("producer_error", why=error.str()),
     }
     return opened(Producer, properties(kafka, own, kafka.producer))
 

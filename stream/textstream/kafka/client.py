@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 
 from textstream.errors import Fatal, Misconfigured, TextstreamError, Transient
@@ -13,6 +14,7 @@ from textstream.settings import Kafka, is_secret
 Client = TypeVar("Client")
 
 logger = logging.getLogger("textstream.kafka")  # librdkafka's own lines come out here
+log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("textstream.kafka")  # and ours
 
 NOT_ALLOWED = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,

@@ -1,6 +1,5 @@
 """Who we are to the brokers: read from files and variables, read again when that changes, never shown."""
 
-import logging
 import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
@@ -8,10 +7,12 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
 
+import structlog
+
 from textstream.errors import Misconfigured
 from textstream.settings import FILE, VARIABLE, Kafka, property_name
 
-logger = logging.getLogger("textstream.kafka")
+log: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger("textstream.kafka")
 
 LOOK_INTERVAL_S = 5.0
 """How often the files of a name and a password are read: a rotation waits no longer."""
@@ -66,12 +67,12 @@ class Credentials:
         try:
             found = read(self._sources)
         except Misconfigured as error:  # it may be just being written
-            logger.warning("%s; what it held before stays in use", error)
+            log.warning("credentials_unreadable", why=str(error), then="what it held before stays in use")
             return
         if found != self._known:
             self._known = found
             client.set_sasl_credentials(*(found.get(name, "") for name in SASL))
-            logger.info("credentials read again")
+            log.info("credentials_read_again")
 
 
 def token_callback(named: str) -> Callable[[str], Any]:
@@ -89,7 +90,7 @@ def token_callback(named: str) -> Callable[[str], Any]:
         try:
             return make(config)
         except Exception as error:
-            logger.warning("kafka.token_callback = %s raised %s", named, type(error).__name__)
+            log.warning("token_callback_failed", callback=named, error=type(error).__name__)
             raise RuntimeError(f"kafka.token_callback = {named} raised {type(error).__name__}") from None
 
     return called

@@ -15,7 +15,7 @@ from textstream.core.ports import Aborted, Membership, Pipeline, Report
 from textstream.core.process import Prepared
 from textstream.core.record import Outcome, Position
 from textstream.errors import Fatal, Misconfigured, TextstreamError, Transient
-from textstream.kafka.client import NOT_ALLOWED, classified, logger, opened, properties
+from textstream.kafka.client import NOT_ALLOWED, classified, log, opened, properties
 from textstream.kafka.credentials import Credentials
 from textstream.settings import Kafka
 
@@ -118,7 +118,7 @@ class Sink:
         if error.fatal():
             self._fatal = error
         else:
-            logger.warning("producer: %s", error.str())
+            log.warning("producer_error", why=error.str())
 
 
 class TransactionalSink(Sink):
@@ -176,7 +176,7 @@ class TransactionalSink(Sink):
             try:
                 self.abort(CLOSING_ABORT_S)
             except (TextstreamError, Aborted) as error:
-                logger.warning("%s; the broker ends it by itself", error)
+                log.warning("transaction_left_open", why=str(error), then="the broker ends it by itself")
 
     def _ended(self, doing: str, step: Callable[[float], Any], within_s: float) -> None:
         """One step, repeated while the client says that it may be: what timed out goes on where it was."""

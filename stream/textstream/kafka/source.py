@@ -10,7 +10,7 @@ from textstream.core.offsets import TopicPartition as Partition
 from textstream.core.ports import Assignment, CommitAnswers, Membership, Polled
 from textstream.core.record import Header, Position, Record
 from textstream.errors import Poison, Transient
-from textstream.kafka.client import NOT_ALLOWED, classified, group, logger, opened, properties
+from textstream.kafka.client import NOT_ALLOWED, classified, group, log, opened, properties
 from textstream.kafka.credentials import Credentials
 from textstream.settings import Kafka
 
@@ -125,7 +125,7 @@ class Source:
         except KafkaException as error:
             if error.args[0].code() in NOT_ALLOWED:
                 raise classified(error.args[0], "asking for the committed offsets") from None
-            logger.warning("committed offsets unknown: %s", error.args[0].str())
+            log.warning("committed_offsets_unknown", why=error.args[0].str())
             return {}
         return {(p.topic, p.partition): p.offset if p.offset >= 0 else None for p in known if p.error is None}
 
@@ -202,4 +202,4 @@ def _raise_unless_passing(error: KafkaError) -> None:
     found = classified(error, "reading")
     if not isinstance(found, Transient):
         raise found
-    logger.warning("%s", found)
+    log.warning("consumer_error", why=str(found))

@@ -68,9 +68,9 @@ def named(reading: Input, output: Output, existing: Iterable[str] | None = None)
 class TopicAdmin:
     """Looks at topics and creates them. Errors are those of `textstream.errors`."""
 
-    def __init__(self, settings: Kafka) -> None:
+    def __init__(self, settings: Kafka, **own: object) -> None:
         # Quiet: what goes wrong here is raised, in one line, not logged as well.
-        self._admin = opened(AdminClient, properties(settings, {"log_level": 0, "error_cb": self._on_error}, {}))
+        self._admin = opened(AdminClient, properties(settings, {"log_level": 0, "error_cb": self._on_error, **own}, {}))
         self._credentials = Credentials(settings, {})
         self._servers = settings.bootstrap_servers
         self._last_error: KafkaError | None = None

@@ -10,6 +10,7 @@ import onnxruntime as ort
 
 from textstream.errors import Misconfigured, OutOfMemory
 from textstream.model.bundle import Kernel
+from textstream.model.cpus import usable_cpus
 from textstream.model.flat import Feed, Offsets, flat
 from textstream.model.packing import CORE, GPU, Ids, Infer, Logits, padded
 
@@ -76,7 +77,7 @@ def _on_cuda(path: Path, threads: int) -> ort.InferenceSession | None:
 
 def _open(path: Path, providers: list[str], threads: int) -> ort.InferenceSession:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = threads or usable_cpus()
     options.inter_op_num_threads = 1
     # A plan of memory for each shape of input: nearly every pass has a new one, so plans cost time and are kept for ever.
     options.enable_mem_pattern = False

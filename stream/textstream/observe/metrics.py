@@ -111,6 +111,12 @@ class Metrics:
             ["topic"],
             registry=self.registry,
         )
+        self.log_lines_suppressed = Counter(
+            "textstream_log_lines_suppressed",
+            "Log lines beyond observe.log_lines_per_minute, by event name.",
+            ["event"],
+            registry=self.registry,
+        )
         self.breaker_open = Gauge(
             "textstream_breaker_open",
             "1 once too many outcomes were dead letters: nothing more is read until a restart.",

@@ -36,6 +36,29 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 
+{{/* How to ask a worker at a path. A kubelet shows no certificate: where the port asks for one, that it listens is all that is known. */}}
+{{- define "textstream.probe" -}}
+{{- $root := index . 0 -}}
+{{- if ne (include "textstream.setting" (list $root "observe" "http_client_ca")) "\"\"" -}}
+tcpSocket: {port: http}
+{{- else if ne (include "textstream.setting" (list $root "observe" "http_certificate")) "\"\"" -}}
+httpGet: {path: {{ index . 1 }}, port: http, scheme: HTTPS}
+{{- else -}}
+httpGet: {path: {{ index . 1 }}, port: http}
+{{- end -}}
+{{- end -}}
+
+{{/* The ports of the brokers: those that the values name, else those of settings.kafka.bootstrap_servers. */}}
+{{- define "textstream.kafkaPorts" -}}
+{{- $ports := .Values.networkPolicy.kafkaPorts -}}
+{{- if not $ports -}}
+{{- range splitList "," .Values.settings.kafka.bootstrap_servers -}}
+{{- $ports = append $ports (regexFind "[0-9]+$" (trim .) | default "9092" | int) -}}
+{{- end -}}
+{{- end -}}
+{{ $ports | uniq | toJson }}
+{{- end -}}
+
 {{/* 15 s more than the drain, to flush what was scored last, commit and leave the group. */}}
 {{- define "textstream.graceSeconds" -}}
 {{ add (include "textstream.setting" (list . "delivery" "drain_timeout_s") | float64 | ceil) 15 }}

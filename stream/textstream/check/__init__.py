@@ -1,0 +1,1 @@
+"""`textstream check`: one line for each thing a worker needs, green or what to do."""
