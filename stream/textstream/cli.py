@@ -44,7 +44,8 @@ from textstream.model.explain import explain
 from textstream.model.scorer import Scorer
 from textstream.observe import logs
 from textstream.observe.health import Health
-from textstream.observe.http import HttpServer, Tls
+from textstream.observe.http import LOOPBACK, HttpServer, Tls
+from textstream.observe.live import Live
 from textstream.observe.metrics import Metrics
 from textstream.observe.terminal import pretty, reasons
 from textstream.score import Line, guess_format, line_codec, lines, printed, score_lines
@@ -243,8 +244,11 @@ def _run(arguments: argparse.Namespace) -> int:
     health = Health(stall_after_s=settings.observe.stall_after_s, clock=time.monotonic)
     observe = settings.observe
     tls = Tls(observe.http_certificate, observe.http_key, observe.http_client_ca)
-    server = HttpServer(observe.http_host, observe.http_port, metrics.registry, health, tls)
+    live = Live(time.time(), show_text=settings.privacy.show_text)
+    server = HttpServer(observe.http_host, observe.http_port, metrics.registry, health, live, tls)
     logs.get_logger("cli").info("serving", http=f"{settings.observe.http_host}:{server.port}")
+    if live.show_text and observe.http_host not in LOOPBACK:
+        logs.get_logger("cli").warning("whoever reaches the port reads messages: privacy.show_text = false shows counts alone")
     try:
         scorer = _load_scorer(**settings.model.model_dump())
         deadlines = measured(settings, scorer)
@@ -253,7 +257,7 @@ def _run(arguments: argparse.Namespace) -> int:
         if part is not None:
             group = part.group(settings.kafka.group_id, scorer.info["digest"])
             settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"group_id": group})})
-        worker = Worker(settings, scorer, metrics, health, between=part)
+        worker = Worker(settings, scorer, metrics, health, between=part, live=live)
         _stop_on_signals(worker.stop)
         worker.run()
     finally:

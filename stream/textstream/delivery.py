@@ -70,6 +70,7 @@ class Delivery(ABC, Generic[AnySink]):
         self._limit_s = limit_s
         self._committed_at = clock.now()
         self._outbox: deque[tuple[Prepared, Outcome]] = deque()
+        self._standing: list[Outcome] = []
 
     def route(self, pipeline: Pipeline) -> None:
         """Where outcomes go from now on."""
@@ -111,11 +112,17 @@ class Delivery(ABC, Generic[AnySink]):
             self._committed_at = now
             self._commit()
 
+    def take_standing(self) -> list[Outcome]:
+        """The outcomes that stand since the last call."""
+        standing, self._standing = self._standing, []
+        return standing
+
     def _send(self, item: Prepared, outcome: Outcome) -> bool:
         return self._sink.send(item, outcome)
 
     def _count(self, item: Prepared, outcome: Outcome) -> None:
         """It stands."""
+        self._standing.append(outcome)
         topic, sent_ms = item.record.position.topic, item.record.timestamp_ms
         self._metrics.outcomes.labels(topic, outcome.kind, outcome.reason).inc()
         if sent_ms > 0:

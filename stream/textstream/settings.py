@@ -279,9 +279,9 @@ class Kafka(Section):
 
 
 class Observe(Section):
-    """Metrics, health and logs."""
+    """Metrics, health, the page and logs."""
 
-    http_host: str = Field(default="127.0.0.1", description="Address of /metrics, /livez and /readyz.")
+    http_host: str = Field(default="127.0.0.1", description="Address of the page (/), /metrics, /livez and /readyz.")
     http_port: int = Field(default=9464, ge=0, le=65_535, description="Their port; 0 takes a free one and logs it.")
     http_certificate: str = Field(
         default="",
@@ -299,6 +299,15 @@ class Observe(Section):
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
 
 
+class Privacy(Section):
+    """Who may see what stands in messages."""
+
+    show_text: bool = Field(
+        default=True,
+        description="Show texts and key terms on the worker's page; false: counts alone, as in the image and in the chart.",
+    )
+
+
 class Settings(BaseSettings):
     """All sections. Build it with `layers.load_settings`, which explains what is wrong in one line."""
 
@@ -313,6 +322,7 @@ class Settings(BaseSettings):
     delivery: Delivery = Delivery()
     kafka: Kafka = Kafka()
     observe: Observe = Observe()
+    privacy: Privacy = Privacy()
 
     @classmethod
     def settings_customise_sources(

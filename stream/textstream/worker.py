@@ -22,6 +22,7 @@ from textstream.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from textstream.errors import Misconfigured, Transient
 from textstream.extent import ASK_S, Backfill, Between, Endless, Extent
 from textstream.observe.health import Health
+from textstream.observe.live import Live
 from textstream.observe.logs import get_logger
 from textstream.observe.metrics import Metrics
 from textstream.settings import Settings
@@ -60,6 +61,7 @@ class Worker:
         clock: Clock | None = None,
         world: World | None = None,
         between: Between | None = None,
+        live: Live | None = None,
     ) -> None:
         """Reads all that comes, or, for a backfill, what lies `between` two times; then `run` returns by itself."""
         self._settings = settings
@@ -69,6 +71,7 @@ class Worker:
         self._clock = clock or SystemClock()
         self._world = world or RealWorld(settings, scorer, self._clock)
         self._between = between
+        self._live = live or Live(self._clock.wall_ms() / 1000)
         self._stopping = threading.Event()
         self._failed = False
         self._paused: set[TopicPartition] = set()
@@ -240,6 +243,7 @@ class Worker:
             self._take(self._source.poll(max(1, min(self._budget.room, MAX_POLL_RECORDS)), self._poll_wait_s()))
         self._dispatch()
         self._delivery.commit_when_due()
+        self._live.add(self._delivery.take_standing(), self._clock.wall_ms() / 1000)
         self._refresh_when_due()
         self._look_for_the_end_when_due()
         self._observe_when_due()
@@ -380,6 +384,7 @@ class Worker:
             self._paused |= running
         self._source.poll(1, IDLE_WAIT_S)  # for rebalances; a record that was fetched before the pause is dropped, uncommitted
         self._delivery.commit_when_due()
+        self._live.add(self._delivery.take_standing(), self._clock.wall_ms() / 1000)
         self._observe_when_due()
         self._health.turned(self._scoring.waiting_since)
 
