@@ -73,7 +73,7 @@ def pretty(event: EnrichedEvent) -> RenderableType:
     if event["key_terms"]:
         grid.add_row("", _terms(event["key_terms"]))
     if event["truncated"]:
-        grid.add_row("", Text(f"longer than the model reads: scored up to code point {event['scored_until']}", DIM))
+        grid.add_row("", Text(f"longer than the model reads: scored up to code point {event.get('scored_until', '?')}", DIM))
     return grid
 
 

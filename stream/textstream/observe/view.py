@@ -240,10 +240,12 @@ def segments(event: EnrichedEvent) -> Iterator[tuple[str, Label | None]]:
     text, done = event["text"], 0
     spans = sorted((begin, end, term["sentiment"]["label"]) for term in event["key_terms"] for begin, end in mentions(term))
     for begin, end, label in spans:
+        if end <= max(begin, done):  # ours neither overlap nor end before they begin, but anybody may write an event
+            continue
         if begin > done:
             yield text[done:begin], None
         yield text[max(begin, done) : end], label
-        done = max(done, end)
+        done = end
     if done < len(text):
         yield text[done:], None
 
