@@ -94,6 +94,7 @@ def test_the_image_serves_its_port_to_its_network() -> None:
     settings = load_settings(environ=image_environment())
     port = settings.observe.http_port
     assert settings.observe.http_host == "0.0.0.0"
+    assert not settings.privacy.show_text, "whoever reaches the container must not read messages"
     assert instructions("EXPOSE") == [str(port)]
     assert f":{port}/livez" in instructions("HEALTHCHECK")[0]
     (job,) = yaml(DEPLOY / "prometheus/prometheus.yml")["scrape_configs"]
