@@ -24,6 +24,7 @@ from textstream.core.ports import Aborted, Clock, Membership, Pipeline, Sink, So
 from textstream.core.process import Prepared
 from textstream.core.record import Outcome
 from textstream.errors import Misconfigured, TextstreamError
+from textstream.observe.live import Stood
 from textstream.observe.logs import get_logger
 from textstream.observe.metrics import Metrics
 
@@ -70,7 +71,7 @@ class Delivery(ABC, Generic[AnySink]):
         self._limit_s = limit_s
         self._committed_at = clock.now()
         self._outbox: deque[tuple[Prepared, Outcome]] = deque()
-        self._standing: list[Outcome] = []
+        self._standing: list[Stood] = []
 
     def route(self, pipeline: Pipeline) -> None:
         """Where outcomes go from now on."""
@@ -112,8 +113,8 @@ class Delivery(ABC, Generic[AnySink]):
             self._committed_at = now
             self._commit()
 
-    def take_standing(self) -> list[Outcome]:
-        """The outcomes that stand since the last call."""
+    def take_standing(self) -> list[Stood]:
+        """The outcomes that came to stand since the last call."""
         standing, self._standing = self._standing, []
         return standing
 
@@ -122,11 +123,12 @@ class Delivery(ABC, Generic[AnySink]):
 
     def _count(self, item: Prepared, outcome: Outcome) -> None:
         """It stands."""
-        self._standing.append(outcome)
+        now_ms = self._clock.wall_ms()
+        self._standing.append((outcome, now_ms))
         topic, sent_ms = item.record.position.topic, item.record.timestamp_ms
         self._metrics.outcomes.labels(topic, outcome.kind, outcome.reason).inc()
         if sent_ms > 0:
-            self._metrics.end_to_end_seconds.observe(max(0, self._clock.wall_ms() - sent_ms) / 1000)
+            self._metrics.end_to_end_seconds.observe(max(0, now_ms - sent_ms) / 1000)
 
     @abstractmethod
     def _acknowledged(self, item: Prepared, outcome: Outcome) -> None:

@@ -21,7 +21,7 @@ from textstream.event import LABELS, Label
 from textstream.observe import live as limits
 from textstream.observe.health import Health
 from textstream.observe.http import HttpServer
-from textstream.observe.live import Live
+from textstream.observe.live import Live, Stood
 from textstream.observe.page import FULL, MAX_PARTITIONS_SHOWN, MAX_WATCHERS, Page, is_own_name
 from textstream.observe.view import segments
 
@@ -44,6 +44,11 @@ def dead(reason: str) -> Outcome:
 
 
 TOMBSTONE = Outcome(Record(Position("reviews", 0, 0, 1), None), "tombstone", None, [], 0)
+
+
+def stood(outcomes: list[Outcome], now: float) -> list[Stood]:
+    """Acknowledged now."""
+    return [(outcome, int(now * 1000)) for outcome in outcomes]
 
 
 def watched(**options: Any) -> Live:
@@ -79,7 +84,7 @@ def test_every_outcome_is_counted_however_they_come(turns: list[tuple[float, lis
     live, now = watched(), START
     for step, outcomes in turns:
         now += step
-        live.add(outcomes, now)
+        live.add(stood(outcomes, now), now)
     live.add([], now + limits.FRAME_S)
     every = [outcome for _, outcomes in turns for outcome in outcomes]
     frame = frame_of(page_of(live))
@@ -95,7 +100,7 @@ def test_a_frame_tells_rate_latency_and_sentiment_over_time() -> None:
     live = watched()
     for n in range(100):
         now = START + n / 10
-        live.add([enriched("x", "negative" if n < 50 else "positive", sent_s=now - 0.05)], now)
+        live.add(stood([enriched("x", "negative" if n < 50 else "positive", sent_s=now - 0.05)], now), now)
     live.add([], START + 10)
     frame = frame_of(page_of(live))
     assert (frame["rate"], frame["history"]) == (10, [10] * 10)
@@ -107,7 +112,7 @@ def test_terms_and_messages_come_from_a_sample() -> None:
     """Of a flood some events are decoded, no more a second than the limit, and they are shown with their terms marked."""
     live = watched()
     for n in range(200):
-        live.add([enriched("rude staff", "negative", "staff")] * 500, START + n / 100)
+        live.add(stood([enriched("rude staff", "negative", "staff")] * 500, START + n / 100), START + n / 100)
     live.add([], START + 3)
     frame = frame_of(page_of(live))
     assert frame["enriched"] == 100_000
@@ -122,7 +127,7 @@ def test_an_event_that_cannot_be_read_back_is_counted_all_the_same() -> None:
     deep, large = enriched("deep"), enriched("x" * limits.MAX_SAMPLED_BYTES)
     deep.value = b'{"input":' + b"[" * 5_000 + b"]" * 5_000 + b"}"
     for n, outcome in enumerate((deep, large)):
-        live.add([outcome], START + 1 + n)
+        live.add(stood([outcome], START), START + 1 + n)
     live.add([], START + 5)
     frame = frame_of(page_of(live))
     assert (frame["enriched"], frame["latest"]) == (2, [])
@@ -131,7 +136,7 @@ def test_an_event_that_cannot_be_read_back_is_counted_all_the_same() -> None:
 def test_nothing_is_drawn_while_nobody_looks() -> None:
     """Counting goes on, and who comes later sees all that was counted."""
     live = Live(START)
-    live.add([enriched("x")] * 3, START + 1)
+    live.add(stood([enriched("x")] * 3, START + 1), START + 1)
     assert live.view is None
     live.watched = True
     live.add([], START + 2)
@@ -144,7 +149,7 @@ def test_without_text_nothing_of_a_message_is_sent() -> None:
     frames = {}
     for show_text in (True, False):
         live = watched(show_text=show_text)
-        live.add(outcomes, START + 1)
+        live.add(stood(outcomes, START), START + 1)
         live.add([], START + 3)
         frames[show_text] = page_of(live).frame()
     assert b"Xyl" in frames[True], "the search below would find it"
@@ -157,7 +162,7 @@ def test_without_text_nothing_of_a_message_is_sent() -> None:
 def test_why_a_letter_is_dead_is_never_sent() -> None:
     """Its reason is ours; the sentence beside it may quote the message."""
     live = watched()
-    live.add([dead("scoring_failed")], START + 2)
+    live.add(stood([dead("scoring_failed")], START), START + 2)
     frame = page_of(live).frame()
     assert b"scoring_failed" in frame and SECRET.encode() not in frame
 
@@ -295,7 +300,7 @@ def test_a_slow_client_is_dropped_and_holds_nobody_up() -> None:
         nonlocal fed
         while not stop.wait(0.01):
             fed += 1
-            live.add(outcomes, START + fed)
+            live.add(stood(outcomes, START), START + fed)
 
     with served(live) as port, socket.create_connection(("127.0.0.1", port)) as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -317,7 +322,7 @@ def test_a_slow_client_is_dropped_and_holds_nobody_up() -> None:
 def test_hostile_text_is_sent_as_it_is_and_only_in_a_string() -> None:
     """A frame is JSON on one line, which no text can end; markup in it is for the page to show, not for the browser."""
     live = watched()
-    live.add([enriched(f"{HOSTILE}\n\ndata: {{}}\n\n", said="<script>")], START + 1)
+    live.add(stood([enriched(f"{HOSTILE}\n\ndata: {{}}\n\n", said="<script>")], START + 1), START + 1)
     live.add([], START + 3)
     page = page_of(live)
     assert b"\n" not in page.frame()

@@ -23,8 +23,11 @@ SAMPLED_AT_ONCE = 8
 """Most of them that one hand-over gives."""
 MAX_SAMPLED_BYTES = 32_768
 """A larger event is not decoded: the polling thread has better things to do."""
-TIMED_AT_ONCE = 64
+TIMED_AT_ONCE = 32
 """Most outcomes of one hand-over whose latency is taken."""
+
+Stood = tuple[Outcome, int]
+"""An outcome, and when the broker acknowledged it, in milliseconds since the epoch."""
 
 _label = attrgetter("label")
 
@@ -41,29 +44,30 @@ class Live:
         self._model = ViewModel(now)
         self._sampled_at = self._drawn_at = now
 
-    def add(self, outcomes: Sequence[Outcome], now: float) -> None:
-        """These stand now. Called at every turn of the worker, also with none."""
-        if outcomes:
-            self._model.add(_tally(outcomes, now), now)
+    def add(self, standing: Sequence[Stood], now: float) -> None:
+        """These stand, since the last call; there may be none."""
+        if standing:
+            self._model.add(_tally(standing), now)
             if self.show_text:
-                self._sample(outcomes, now)
+                self._sample(standing, now)
         if self.watched and not 0 <= now - self._drawn_at < FRAME_S:
             self.view, self._drawn_at = (self._model.at(now), now), now
 
-    def _sample(self, outcomes: Sequence[Outcome], now: float) -> None:
+    def _sample(self, standing: Sequence[Stood], now: float) -> None:
         """Decode some, evenly, as many as have become due since the last ones."""
         due = min(int((now - self._sampled_at) * SAMPLED_A_SECOND), SAMPLED_AT_ONCE)
         if due <= 0:
             self._sampled_at = min(self._sampled_at, now)  # a clock that was set back does not end it
             return
         self._sampled_at = now
-        for outcome in _evenly(outcomes, due):
+        for outcome, _ in _evenly(standing, due):
             if outcome.kind == "enriched" and (event := _decoded(outcome.value)) is not None:
                 self._model.sample(event, now)
 
 
-def _tally(outcomes: Sequence[Outcome], now: float) -> Tally:
+def _tally(standing: Sequence[Stood]) -> Tally:
     """Their numbers. Labels are counted at C's speed, and only what has none is looked at one by one."""
+    outcomes = [outcome for outcome, _ in standing]
     labels = Counter(map(_label, outcomes))
     kinds: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
@@ -77,15 +81,15 @@ def _tally(outcomes: Sequence[Outcome], now: float) -> Tally:
         tombstones=kinds["tombstone"],
         dead=reasons,
         latencies_ms=[
-            max(0.0, now * 1000 - outcome.record.timestamp_ms)  # a producer's clock may be ahead of ours
-            for outcome in _evenly(outcomes, TIMED_AT_ONCE)
+            max(0, stood_ms - outcome.record.timestamp_ms)  # a producer's clock may be ahead of ours
+            for outcome, stood_ms in _evenly(standing, TIMED_AT_ONCE)
             if outcome.record.timestamp_ms > 0
         ],
     )
 
 
-def _evenly(outcomes: Sequence[Outcome], most: int) -> Sequence[Outcome]:
-    return outcomes[:: -(-len(outcomes) // most)]
+def _evenly(standing: Sequence[Stood], most: int) -> Sequence[Stood]:
+    return standing[:: -(-len(standing) // most)]
 
 
 def _decoded(value: bytes | None) -> EnrichedEvent | None:
