@@ -199,7 +199,7 @@ def test_the_python_api_gives_the_same_event() -> None:
 def test_every_command_explains_itself() -> None:
     """`--help` of every command works and `--version` names the package."""
     for command in (
-        ("demo",), ("init",), ("run",), ("score",), ("check",), ("bench",), ("topics", "create"), ("config", "show"),
+        ("demo",), ("init",), ("run",), ("score",), ("check",), ("tail",), ("bench",), ("topics", "create"), ("config", "show"),
     ):  # fmt: skip
         assert "usage: textstream" in textstream(*command, "--help").stdout
     assert textstream("--version").stdout.startswith("textstream 0.")

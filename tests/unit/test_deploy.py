@@ -125,6 +125,7 @@ def test_the_wheel_holds_what_the_service_needs(tmp_path: Path) -> None:
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     names = set(zipfile.ZipFile(wheel).namelist())
     wanted = ["bundles/swift/manifest.json", "bundles/swift/model.onnx", "enriched_event.schema.json", "samples/stream.jsonl"]
+    wanted += ["observe/page.html"]
     assert {f"textstream/{name}" for name in [*wanted, "py.typed", "cli.py"]} <= names
     assert "textstream_export/py.typed" in names
     assert not [name for name in names if name.startswith("tests/")]
