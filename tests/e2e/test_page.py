@@ -221,11 +221,15 @@ def test_without_text_the_page_shows_counts_alone(
 ) -> None:
     """With privacy.show_text = false it counts and says why there is no text; none of any message is in it."""
     with worker(broker, reaper, tmp_path, privacy__show_text=False) as serving:
-        browser.open(address(serving))
+        browser.open(url := address(serving))
         browser.wait("Number(document.querySelector('#enriched').textContent.replaceAll(',', '')) >= 10")
         assert "privacy.show_text is false" in browser.text()
         assert "Key terms" not in browser.text().splitlines()
-        for word in ("staff", "charger", "房间"):
-            assert word not in browser.value("document.documentElement.outerHTML")
+        with urllib.request.urlopen(f"{url}events", timeout=30) as stream:
+            raw = b"".join(stream.readline() for _ in range(9)).decode()
+        assert raw.count("data: ") > 2 and '"dead_letters":[["not_json",' in raw
+        for word in ("staff", "charger", "房间", "\\u", "lovely", "script"):
+            assert word not in raw
+            assert word == "script" or word not in browser.value("document.body.innerHTML")
         browser.open("about:blank")
         assert serving.stop() == 0
