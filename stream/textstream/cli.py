@@ -9,6 +9,7 @@ import gc
 import io
 import math
 import os
+import select
 import signal
 import sys
 import threading
@@ -27,7 +28,8 @@ from rich.table import Table
 from textstream.bench import run_bench
 from textstream.check.finding import Check
 from textstream.check.run import run_checks
-from textstream.core.record import Outcome
+from textstream.core.record import Outcome, Record
+from textstream.core.replay import read_dead_letter
 from textstream.deadlines import measured
 from textstream.demo import run_demo
 from textstream.dlq.choice import parse_choice
@@ -36,6 +38,7 @@ from textstream.dlq.letters import Letters
 from textstream.dlq.replay import Plan, Replay
 from textstream.docs import commented_toml
 from textstream.errors import Misconfigured, TextstreamError
+from textstream.event import LABELS
 from textstream.extent import between
 from textstream.kafka.client import try_properties
 from textstream.kafka.topics import TopicAdmin, named
@@ -45,11 +48,13 @@ from textstream.model.explain import explain
 from textstream.model.scorer import Scorer
 from textstream.observe import logs
 from textstream.observe.health import Health
-from textstream.observe.http import HttpServer, Tls
+from textstream.observe.http import LOOPBACK, HttpServer, Tls
+from textstream.observe.live import Live
 from textstream.observe.metrics import Metrics
-from textstream.observe.terminal import pretty, reasons
+from textstream.observe.terminal import pretty, reasons, visible
 from textstream.score import Line, guess_format, line_codec, lines, printed, score_lines
 from textstream.settings import Declared, Settings, declared, is_secret
+from textstream.tail import UNSCORED, Tail, Wanted, all_outputs, outputs, pattern, read_event
 from textstream.worker import Worker
 
 if TYPE_CHECKING:
@@ -116,6 +121,17 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--partitions", type=int, default=4, help="of an input topic that is missing (default: 4)")
     create.add_argument("--replication-factor", type=int, default=-1, help="default: the broker's")
     _with_settings(create)
+
+    tail = _command(commands, "tail", _tail, "enriched events as they come, until Ctrl-C; commits nothing")
+    tail.add_argument("topic", nargs="?", metavar="TOPIC", help="an input or an output (default: outputs of input.topics)")
+    tail.add_argument("--from", dest="begin", default="latest", metavar="TIME", help="ISO 8601, earliest, or latest (default)")
+    tail.add_argument("--label", action="append", default=[], choices=[*LABELS, UNSCORED], help="may be repeated")
+    tail.add_argument("--language", action="append", default=[], metavar="CODE", help="such as zh; may be repeated")
+    tail.add_argument("--term", metavar="PATTERN", help="of key terms: a regular expression or text, in any case")
+    tail.add_argument("--dead", action="store_true", help="dead letters instead")
+    tail.add_argument("--limit", type=int, metavar="N", help="end after so many")
+    tail.add_argument("--json", action="store_true", help="JSON lines also on a terminal")
+    _with_settings(tail)
 
     dlq = commands.add_parser("dlq", help="dead letters: count, show, replay").add_subparsers(required=True, metavar="COMMAND")
     inspect = _command(dlq, "inspect", _inspect, "count dead letters by reason, and show them; commits nothing")
@@ -255,8 +271,13 @@ def _run(arguments: argparse.Namespace) -> int:
     observe = settings.observe
     tls = Tls(observe.http_certificate, observe.http_key, observe.http_client_ca)
     tracing = _tracing(settings)
-    server = HttpServer(observe.http_host, observe.http_port, metrics.registry, health, tls)
+    live = Live(time.time(), show_text=settings.privacy.show_text)
+    server = HttpServer(observe.http_host, observe.http_port, metrics.registry, health, live, tls)
     logs.get_logger("cli").info("serving", http=f"{settings.observe.http_host}:{server.port}")
+    if live.show_text and observe.http_host not in LOOPBACK:
+        logs.get_logger("cli").warning(
+            "texts_on_the_page", why="whoever reaches the port reads messages: privacy.show_text = false shows counts alone"
+        )
     try:
         scorer = _load_scorer(**settings.model.model_dump())
         deadlines = measured(settings, scorer)
@@ -265,7 +286,7 @@ def _run(arguments: argparse.Namespace) -> int:
         if part is not None:
             group = part.group(settings.kafka.group_id, scorer.info["digest"])
             settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"group_id": group})})
-        worker = Worker(settings, scorer, metrics, health, between=part, tracing=tracing)
+        worker = Worker(settings, scorer, metrics, health, between=part, live=live, tracing=tracing)
         _stop_on_signals(worker.stop)
         worker.run()
     finally:
@@ -391,6 +412,78 @@ def _writer(as_json: bool) -> Callable[[bytes], object]:
         console.print(pretty(event) if "error" not in event else f"[bold]not scored[/] {escape(event['error']['message'])}")
 
     return write_pretty
+
+
+def _tail(arguments: argparse.Namespace) -> int:
+    settings = _settings(arguments)
+    logs.configure(settings.observe.log_format, settings.observe.log_level)
+    if arguments.limit is not None and arguments.limit < 1:
+        raise Misconfigured(f"--limit {arguments.limit}: give a number of events, 1 or more")
+    if arguments.dead and (arguments.label or arguments.language or arguments.term):
+        raise Misconfigured("--label, --language and --term are of events: leave them out, or --dead")
+    show = _letter_shown(arguments.json) if arguments.dead else _event_shown(arguments)
+    existing = TopicAdmin(settings.kafka).partitions()
+    if arguments.topic is None:
+        topics = all_outputs(named(settings.input, settings.output, existing), existing, dead=arguments.dead)
+    else:
+        topics = outputs(arguments.topic, settings.output.dead_topic if arguments.dead else settings.output.topic, existing)
+    stop = threading.Event()
+    _stop_on_signals(stop.set)
+    with Tail(settings.kafka, topics, existing, arguments.begin) as tail:
+        logs.get_logger("cli").info("following", topics=topics, begin=arguments.begin)
+        return _follow(tail.read(stop), show, arguments.limit)
+
+
+def _follow(reading: Iterable[list[Record]], show: Callable[[Record], bool], limit: int | None) -> int:
+    """Show what comes, until the limit, a signal, or whoever reads our output has gone; returns the exit status."""
+    shown = 0
+    output = select.poll()
+    output.register(sys.stdout, 0)  # nothing but errors: that the reader of a pipe has gone, before the next event tells it
+    for records in reading:
+        for record in records:
+            shown += show(record)
+            if shown == limit:
+                return 0
+        sys.stdout.flush()
+        if output.poll(0):
+            raise BrokenPipeError
+    return 128 + signal.SIGINT
+
+
+def _event_shown(arguments: argparse.Namespace) -> Callable[[Record], bool]:
+    """Prints an event, where it is one of those that are wanted."""
+    term = None if arguments.term is None else pattern(arguments.term)
+    wanted = Wanted(frozenset(arguments.label), frozenset(arguments.language), term)
+    console = None if arguments.json or not sys.stdout.isatty() else Console()
+
+    def show(record: Record) -> bool:
+        if record.value is None:  # a tombstone
+            return False
+        try:
+            event = read_event(record.value)
+        except ValueError as error:
+            print(f"{record.position.id} is no enriched event: {visible(str(error))}", file=sys.stderr)
+            return False
+        if not wanted.takes(event):
+            return False
+        if console is None:
+            _write_line(record.value.replace(b"\n", b" "))  # ours have none, and in anybody's JSON they stand between tokens
+        else:
+            console.print(pretty(event))
+        return True
+
+    return show
+
+
+def _letter_shown(as_json_lines: bool) -> Callable[[Record], bool]:
+    """Prints a dead letter."""
+    form = as_json if as_json_lines or not sys.stdout.isatty() else lambda letter: as_text(letter).encode()
+
+    def show(record: Record) -> bool:
+        _write_line(form(read_dead_letter(record)))
+        return True
+
+    return show
 
 
 VERDICT_STYLES = {"ok": "green", "hint": "yellow", "FAIL": "bold red"}

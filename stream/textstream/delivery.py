@@ -24,6 +24,7 @@ from textstream.core.ports import Aborted, Clock, Membership, Pipeline, Sink, So
 from textstream.core.process import Prepared
 from textstream.core.record import Outcome
 from textstream.errors import Misconfigured, TextstreamError
+from textstream.observe.live import Stood
 from textstream.observe.logs import get_logger
 from textstream.observe.metrics import Metrics
 
@@ -72,6 +73,7 @@ class Delivery(ABC, Generic[AnySink]):
         self._limit_s = limit_s
         self._committed_at = clock.now()
         self._outbox: deque[tuple[Prepared, Outcome]] = deque()
+        self._standing: list[Stood] = []
 
     def route(self, pipeline: Pipeline) -> None:
         """Where outcomes go from now on."""
@@ -118,15 +120,22 @@ class Delivery(ABC, Generic[AnySink]):
         """Whether what is to be committed has grown to its limit."""
         return False
 
+    def take_standing(self) -> list[Stood]:
+        """The outcomes that came to stand since the last call."""
+        standing, self._standing = self._standing, []
+        return standing
+
     def _send(self, item: Prepared, outcome: Outcome) -> bool:
         return self._sink.send(item, outcome)
 
     def _count(self, item: Prepared, outcome: Outcome) -> None:
         """It stands."""
+        now_ms = self._clock.wall_ms()
+        self._standing.append((outcome, now_ms))
         topic, sent_ms = item.record.position.topic, item.record.timestamp_ms
         self._metrics.outcomes.labels(topic, outcome.kind, outcome.reason).inc()
         if sent_ms > 0:
-            self._metrics.end_to_end_seconds.observe(max(0, self._clock.wall_ms() - sent_ms) / 1000)
+            self._metrics.end_to_end_seconds.observe(max(0, now_ms - sent_ms) / 1000)
 
     @abstractmethod
     def _acknowledged(self, item: Prepared, outcome: Outcome) -> None:

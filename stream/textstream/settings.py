@@ -282,9 +282,9 @@ class Kafka(Section):
 
 
 class Observe(Section):
-    """Metrics, health and logs."""
+    """Metrics, health, the page and logs."""
 
-    http_host: str = Field(default="127.0.0.1", description="Address of /metrics, /livez and /readyz.")
+    http_host: str = Field(default="127.0.0.1", description="Address of the page (/), /metrics, /livez and /readyz.")
     http_port: int = Field(default=9464, ge=0, le=65_535, description="Their port; 0 takes a free one and logs it.")
     http_certificate: str = Field(
         default="",
@@ -315,6 +315,10 @@ class Privacy(Section):
 
     log_text: bool = Field(
         default=False, description="Log the value of a dead letter, cut, and what was wrong with it; false: its id and reason."
+    )
+    show_text: bool = Field(
+        default=True,
+        description="Show texts and key terms on the worker's page; false: counts alone, as in the image and in the chart.",
     )
 
 

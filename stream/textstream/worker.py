@@ -22,6 +22,7 @@ from textstream.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from textstream.errors import Misconfigured, Transient
 from textstream.extent import ASK_S, Backfill, Between, Endless, Extent
 from textstream.observe.health import Health
+from textstream.observe.live import Live
 from textstream.observe.logs import get_logger
 from textstream.observe.metrics import Metrics
 from textstream.settings import Settings
@@ -48,6 +49,8 @@ MAX_LOGGED_BYTES = 500
 """Most of a dead letter's value that a log line shows, under `privacy.log_text`."""
 OBSERVE_INTERVAL_S = 1.0
 """Between two updates of lag and in-flight gauges: well below any scrape interval."""
+SHOW_INTERVAL_S = 0.1
+"""Between two hand-overs of what stands to the page, which draws once a second."""
 
 log = get_logger("worker")
 
@@ -65,6 +68,7 @@ class Worker:
         clock: Clock | None = None,
         world: World | None = None,
         between: Between | None = None,
+        live: Live | None = None,
         tracing: "Tracing | None" = None,
     ) -> None:
         """Reads all that comes, or, for a backfill, what lies `between` two times; then `run` returns by itself."""
@@ -75,12 +79,13 @@ class Worker:
         self._clock = clock or SystemClock()
         self._world = world or RealWorld(settings, scorer, self._clock)
         self._between = between
+        self._live = live or Live(self._clock.wall_ms() / 1000)
         self._tracing = tracing
         self._stopping = threading.Event()
         self._failed = False
         self._paused: set[TopicPartition] = set()
         self._full_since: float | None = None
-        self._observed_at = self._looked_at = self._clock.now()
+        self._observed_at = self._looked_at = self._shown_at = self._clock.now()
         self._ledger = Ledger()
         batch, delivery = settings.batch, settings.delivery
         self._batcher = Batcher(
@@ -247,6 +252,7 @@ class Worker:
             self._take(self._source.poll(max(1, min(self._budget.room, MAX_POLL_RECORDS)), self._poll_wait_s()))
         self._dispatch()
         self._delivery.commit_when_due()
+        self._show_when_due()
         self._refresh_when_due()
         self._look_for_the_end_when_due()
         self._observe_when_due()
@@ -396,8 +402,16 @@ class Worker:
             self._paused |= running
         self._source.poll(1, IDLE_WAIT_S)  # for rebalances; a record that was fetched before the pause is dropped, uncommitted
         self._delivery.commit_when_due()
+        self._show_when_due()
         self._observe_when_due()
         self._health.turned(self._scoring.waiting_since)
+
+    def _show_when_due(self) -> None:
+        """Hand the page what stands. A few times a second, for it costs about the same for one message and for a hundred."""
+        now = self._clock.now()
+        if now - self._shown_at >= SHOW_INTERVAL_S:
+            self._shown_at = now
+            self._live.add(self._delivery.take_standing(), self._clock.wall_ms() / 1000)
 
     def _observe_when_due(self) -> None:
         now = self._clock.now()

@@ -179,6 +179,7 @@ def test_the_defaults_serve_probes_and_prometheus(tmp_path: Path) -> None:
     worker = container(manifests)
     settings = load_settings(environ=environment(manifests))
     assert (settings.observe.http_host, settings.observe.http_port) == ("0.0.0.0", 8080)
+    assert {"name": "TEXTSTREAM_PRIVACY_SHOW_TEXT", "value": "false"} in worker["env"], "whoever reaches a pod reads messages"
     assert worker["ports"] == [{"name": "http", "containerPort": 8080}]
     assert manifests["Service"]["spec"]["ports"] == [{"name": "http", "port": 8080, "targetPort": "http"}]
     probes = {name: worker[f"{name}Probe"]["httpGet"] for name in ("startup", "liveness", "readiness")}

@@ -161,6 +161,21 @@ def test_a_mistake_is_one_line_and_78(arguments: tuple[str, ...], message: str, 
     assert done.returncode == 78
 
 
+@pytest.mark.parametrize(
+    ("flags", "warned"),
+    [
+        (("--observe.http_host", "0.0.0.0"), True),
+        (("--observe.http_host", "0.0.0.0", "--privacy.show_text", "false"), False),
+        ((), False),
+    ],
+)
+def test_who_shows_texts_to_others_is_told(flags: tuple[str, ...], warned: bool) -> None:
+    """A port that others reach and a page with texts: one line at start says which setting hides them."""
+    done = textstream("run", "--input.topics", "a", "--observe.http_port", "0", "--model.bundle", "absent", *flags)
+    assert ("privacy.show_text = false shows counts alone" in done.stderr) is warned
+    assert done.returncode == 78
+
+
 def test_a_shortened_flag_is_not_guessed() -> None:
     """A misspelt or shortened flag is wrong usage, exit status 2, never taken for another."""
     done = textstream("run", "--kafka.group", "x")
@@ -199,7 +214,7 @@ def test_the_python_api_gives_the_same_event() -> None:
 def test_every_command_explains_itself() -> None:
     """`--help` of every command works and `--version` names the package."""
     for command in (
-        ("demo",), ("init",), ("run",), ("score",), ("check",), ("bench",), ("topics", "create"), ("config", "show"),
+        ("demo",), ("init",), ("run",), ("score",), ("check",), ("tail",), ("bench",), ("topics", "create"), ("config", "show"),
     ):  # fmt: skip
         assert "usage: textstream" in textstream(*command, "--help").stdout
     assert textstream("--version").stdout.startswith("textstream 0.")

@@ -104,6 +104,7 @@ def test_the_image_serves_its_port_to_its_network() -> None:
     settings = load_settings(environ=image_environment())
     port = settings.observe.http_port
     assert settings.observe.http_host == "0.0.0.0"
+    assert not settings.privacy.show_text, "whoever reaches the container must not read messages"
     assert instructions("EXPOSE") == [str(port)]
     assert f"or {port})" in HEALTHCHECK.read_text()
     (job,) = yaml(DEPLOY / "prometheus/prometheus.yml")["scrape_configs"]
@@ -189,6 +190,7 @@ def test_the_wheel_holds_what_the_service_needs(tmp_path: Path) -> None:
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     names = set(zipfile.ZipFile(wheel).namelist())
     wanted = ["bundles/swift/manifest.json", "bundles/swift/model.onnx", "enriched_event.schema.json", "samples/stream.jsonl"]
+    wanted += ["observe/page.html"]
     assert {f"textstream/{name}" for name in [*wanted, "py.typed", "cli.py"]} <= names
     assert "textstream_export/py.typed" in names
     assert not [name for name in names if name.startswith("tests/")]

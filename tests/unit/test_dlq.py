@@ -4,9 +4,10 @@ import pytest
 
 from textstream.core.record import Position, Record
 from textstream.core.replay import DeadLetter
-from textstream.dlq.choice import Choice, OffsetRange, parse_choice, parse_range, parse_time
+from textstream.dlq.choice import Choice, OffsetRange, parse_choice, parse_range
 from textstream.dlq.inspect import MAX_REASONS, OTHER, Counts, as_json, as_text
 from textstream.errors import Misconfigured
+from textstream.extent import milliseconds
 
 
 def letter(reason: str = "not_json", timestamp_ms: int = 1_000, value: bytes | None = b"{", **more: bytes) -> DeadLetter:
@@ -37,7 +38,7 @@ def test_a_range_of_offsets(value: str, expected: OffsetRange) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "milliseconds"),
+    ("value", "expected"),
     [
         ("1970-01-02", 86_400_000),
         ("1970-01-01T00:00:01.5Z", 1_500),
@@ -45,9 +46,9 @@ def test_a_range_of_offsets(value: str, expected: OffsetRange) -> None:
         ("1970-01-01 00:01", 60_000),
     ],
 )
-def test_a_time(value: str, milliseconds: int) -> None:
+def test_a_time(value: str, expected: int) -> None:
     """ISO 8601, in UTC unless it says otherwise."""
-    assert parse_time(value, "--from") == milliseconds
+    assert milliseconds("--from", value) == expected
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from tests.support.secured import Authority
 from textstream.errors import Misconfigured
 from textstream.observe.health import Health
 from textstream.observe.http import HttpServer, Tls
+from textstream.observe.live import Live
 from textstream.observe.metrics import Metrics
 
 NO_ANSWER = (ssl.SSLError, ConnectionError, urllib.error.URLError)
@@ -94,7 +95,7 @@ def test_the_endpoints_answer() -> None:
     health = Health(stall_after_s=10, clock=clock)
     metrics = Metrics()
     metrics.pauses.inc()
-    server = HttpServer("127.0.0.1", 0, metrics.registry, health)
+    server = HttpServer("127.0.0.1", 0, metrics.registry, health, Live(0))
     try:
         assert get(server.port, "/livez") == (200, "starting\n")
         assert get(server.port, "/readyz")[0] == 503
@@ -103,9 +104,9 @@ def test_the_endpoints_answer() -> None:
         clock.now += 11
         assert get(server.port, "/livez")[0] == 503
         assert "textstream_pauses_total 1.0" in get(server.port, "/metrics")[1]
-        assert get(server.port, "/nothing") == (404, "try /metrics, /livez or /readyz\n")
+        assert get(server.port, "/nothing") == (404, "try /, /metrics, /livez or /readyz\n")
         with pytest.raises(Misconfigured, match=r"change observe\.http_host or observe\.http_port"):
-            HttpServer("127.0.0.1", server.port, CollectorRegistry(), health)
+            HttpServer("127.0.0.1", server.port, CollectorRegistry(), health, Live(0))
     finally:
         server.close()
 
@@ -139,7 +140,7 @@ def test_the_port_speaks_tls(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     certificate = authority.issue("127.0.0.1")
     server = HttpServer(
-        "127.0.0.1", 0, CollectorRegistry(), Health(stall_after_s=10, clock=ManualClock()), Tls(str(certificate))
+        "127.0.0.1", 0, CollectorRegistry(), Health(stall_after_s=10, clock=ManualClock()), Live(0), Tls(str(certificate))
     )
     try:
         with socket.create_connection(("127.0.0.1", server.port)):
@@ -159,7 +160,7 @@ def test_the_port_asks_for_a_certificate(tmp_path: Path) -> None:
     """mTLS: an answer only for clients that the authority has signed."""
     authority, other = Authority(tmp_path), Authority(tmp_path / "other")
     tls = Tls(str(authority.issue("127.0.0.1")), client_ca=str(authority.certificate))
-    server = HttpServer("127.0.0.1", 0, CollectorRegistry(), Health(stall_after_s=10, clock=ManualClock()), tls)
+    server = HttpServer("127.0.0.1", 0, CollectorRegistry(), Health(stall_after_s=10, clock=ManualClock()), Live(0), tls)
     try:
         assert over_tls(server.port, authority, authority.issue("prometheus")) == "starting\n"
         for stranger in (None, other.issue("prometheus")):
@@ -179,4 +180,4 @@ def test_the_port_asks_for_a_certificate(tmp_path: Path) -> None:
 def test_a_wrong_certificate_is_said_at_start(files: Tls, said: str) -> None:
     """What cannot be read, or would do nothing, is the operator's to mend; the port never falls back to plain HTTP."""
     with pytest.raises(Misconfigured, match=said):
-        HttpServer("127.0.0.1", 0, CollectorRegistry(), Health(stall_after_s=10, clock=ManualClock()), files)
+        HttpServer("127.0.0.1", 0, CollectorRegistry(), Health(stall_after_s=10, clock=ManualClock()), Live(0), files)

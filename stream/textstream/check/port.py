@@ -12,6 +12,7 @@ from textstream.check.finding import NOW, Check
 from textstream.errors import Misconfigured
 from textstream.observe.health import Health
 from textstream.observe.http import HttpServer, Tls
+from textstream.observe.live import Live
 from textstream.settings import Observe
 
 RENEW_WITHIN_DAYS = 14
@@ -25,7 +26,7 @@ def port_checks(observe: Observe) -> Iterator[Check]:
     health = Health(stall_after_s=observe.stall_after_s, clock=time.monotonic)
     tls = Tls(observe.http_certificate, observe.http_key, observe.http_client_ca)
     try:
-        server = HttpServer(observe.http_host, observe.http_port, CollectorRegistry(), health, tls)
+        server = HttpServer(observe.http_host, observe.http_port, CollectorRegistry(), health, Live(time.time()), tls)
     except Misconfigured as error:
         beside = "" if "listen" not in str(error) else "; to check beside a worker that runs here: --observe.http_port 0"
         yield Check("http", f"{error}{beside}", exit_status=error.exit_status)

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from textstream.core.replay import DeadLetter
 from textstream.errors import Misconfigured
+from textstream.extent import milliseconds
 
 _RANGE = re.compile(r"(?:(?:([a-zA-Z0-9._-]{1,249})/)?([0-9]{1,9})=)?([0-9]{0,18}):([0-9]{0,18})", re.ASCII)
 
@@ -61,20 +61,11 @@ def parse_choice(
     """The filters as they stand on the command line. Raises `Misconfigured`."""
     return Choice(
         frozenset(part for value in reasons for part in _listed(value)),
-        None if from_time is None else parse_time(from_time, "--from"),
-        None if until_time is None else parse_time(until_time, "--until"),
+        None if from_time is None else milliseconds("--from", from_time),
+        None if until_time is None else milliseconds("--until", until_time),
         frozenset(_partition(part) for value in partitions for part in _listed(value)),
         [parse_range(value) for value in offsets],
     )
-
-
-def parse_time(value: str, flag: str) -> int:
-    """Milliseconds since the epoch of an ISO 8601 date or time, in UTC unless it says otherwise."""
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        raise Misconfigured(f"{flag} {value} is no time: write 2026-11-23 or 2026-11-23T13:05:00Z") from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def parse_range(value: str) -> OffsetRange:

@@ -64,7 +64,7 @@ class Source:
             error = message.error()
             code = None if error is None else error.code()
             if error is not None and code not in (KafkaError._PARTITION_EOF, *OUT_OF_RANGE):
-                _raise_unless_passing(error)
+                raise_unless_passing(error)
             elif (position := self._position(message)) is None:
                 continue  # fetched before the partition was taken from us, or sent back
             elif code is None:
@@ -131,20 +131,11 @@ class Source:
 
     def bounds(self, partition: Partition, within_s: float) -> tuple[int, int]:
         """The first offset that the broker still has, and the one that the next record will get. Raises `Transient`."""
-        try:
-            return self._consumer.get_watermark_offsets(TopicPartition(*partition), timeout=within_s)
-        except KafkaException as error:
-            raise classified(error.args[0], f"asking for the first and last offset of {partition[0]}-{partition[1]}") from None
+        return bounds(self._consumer, partition, within_s)
 
     def offset_at(self, partition: Partition, timestamp_ms: int, within_s: float) -> int:
         """The first offset at or after a time; where there is none the next record's. Raises `Transient`."""
-        try:
-            (found,) = self._consumer.offsets_for_times([TopicPartition(*partition, timestamp_ms)], timeout=within_s)
-        except KafkaException as error:
-            raise classified(error.args[0], f"asking for an offset of {partition[0]}-{partition[1]} by time") from None
-        if found.error is not None:
-            raise classified(found.error, f"asking for an offset of {partition[0]}-{partition[1]} by time")
-        return found.offset if found.offset >= 0 else self.bounds(partition, within_s)[1]
+        return offset_at(self._consumer, partition, timestamp_ms, within_s)
 
     def end_offset(self, partition: Partition) -> int | None:
         """The partition's end as of the last fetch, or None while nothing was fetched."""
@@ -182,6 +173,25 @@ def _named(partitions: Iterable[TopicPartition]) -> list[Partition]:
     return [(p.topic, p.partition) for p in partitions]
 
 
+def bounds(consumer: Consumer, partition: Partition, within_s: float) -> tuple[int, int]:
+    """The first offset that the broker still has, and the one that the next record will get. Raises `TextstreamError`."""
+    try:
+        return consumer.get_watermark_offsets(TopicPartition(*partition), timeout=within_s)
+    except KafkaException as error:
+        raise classified(error.args[0], f"asking for the first and last offset of {partition[0]}-{partition[1]}") from None
+
+
+def offset_at(consumer: Consumer, partition: Partition, timestamp_ms: int, within_s: float) -> int:
+    """The first offset at or after a time; where there is none the next record's. Raises `TextstreamError`."""
+    try:
+        (found,) = consumer.offsets_for_times([TopicPartition(*partition, timestamp_ms)], timeout=within_s)
+    except KafkaException as error:
+        raise classified(error.args[0], f"asking for an offset of {partition[0]}-{partition[1]} by time") from None
+    if found.error is not None:
+        raise classified(found.error, f"asking for an offset of {partition[0]}-{partition[1]} by time")
+    return found.offset if found.offset >= 0 else bounds(consumer, partition, within_s)[1]
+
+
 def read_record(message: Message, position: Position) -> Record:
     """A message as a record, with what kept the client from reading it whole."""
     headers: tuple[Header, ...] = ()
@@ -197,7 +207,7 @@ def read_record(message: Message, position: Position) -> Record:
     return Record(position, message.value(), message.key(), headers, timestamp_ms, fault)
 
 
-def _raise_unless_passing(error: KafkaError) -> None:
+def raise_unless_passing(error: KafkaError) -> None:
     """librdkafka mends most of its errors by itself: those are logged, the others stop the worker."""
     found = classified(error, "reading")
     if not isinstance(found, Transient):

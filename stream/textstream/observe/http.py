@@ -1,5 +1,6 @@
-"""The HTTP endpoints: /metrics for Prometheus, /livez and /readyz for the orchestrator."""
+"""The HTTP endpoints: /metrics for Prometheus, /livez and /readyz for the orchestrator, / and /events for whoever looks."""
 
+import io
 import logging
 import os
 import socket
@@ -8,13 +9,29 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from socketserver import ThreadingMixIn
-from typing import Any
+from typing import Any, cast
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from textstream.errors import Misconfigured
 from textstream.observe.health import Health
+from textstream.observe.live import Live
+from textstream.observe.page import FULL, Page, is_own_name
+
+SEND_BUFFER_BYTES = 65_536
+"""What the kernel takes for a client that does not read: so one that watches and is slow is noticed, and dropped."""
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+CSP = "Content-Security-Policy"
+PLAIN = (("Content-Type", "text/plain; charset=utf-8"),)
+PRIVATE = (
+    ("Cache-Control", "no-store"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+)
+"""What may hold message text is kept by nobody on the way, and given to no other page."""
 
 logger = logging.getLogger("textstream.http")
 
@@ -76,8 +93,30 @@ class _Server(ThreadingMixIn, WSGIServer):
         logger.debug("a request was not answered", exc_info=True)
 
 
+class _Writer(io.BufferedIOBase):
+    """Writes to a client; whatever it fails with, the client has hung up, and that is no news."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        try:
+            self._connection.sendall(data)
+        except OSError as error:  # a TimeoutError among them: too slow
+            raise ConnectionAbortedError(str(error)) from None
+        return len(data)
+
+
 class _Handler(WSGIRequestHandler):
-    timeout = 10  # seconds a client may take over its request
+    timeout = 10  # seconds a client may take over its request, and to take in what is written at once
+
+    def setup(self) -> None:
+        super().setup()
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        self.wfile = _Writer(self.connection)
 
     def log_message(self, *_: Any) -> None:
         """Probes come every few seconds: not worth a line each."""
@@ -86,8 +125,9 @@ class _Handler(WSGIRequestHandler):
 class HttpServer:
     """Serves until closed; `port` is the one it listens on, also where 0 was asked for."""
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, health: Health, tls: Tls = Tls()) -> None:
-        app = _application(registry, health)
+    def __init__(self, host: str, port: int, registry: CollectorRegistry, health: Health, live: Live, tls: Tls = Tls()) -> None:
+        self._page = Page(live, registry, health)
+        app = _application(registry, health, self._page, is_loopback=host in LOOPBACK)
         try:
             proof = _Tls(tls) if tls.certificate else None
         except OSError as error:  # ssl.SSLError is one
@@ -106,24 +146,60 @@ class HttpServer:
         self._thread.start()
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening, and end what is being watched."""
+        self._page.close()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
 
-def _application(registry: CollectorRegistry, health: Health) -> Callable[..., Iterable[bytes]]:
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: str
+    body: bytes | Iterable[bytes]
+    headers: tuple[tuple[str, str], ...]
+
+
+def _application(
+    registry: CollectorRegistry, health: Health, page: Page, *, is_loopback: bool
+) -> Callable[..., Iterable[bytes]]:
     metrics = make_wsgi_app(registry)
-    judgements = {"/livez": health.live, "/readyz": health.ready}
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
+        path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
         if path == "/metrics":
-            answer: Iterable[bytes] = metrics(environ, start_response)
-            return answer
-        ok, message = judgements[path]() if path in judgements else (None, "try /metrics, /livez or /readyz")
-        status = {True: "200 OK", False: "503 Service Unavailable", None: "404 Not Found"}[ok]
-        start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
-        return [f"{message}\n".encode()]
+            return cast(Iterable[bytes], metrics(environ, start_response))
+        if method not in ("GET", "HEAD"):
+            answer = _text("405 Method Not Allowed", "use GET or HEAD", ("Allow", "GET, HEAD"))
+        elif path in ("/livez", "/readyz"):
+            ok, message = health.live() if path == "/livez" else health.ready()
+            answer = _text("200 OK" if ok else "503 Service Unavailable", message)
+        elif path not in ("/", "/events"):
+            answer = _text("404 Not Found", "try /, /metrics, /livez or /readyz")
+        elif is_loopback and not is_own_name(environ.get("HTTP_HOST", "localhost")):
+            answer = _text("403 Forbidden", "open this page as http://127.0.0.1, or as localhost, with the port")
+        else:
+            answer = _html(page) if path == "/" else _events(page, open_it=method == "GET")
+        sized = (("Content-Length", str(len(answer.body))),) if isinstance(answer.body, bytes) else ()
+        start_response(answer.status, [*answer.headers, *sized])
+        if method == "HEAD":
+            return []
+        return [answer.body] if isinstance(answer.body, bytes) else answer.body
 
     return application
+
+
+def _text(status: str, message: str, *headers: tuple[str, str]) -> _Answer:
+    return _Answer(status, f"{message}\n".encode(), (*PLAIN, *headers))
+
+
+def _html(page: Page) -> _Answer:
+    return _Answer("200 OK", page.html, (("Content-Type", "text/html; charset=utf-8"), *PRIVATE, (CSP, page.policy)))
+
+
+def _events(page: Page, *, open_it: bool) -> _Answer:
+    """Frames without end, for as many as may watch."""
+    frames = page.watch() if open_it else iter(())
+    if frames is None:
+        return _text("503 Service Unavailable", FULL, ("Retry-After", "5"))
+    return _Answer("200 OK", frames, (("Content-Type", "text/event-stream; charset=utf-8"), *PRIVATE))

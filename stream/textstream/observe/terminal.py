@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from textstream.event import EnrichedEvent, KeyTerm, Label, Sentiment
-from textstream.observe.view import mentions
+from textstream.observe.view import segments
 
 STYLES: dict[Label, Style] = {
     "negative": Style(color="#D55E00", underline=True),
@@ -56,19 +56,12 @@ def _visible(character: str) -> str:
 
 def highlight(event: EnrichedEvent) -> Text:
     """The event's text with its key terms coloured in place."""
-    text = Text(visible(event["text"]))
-    for begin, end, label in _spans(event):
-        text.stylize(STYLES[label], begin, end)
-    return text
+    return Text.assemble(*((visible(part), STYLES[label] if label else "") for part, label in segments(event)))
 
 
 def mark(event: EnrichedEvent) -> str:
     """The event's text with the sign of its sentiment behind each key term: for terminals without styles."""
-    text, parts, done = visible(event["text"]), list[str](), 0
-    for _, end, label in _spans(event):
-        parts += (text[done:end], f"[{SIGNS[label]}]")
-        done = end
-    return "".join((*parts, text[done:]))
+    return "".join(f"{visible(part)}[{SIGNS[label]}]" if label else visible(part) for part, label in segments(event))
 
 
 def pretty(event: EnrichedEvent) -> RenderableType:
@@ -80,7 +73,7 @@ def pretty(event: EnrichedEvent) -> RenderableType:
     if event["key_terms"]:
         grid.add_row("", _terms(event["key_terms"]))
     if event["truncated"]:
-        grid.add_row("", Text(f"longer than the model reads: scored up to code point {event['scored_until']}", DIM))
+        grid.add_row("", Text(f"longer than the model reads: scored up to code point {event.get('scored_until', '?')}", DIM))
     return grid
 
 
@@ -128,11 +121,6 @@ def _terms(terms: list[KeyTerm]) -> Table:
             Text(f"{sentiment['label']} {_score(sentiment)}"),
         )
     return grid
-
-
-def _spans(event: EnrichedEvent) -> list[tuple[int, int, Label]]:
-    """Every mention of every term, in the order of the text."""
-    return sorted((begin, end, term["sentiment"]["label"]) for term in event["key_terms"] for begin, end in mentions(term))
 
 
 def _score(sentiment: Sentiment) -> str:

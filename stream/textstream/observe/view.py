@@ -1,14 +1,16 @@
 """What a live view shows, as plain values: rates, latency, sentiment, languages, key terms, latest messages, dead letters.
 
-`ViewModel` folds outcomes in, each with the time of its arrival; `at(now)` is the `View` of that moment, which any
-renderer may draw: the terminal today, a web page later. Pure: no I/O and no clock; times are seconds since the epoch.
-However long the stream and whatever its messages, memory is bounded by the limits below.
+`ViewModel` folds outcomes in with the time of their arrival: one by one in the demo, which reads all of them, or counted
+together, with a sample of the events, in a worker. `at(now)` is the `View` of that moment, which the terminal and the worker's
+page draw. Pure: no I/O and no clock; times are seconds since the epoch. However long the stream and whatever its messages,
+memory is bounded by the limits below.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Generic, Protocol, Self, TypeVar
 
 from textstream.event import EnrichedEvent, KeyTerm, Label
 
@@ -16,6 +18,8 @@ RATE_WINDOW_S = 5
 """Long enough to be steady at 40 messages a second, short enough to show a stall."""
 HISTORY_S = 60
 """Whole seconds of history, for a sparkline."""
+MOOD_S, MOODS = 5, 60
+"""Seconds that one mix of sentiments over time stands for, and how many of them are kept: five minutes."""
 MAX_LATENCIES = 2_048
 """The latest latencies, of which the percentiles are taken; the 99th then stands on 20 samples."""
 TERM_WINDOW_S = 120
@@ -69,7 +73,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """From the source's timestamp to the arrival of the enriched event, in milliseconds."""
+    """From the source's timestamp to the arrival of the outcome, in milliseconds."""
 
     p50_ms: float
     p99_ms: float
@@ -81,6 +85,22 @@ class DeadLetter:
 
     reason: str
     message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Outcomes that arrived together. `dead` counts dead letters by reason; latencies may be those of some of them."""
+
+    sentiment: Mix = Mix()
+    unscored: int = 0
+    tombstones: int = 0
+    dead: Mapping[str, int] = field(default_factory=dict)
+    latencies_ms: Sequence[float] = ()
+
+    @property
+    def outcomes(self) -> int:
+        """All of them."""
+        return self.sentiment.total + self.unscored + self.tombstones + sum(self.dead.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +119,8 @@ class View:
     """Outcomes in each of the last `HISTORY_S` whole seconds, oldest first."""
     latency: Latency | None
     sentiment: Mix
+    moods: tuple[Mix, ...]
+    """The sentiment of each `MOOD_S` seconds, oldest first, the present ones last; at most `MOODS`."""
     unscored: int
     """Enriched, but in a language that the model does not support."""
     languages: tuple[tuple[str, int], ...]
@@ -123,7 +145,8 @@ class ViewModel:
         self._arrivals = _Arrivals()
         self._latencies_ms: deque[float] = deque(maxlen=MAX_LATENCIES)
         self._sentiment = Mix()
-        self._enriched = self._tombstones = self._unscored = 0
+        self._moods = _Slices(MOOD_S, MOODS, Mix())
+        self._tombstones = self._unscored = 0
         self._languages: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._last_dead: DeadLetter | None = None
@@ -131,27 +154,42 @@ class ViewModel:
         self._latest: deque[EnrichedEvent] = deque(maxlen=LATEST_MESSAGES)
         self._latest_at = float("-inf")
 
-    def add_enriched(self, event: EnrichedEvent, now: float) -> None:
-        """An enriched event has arrived."""
-        self._arrive(now)
-        self._enriched += 1
+    def add(self, tally: Tally, now: float) -> None:
+        """These outcomes have arrived."""
+        self._now = max(self._now, now)
+        self._arrivals.add(self._elapsed_s, tally.outcomes)
+        self._sentiment += tally.sentiment
+        self._moods.add(self._elapsed_s, tally.sentiment)
+        self._unscored += tally.unscored
+        self._tombstones += tally.tombstones
+        for reason, count in tally.dead.items():
+            _count(self._reasons, reason, count)
+        self._latencies_ms.extend(tally.latencies_ms)
+
+    def sample(self, event: EnrichedEvent, now: float) -> None:
+        """An event, of those that were counted, to learn languages and key terms from; now and then it is shown."""
+        self._now = max(self._now, now)
         _count(self._languages, event["language"]["code"])
-        self._add_latency(event["source"]["timestamp"], now)
-        self._add_sentiment(event)
         self._terms.add(event["key_terms"], self._elapsed_s)
         if self._now - self._latest_at >= LATEST_EVERY_S:
             self._latest_at = self._now
             self._latest.appendleft(excerpt(event))
 
+    def add_enriched(self, event: EnrichedEvent, now: float) -> None:
+        """An enriched event has arrived."""
+        sentiment, sent_s = event["sentiment"], _seconds(event["source"]["timestamp"])
+        latencies_ms = () if sent_s is None else (max(0.0, now - sent_s) * 1000,)  # a producer's clock may be ahead of ours
+        mix = Mix() if sentiment is None else Mix().plus(sentiment["label"])
+        self.add(Tally(mix, unscored=int(sentiment is None), latencies_ms=latencies_ms), now)
+        self.sample(event, now)
+
     def add_tombstone(self, now: float) -> None:
         """A null value has been forwarded."""
-        self._arrive(now)
-        self._tombstones += 1
+        self.add(Tally(tombstones=1), now)
 
     def add_dead(self, letter: DeadLetter, now: float) -> None:
         """A dead letter has arrived."""
-        self._arrive(now)
-        _count(self._reasons, letter.reason)
+        self.add(Tally(dead={letter.reason: 1}), now)
         self._last_dead = letter
 
     def at(self, now: float) -> View:
@@ -159,7 +197,7 @@ class ViewModel:
         self._now = max(self._now, now)
         return View(
             elapsed_s=self._elapsed_s,
-            enriched=self._enriched,
+            enriched=self._sentiment.total + self._unscored,
             tombstones=self._tombstones,
             dead=self._reasons.total(),
             rate=self._arrivals.rate(self._elapsed_s),
@@ -167,6 +205,7 @@ class ViewModel:
             history=self._arrivals.history(self._elapsed_s),
             latency=_latency(self._latencies_ms),
             sentiment=self._sentiment,
+            moods=tuple(self._moods.until(self._elapsed_s + MOOD_S)),
             unscored=self._unscored,
             languages=tuple(self._languages.most_common()),
             terms=self._terms.top(self._elapsed_s),
@@ -178,21 +217,6 @@ class ViewModel:
     @property
     def _elapsed_s(self) -> float:
         return self._now - self._started
-
-    def _arrive(self, now: float) -> None:
-        self._now = max(self._now, now)
-        self._arrivals.add(self._elapsed_s)
-
-    def _add_latency(self, timestamp: str | None, now: float) -> None:
-        if timestamp is not None:
-            sent = datetime.fromisoformat(timestamp).timestamp()
-            self._latencies_ms.append(max(0.0, now - sent) * 1000)  # a producer's clock may be ahead of ours
-
-    def _add_sentiment(self, event: EnrichedEvent) -> None:
-        if event["sentiment"] is None:
-            self._unscored += 1
-        else:
-            self._sentiment = self._sentiment.plus(event["sentiment"]["label"])
 
 
 def excerpt(event: EnrichedEvent) -> EnrichedEvent:
@@ -211,6 +235,21 @@ def mentions(term: KeyTerm) -> list[tuple[int, int]]:
     return term.get("mentions") or [(term["begin"], term["end"])]
 
 
+def segments(event: EnrichedEvent) -> Iterator[tuple[str, Label | None]]:
+    """The event's text in pieces: each mention of a key term with the sentiment towards it, and what stands between them."""
+    text, done = event["text"], 0
+    spans = sorted((begin, end, term["sentiment"]["label"]) for term in event["key_terms"] for begin, end in mentions(term))
+    for begin, end, label in spans:
+        if end <= max(begin, done):  # ours neither overlap nor end before they begin, but anybody may write an event
+            continue
+        if begin > done:
+            yield text[done:begin], None
+        yield text[max(begin, done) : end], label
+        done = end
+    if done < len(text):
+        yield text[done:], None
+
+
 def _mentions_within(term: KeyTerm) -> list[tuple[int, int]]:
     return [(begin, end) for begin, end in mentions(term) if end <= EXCERPT_CODE_POINTS]
 
@@ -225,28 +264,51 @@ def _only_within(term: KeyTerm) -> KeyTerm:
     return kept
 
 
+class _Addable(Protocol):
+    def __add__(self, other: Self, /) -> Self: ...
+
+
+Sum = TypeVar("Sum", bound=_Addable)
+
+
+class _Slices(Generic[Sum]):
+    """Sums over each slice of time since the start, of the latest `most` slices."""
+
+    def __init__(self, slice_s: int, most: int, nothing: Sum) -> None:
+        self._slice_s = slice_s
+        self._most = most
+        self._nothing = nothing
+        self._slices: deque[tuple[int, Sum]] = deque(maxlen=most + 1)  # (slice, sum), oldest first
+
+    def add(self, elapsed_s: float, value: Sum) -> None:
+        number = int(elapsed_s // self._slice_s)
+        if self._slices and self._slices[-1][0] == number:
+            value = self._slices.pop()[1] + value
+        self._slices.append((number, value))
+
+    def until(self, elapsed_s: float) -> Iterator[Sum]:
+        """The sums of the slices that are over by then."""
+        end = int(elapsed_s // self._slice_s)
+        sums = dict(self._slices)
+        return (sums.get(number, self._nothing) for number in range(max(0, end - self._most), end))
+
+
 class _Arrivals:
     """Outcomes of each whole second since the start, for as long as `HISTORY_S`."""
 
     def __init__(self) -> None:
-        self._seconds: deque[tuple[int, int]] = deque(maxlen=HISTORY_S + 1)  # (second, outcomes in it), oldest first
+        self._seconds = _Slices(1, HISTORY_S, 0)
         self._first_s = self._last_s = 0.0
         self._total = 0
 
-    def add(self, elapsed_s: float) -> None:
-        second = int(elapsed_s)
-        count = 0
-        if self._seconds and self._seconds[-1][0] == second:
-            _, count = self._seconds.pop()
-        self._seconds.append((second, count + 1))
+    def add(self, elapsed_s: float, count: int) -> None:
+        self._seconds.add(elapsed_s, count)
         self._first_s = self._first_s if self._total else elapsed_s
         self._last_s = elapsed_s
-        self._total += 1
+        self._total += count
 
     def history(self, elapsed_s: float) -> tuple[int, ...]:
-        now = int(elapsed_s)
-        counts = dict(self._seconds)
-        return tuple(counts.get(second, 0) for second in range(max(0, now - HISTORY_S), now))
+        return tuple(self._seconds.until(elapsed_s))
 
     def rate(self, elapsed_s: float) -> float:
         window = self.history(elapsed_s)[-RATE_WINDOW_S:]
@@ -291,9 +353,13 @@ class _TermWindow:
         return tuple(Term(name, mix) for name, mix in by_count[:TOP_TERMS])
 
 
-def _count(counter: Counter[str], name: str) -> None:
+def _count(counter: Counter[str], name: str, count: int = 1) -> None:
     known = name in counter or len(counter) < MAX_NAMES
-    counter[name if known else OTHER] += 1
+    counter[name if known else OTHER] += count
+
+
+def _seconds(timestamp: str | None) -> float | None:
+    return None if timestamp is None else datetime.fromisoformat(timestamp).timestamp()
 
 
 def _latency(latencies_ms: Iterable[float]) -> Latency | None:
