@@ -37,8 +37,6 @@ EXPECTED: dict[bytes | None, OutcomeKind] = {
 """What is sent, and what must become of it."""
 VALUES = [b"good"] * 6 + [b"a longer good one"] * 4 + [b"\xff\xfe", b"unscorable", None]
 
-METRICS = Metrics()  # nothing is read from them, and they are slow to make
-
 
 def guarantee_of(seed: int) -> str:
     """Even seeds try at least once, odd ones exactly once."""
@@ -195,7 +193,7 @@ class Simulation:
         )
         health = Health(stall_after_s=60, clock=clock.now)
         worker = Worker(
-            self._setting.settings, world._scorer, METRICS, health, clock=clock, world=world, between=self._backfill
+            self._setting.settings, world._scorer, Metrics(), health, clock=clock, world=world, between=self._backfill
         )
         worker._stopping = StopFlag(process)
         self._processes.append(process)

@@ -727,8 +727,8 @@ class SimScoring:
     def _finish(self, batch: Batch, submitted_at: float, started_at: float) -> None:
         now = self._loop.now
         try:
-            outcomes = enrich(batch.items, self._codec, self._scorer, NOW_MS + int(now * 1000))
-            self._scored.append(Scored(batch, outcomes, submitted_at, started_at, now))
+            enriched = enrich(batch.items, self._codec, self._scorer, NOW_MS + int(now * 1000))
+            self._scored.append(Scored(batch, enriched, submitted_at, started_at, now))
         except Exception as error:
             self._scored.append(error)
         self._loop.tell(self._process.actor)
