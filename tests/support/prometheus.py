@@ -1,7 +1,7 @@
 """Prometheus and promtool, and a Prometheus that runs with the rules and the scrape configuration of deploy/prometheus.
 
 The programs are taken from PATH, else from `.cache/prometheus`, where Debian's package `prometheus` is unpacked and not
-installed: that needs no root, and starts no service. Where there is neither the tests fail and name the package: they never skip.
+installed: that needs no root, and starts no service. Where there is neither, the tests fail and name the package: none skips.
 """
 
 import json

@@ -78,7 +78,7 @@ def test_each_alert_has_its_section_and_each_section_its_alert() -> None:
 
 @pytest.mark.parametrize("alert", SECTIONS)
 def test_a_section_says_all_that_is_needed(alert: str) -> None:
-    """What it means and how grave it is, what users notice, where to look, what to do, when it is false; and all of it exists."""
+    """What it means and how grave it is, what users notice, where to look, what to do, when it is false; all is there."""
     section = SECTIONS[alert]
     assert re.findall(r"^- \*\*(.+?)\*\*", section, re.MULTILINE) == PARTS
     assert f"- **Means** ({ALERTS[alert]['labels']['severity']}): " in section

@@ -39,13 +39,13 @@ STAGES = [
     lines(
         Frame(
             "Does a stage stand still?",
-            "Time since a stage that holds messages last finished anything, in the worst worker; nothing where it holds none.",
+            "Time since a stage that holds messages last finished anything, in the worst worker; 0 where it holds none.",
             "TextstreamNoProgress",
         ),
         [
             Query(
-                f"max by (stage) (time() - textstream_stage_progress_timestamp_seconds{{{WORKER}}}"
-                f" and textstream_stage_in_progress_messages{{{WORKER}}} > 0)",
+                f"max by (stage) ((time() - textstream_stage_progress_timestamp_seconds{{{WORKER}}})"
+                f" * (textstream_stage_in_progress_messages{{{WORKER}}} > bool 0))",
                 "{{stage}}",
             )
         ],

@@ -6,7 +6,7 @@ Names follow Prometheus: base units (seconds, bytes), `_total` for counters. No 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, Literal, TypeVar, overload
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
 
 from textstream.core.offsets import TopicPartition
 from textstream.event import LABELS, ModelInfo
@@ -312,6 +312,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector):  # process_*, python_info
+            collector(registry=self.registry)
         for attribute, metric in declarations().items():
             setattr(self, attribute, metric.made(attribute, self.registry))
         self.stages: Mapping[StageName, Stage] = {name: Stage(self, name) for name in STAGES}

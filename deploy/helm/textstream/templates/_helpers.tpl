@@ -69,6 +69,12 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 
+{{/* A file of the chart, with links to the runbook that is served. */}}
+{{- define "textstream.linked" -}}
+{{- $root := index . 0 -}}
+{{ $root.Files.Get (index . 1) | replace "deploy/RUNBOOK.md" ($root.Values.runbookUrl | default "deploy/RUNBOOK.md") }}
+{{- end -}}
+
 {{/* What the schema cannot say: values that contradict each other. */}}
 {{- define "textstream.refuse" -}}
 {{- $kafka := get .Values.settings "kafka" | default dict -}}
