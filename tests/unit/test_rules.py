@@ -1,5 +1,6 @@
 """The recording rules, the alerts and their runbook, by Prometheus' own tools."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -52,10 +53,11 @@ def test_every_alert_is_shown_firing_and_not_firing(alert: str) -> None:
 
 
 def test_an_alert_that_never_fires_would_be_noticed(tmp_path: Path) -> None:
-    """The cases fail for rules of which one threshold is out of reach."""
-    broken = (PROMETHEUS / "rules.yml").read_text().replace("> 0.02", "> 2", 1)
-    (tmp_path / "rules.yml").write_text(broken)
-    (tmp_path / "rules.test.yml").write_text((PROMETHEUS / "rules.test.yml").read_text())
+    """A case fails for rules of which its threshold is out of reach."""
+    file = YAML(typ="safe").load(PROMETHEUS / "rules.test.yml")
+    file["tests"] = [case for case in CASES if case["name"].startswith("a tenth are dead letters")]
+    (tmp_path / "rules.test.yml").write_text(json.dumps(file))
+    (tmp_path / "rules.yml").write_text((PROMETHEUS / "rules.yml").read_text().replace("> 0.02", "> 2", 1))
     done = promtool("test", "rules", "rules.test.yml", cwd=tmp_path)
     assert done.returncode != 0 and "TextstreamDeadLetters" in done.stdout + done.stderr
 
