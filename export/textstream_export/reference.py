@@ -1,4 +1,4 @@
-"""What messages are like, as a bundle sees them: the distributions in its manifest that a worker holds its own messages against.
+"""What messages are like, as a bundle sees them: the distributions in its manifest that a worker compares its messages with.
 
 They are measured on messages without labels, not on rows with gold: those were drawn to have every label, and are written
 otherwise. Of each language the same number, evenly over its file, so in the mix of its sources. Whoever has messages of one's

@@ -38,17 +38,15 @@ def test_the_schema_is_a_schema() -> None:
         jsonschema.validate({"id": "a"}, schema)
 
 
-def tests_by_name() -> dict[str, str]:
+def _source_of_tests() -> dict[str, str]:
     """The source of every test, from its name to the next one."""
     code = "".join(file.read_text(encoding="utf-8") for file in (REPOSITORY / "tests").rglob("test_*.py"))
-    return {
-        name: body for name, body in re.findall(r"^def (test_\w+)(.*?)(?=^def |^class |\Z)", code, re.MULTILINE | re.DOTALL)
-    }
+    return dict(re.findall(r"^def (test_\w+)(.*?)(?=^def |^class |\Z)", code, re.MULTILINE | re.DOTALL))
 
 
 def test_each_metric_is_moved_by_a_test() -> None:
     """The test that METRICS.md names for a metric exists, and asks for that metric by its name."""
-    tests = tests_by_name()
+    tests = _source_of_tests()
     for metric, _, test in declared_metrics():
         assert series(metric) in tests.get(test, ""), f"{test} does not ask for {series(metric)}"
 
@@ -58,7 +56,7 @@ def test_each_kind_of_trouble_has_its_test() -> None:
     page = (REPOSITORY / "deploy/DELIVERY.md").read_text(encoding="utf-8")
     table = page.split("| shown by |")[1].split("\n\n")[0].splitlines()[2:]
     assert len(table) > 15
-    there = set(tests_by_name())
+    there = set(_source_of_tests())
     for row in table:
         named = re.findall(r"`(test_\w+)`", row.split("|")[3])
         assert named and there.issuperset(named), row
