@@ -39,14 +39,16 @@ check: $(VENV)/.dev check-lock
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m textstream.docs --check
+	$(BIN)/python -m deploy.grafana.generate --check
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-# The generated pages: settings, metrics, the event's JSON Schema.
+# The generated pages: settings, metrics, the event's JSON Schema, Grafana's dashboards.
 docs: $(VENV)/.dev
 	$(BIN)/python -m textstream.docs
+	$(BIN)/python -m deploy.grafana.generate
 
 # The locks hold versions and hashes, no addresses. What is locked stays locked: make lock UPGRADE=--upgrade moves it.
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
@@ -54,7 +56,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 LOCKED := $(LOCKS)
 
 lock: $(VENV)/.build
-	$(COMPILE) pyproject.toml --extra export --extra otel --group test --group lint --group build -o $(LOCKED)/dev.txt
+	$(COMPILE) pyproject.toml --extra export --extra otel --group test --group lint --group dashboards --group build -o $(LOCKED)/dev.txt
 	$(COMPILE) pyproject.toml -c $(LOCKED)/dev.txt -o $(LOCKED)/service.txt
 	$(COMPILE) pyproject.toml --extra gpu -c $(LOCKED)/dev.txt -o $(LOCKED)/gpu.txt
 	$(COMPILE) --group build -c $(LOCKED)/dev.txt -o $(LOCKED)/build.txt

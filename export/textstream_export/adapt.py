@@ -119,8 +119,12 @@ def recalibrate(bundle: str | Path, data: Path, out: Path) -> files.Manifest:
 
 
 def _finish(draft: Draft, kept: Sequence[Row], data: Path) -> files.Manifest:
-    """Calibrate on `kept`, score it, and write the rest of the bundle."""
-    draft.update(calibration=refit(draft.manifest.calibration, draft.outputs(kept)))
+    """Calibrate on `kept`, score it, and write the rest of the bundle.
+
+    What the bundle before said of messages holds no longer, and labelled ones are no picture of them: it has no reference until
+    `textstream-export reference` has measured one.
+    """
+    draft.update(calibration=refit(draft.manifest.calibration, draft.outputs(kept)), reference=None)
     scorer = draft.scorer()
     golden = agreed(scorer, [draft.scorer("cuda")])
     draft.update(scores=scores_of(judge(scorer, kept), group(kept, data)))

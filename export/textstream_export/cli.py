@@ -119,6 +119,15 @@ def _calibrate(arguments: argparse.Namespace) -> None:
     print(tables({manifest.name: manifest.scores}))
 
 
+def _reference(arguments: argparse.Namespace) -> None:
+    from textstream_export.reference import add
+
+    told = add(arguments.bundle, arguments.data).reference
+    assert told is not None, "a reference was measured"
+    shares = ", ".join(f"{code} {share:.1%}" for code, share in told.languages.items())
+    print(f"measured on {told.texts:,} messages: {shares}")
+
+
 def _evaluate(arguments: argparse.Namespace) -> None:
     from textstream.model.scorer import Scorer
     from textstream_export.evaluate import group, judge, rows_that_score, scores_of
@@ -287,6 +296,12 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--data", type=Path, required=True, help="your labels, .jsonl or .csv")
     calibrate.add_argument("--out", type=Path, required=True, help="folder for the new bundle")
     calibrate.set_defaults(command=_calibrate)
+    reference = commands.add_parser("reference", help="measure what messages are like, for a worker to tell when they change")
+    reference.add_argument("--bundle", required=True, help="folder of the bundle; its manifest is written anew")
+    reference.add_argument(
+        "--data", type=Path, required=True, help='your messages, lines of {"text": …}; or folder of the rows'
+    )
+    reference.set_defaults(command=_reference)
     evaluate = commands.add_parser("evaluate", help="score a bundle on the rows that train nothing: every measure, by source")
     evaluate.add_argument("--bundle", default="swift", help="packaged name or folder")
     evaluate.add_argument("--baselines", action="store_true", help="beside it linear models and the majority answer (minutes)")

@@ -34,6 +34,7 @@ from textstream_export.plots import learning_curves
 from textstream_export.precision import PREFIX, losses
 from textstream_export.pretrained import PACKAGES
 from textstream_export.recipe import Recipe
+from textstream_export.reference import measured
 from textstream_export.run import Run, lexicon_of, load
 from textstream_export.soft import Tokenise
 from textstream_export.sources import CALIBRATED_ON, CHANNELS, LICENCES, OUTSIDE_WEIGHT
@@ -134,6 +135,7 @@ def _fill(
     for other in others:
         lost |= other.lost
     golden = agreed(scorer, [half, exact] if exact else [half])
+    draft.update(reference=measured(scorer, data))
     draft.update(scores=evaluate(scorer, data) | behaviour.run(scorer, draft.manifest.languages).scores() | lost)
     curves = {", ".join(run.recipe.languages): run.curve for run in runs}
     learning_curves(curves, "step", "loss", "training", folder / CURVES)

@@ -95,18 +95,22 @@ class Delivery(ABC, Generic[AnySink]):
             else:
                 self._budget.remove(item)
                 self._metrics.stale_records.inc()
+                self._metrics.stages["deliver"].leave(1, self._clock.wall_ms())
             self._outbox.popleft()
 
     def settle(self, wait_s: float) -> None:
         """Take acknowledgements, waiting up to `wait_s` for the first; an outcome that the broker refused stops the worker."""
-        for item, outcome, error, latency_s in self._sink.reports(wait_s):
+        reports, settled = self._sink.reports(wait_s), 0
+        for item, outcome, error, latency_s in reports:
             self._budget.remove(item)
             if error is not None:
                 self._refused(item, error)
             else:
-                self._ledger.settle(item.record.position)
+                settled += self._ledger.settle(item.record.position)
                 self._metrics.stage_seconds.labels("deliver").observe(latency_s)
                 self._acknowledged(item, outcome)
+        self._metrics.stages["deliver"].leave(len(reports), self._clock.wall_ms())
+        self._metrics.stages["commit"].enter(settled)
 
     def commit_when_due(self) -> None:
         """Commit what may be committed, once an interval."""
@@ -114,6 +118,12 @@ class Delivery(ABC, Generic[AnySink]):
         if now - self._committed_at >= self._interval_s or self._heavy:
             self._committed_at = now
             self._commit()
+            self.show_uncommitted()
+
+    def show_uncommitted(self) -> None:
+        """Of what came to be committed, all has left that is, and that is another's to commit."""
+        stage = self._metrics.stages["commit"]
+        stage.leave(stage.in_progress - self._ledger.uncommitted, self._clock.wall_ms())
 
     @property
     def _heavy(self) -> bool:
@@ -190,7 +200,10 @@ class AtLeastOnce(Delivery[Sink]):
         """As promised. While members join, the group refuses commits for a moment."""
         deadline = max(deadline, self._clock.now() + MIN_COMMIT_S)
         self._hear()
+        again = 0
         while offsets := self._ledger.unconfirmed(partitions):
+            self._metrics.retries.labels("commit").inc(again)
+            again = len(offsets)
             self._request(offsets)
             held = self._source.committed(offsets, max(0, deadline - self._clock.now()))
             self._ledger.confirm({partition: offset for partition, offset in held.items() if offset is not None})
@@ -220,6 +233,7 @@ class AtLeastOnce(Delivery[Sink]):
         self._ledger.confirm(answers.confirmed)
         self._ledger.refuse(answers.refused)
         self._metrics.commits.labels("failed").inc(len(answers.refused))
+        self._metrics.retries.labels("commit").inc(len(answers.refused))
 
 
 class ExactlyOnce(Delivery[TransactionalSink]):
@@ -322,5 +336,6 @@ class ExactlyOnce(Delivery[TransactionalSink]):
         self._open = False
         self._aborts_in_a_row += 1
         self._metrics.aborted_transactions.inc()
+        self._metrics.retries.labels("transaction").inc()
         self._acknowledged_since.clear()
         self._ledger.rewind()

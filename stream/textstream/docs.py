@@ -15,7 +15,7 @@ from prometheus_client import Metric
 
 from textstream.event import json_schema
 from textstream.layers import CONFIG_VARIABLE
-from textstream.observe.metrics import Metrics
+from textstream.observe.metrics import Metrics, declarations
 from textstream.settings import Declared, Settings, declared
 
 REPOSITORY = Path(__file__).parents[2]
@@ -61,22 +61,28 @@ def metrics_page() -> str:
         "# Metrics",
         "",
         "Generated from `stream/textstream/observe/metrics.py` by `make docs`. Served at `/metrics`.",
+        "The last column names the test that moves the metric.",
         "",
-        "| metric | type | labels | meaning |",
-        "|---|---|---|---|",
+        "| metric | type | labels | meaning | shown by |",
+        "|---|---|---|---|---|",
     ]
-    for metric, labels in declared_metrics():
-        name = f"{metric.name}_total" if metric.type == "counter" else metric.name
-        lines += [f"| `{name}` | {metric.type} | {', '.join(labels) or '–'} | {metric.documentation} |"]
+    for metric, labels, test in declared_metrics():
+        listed = ", ".join(labels) or "–"
+        lines += [f"| `{series(metric)}` | {metric.type} | {listed} | {metric.documentation} | `{test}` |"]
     return "\n".join(lines) + "\n"
 
 
-def declared_metrics() -> list[tuple[Metric, tuple[str, ...]]]:
-    """Every declared metric with its labels."""
-    found = []
-    for collector in vars(Metrics()).values():
-        if hasattr(collector, "describe"):
-            found += [(metric, tuple(collector._labelnames)) for metric in collector.describe()]
+def series(metric: Metric) -> str:
+    """The name of a metric as it is served."""
+    return f"{metric.name}_total" if metric.type == "counter" else metric.name
+
+
+def declared_metrics() -> list[tuple[Metric, tuple[str, ...], str]]:
+    """Every declared metric with its labels and the test that moves it."""
+    found, metrics = [], Metrics()
+    for attribute, declared_there in declarations().items():
+        collector = getattr(metrics, attribute)
+        found += [(metric, tuple(collector._labelnames), declared_there.shown_by) for metric in collector.describe()]
     return found
 
 

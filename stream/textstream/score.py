@@ -80,7 +80,7 @@ def score_lines(
             Record(Position(topic, 0, offset + index, 0), line.value, fault=line.fault) for index, line in enumerate(batch)
         ]
         offset += len(batch)
-        yield enrich(prepare(records, codec, scorer), codec, scorer, wall_ms())
+        yield enrich(prepare(records, codec, scorer), codec, scorer, wall_ms()).outcomes
 
 
 def line_codec(scorer: Scorer, topic: str, line_format: Format, pointer: str) -> Codec:

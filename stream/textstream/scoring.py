@@ -12,8 +12,10 @@ from textstream.core.batch import Batch
 from textstream.core.codec import Codec
 from textstream.core.ports import Clock, Scored
 from textstream.core.process import Scorer, enrich
+from textstream.drift import Reference
 from textstream.errors import Fatal
 from textstream.event import Analysis
+from textstream.quality import Computed
 
 MAX_WAITING_BATCHES = 2
 """One being scored, one ready to follow: more would only wait here instead of filling up in the batcher."""
@@ -31,6 +33,14 @@ class _Watched:
         """Whether all passes over more than one text had enough memory, since this was last set."""
         self._scorer = scorer
         self._clock = clock
+
+    @property
+    def reference(self) -> Reference | None:
+        return self._scorer.reference
+
+    @property
+    def computed(self) -> Computed:
+        return self._scorer.computed
 
     def analyse(self, batch: Sequence[Any]) -> Sequence[Analysis]:
         self.since = self._clock.now()
@@ -119,8 +129,8 @@ class ScoringThread:
             try:
                 started_at = self._clock.now()
                 self._scorer.fitted = True
-                outcomes = enrich(batch.items, self._codec, self._scorer, self._clock.wall_ms())
+                enriched = enrich(batch.items, self._codec, self._scorer, self._clock.wall_ms())
                 finished_at = self._clock.now()
-                self._scored.put(Scored(batch, outcomes, submitted_at, started_at, finished_at, self._scorer.fitted))
+                self._scored.put(Scored(batch, enriched, submitted_at, started_at, finished_at, self._scorer.fitted))
             except BaseException as error:  # raised again by the polling thread, which stops the worker
                 self._scored.put(error)

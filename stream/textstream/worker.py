@@ -17,8 +17,9 @@ from textstream.core.codec import Codec
 from textstream.core.offsets import Ledger, TopicPartition
 from textstream.core.ports import Clock, Pipeline, Polled, Scored, Source, World
 from textstream.core.process import Prepared, Scorer, prepare
-from textstream.core.record import Outcome
+from textstream.core.record import Outcome, Record
 from textstream.delivery import AtLeastOnce, Delivery, ExactlyOnce
+from textstream.drift import Drift
 from textstream.errors import Misconfigured, Transient
 from textstream.extent import ASK_S, Backfill, Between, Endless, Extent
 from textstream.observe.health import Health
@@ -93,6 +94,7 @@ class Worker:
         )
         self._breaker = Breaker(share=delivery.breaker_share, window=delivery.breaker_window, run=delivery.breaker_run)
         self._stopped = ""  # why the breaker is open
+        self._drift = Drift(scorer.reference)
         self._budget = Budget(
             max_messages=delivery.max_in_flight_messages,
             max_bytes=delivery.max_in_flight_bytes,
@@ -137,6 +139,7 @@ class Worker:
                 if self._clock.now() + pause_s > deadline:
                     waited = self._settings.delivery.startup_timeout_s
                     raise Transient(f"{error}; gave up after {waited:g} s (delivery.startup_timeout_s)") from None
+            self._metrics.retries.labels("startup").inc()
             self._stopping.wait(pause_s)
             pause_s = min(2 * pause_s, RETRY_MOST_S)
         return None
@@ -164,10 +167,19 @@ class Worker:
         closing.callback(self._source.close)
         self._extent.opened(self._source)
         self._delivery = deliver(self._source)
+        self._show_what_stands()
+        log.info("reading", topics=list(pipeline.routes), group=settings.kafka.group_id, model=self._scorer.info["name"])
+
+    def _show_what_stands(self) -> None:
+        """The gauges that no turn moves, or no turn yet."""
+        delivery = self._settings.delivery
+        for unit in ("messages", "bytes", "tokens"):
+            self._metrics.in_flight_limit.labels(unit).set(getattr(delivery, f"max_in_flight_{unit}"))
+        for stage in self._metrics.stages.values():
+            stage.began(self._clock.wall_ms())
         self._metrics.batch_tokens_limit.set(self._batcher.max_tokens)
         self._metrics.show_model(self._scorer.info)
         self._metrics.ready.set(1)
-        log.info("reading", topics=list(pipeline.routes), group=settings.kafka.group_id, model=self._scorer.info["name"])
 
     def _read_of(self, pipeline: Pipeline) -> list[str]:
         """The topics to read: inputs, and what is replayed of them, which is no part of a backfill."""
@@ -302,19 +314,27 @@ class Worker:
         """Decode and tokenise what was polled; it is ours from here on."""
         polled = self._extent.cut(polled)
         if polled.records:
-            started_at = self._clock.now()
-            for item in prepare(polled.records, self._codec, self._scorer):
-                self._ledger.deliver(item.record.position)
-                self._budget.add(item)
-                self._batcher.add(item, started_at)
-                self._metrics.records_polled.labels(item.record.position.topic).inc()
-            self._metrics.stage_seconds.labels("prepare").observe(self._clock.now() - started_at)
+            self._prepare(polled.records)
         for end in polled.ends:
             self._ledger.reach_end(end)
         if polled.ends and self._extent.finished:
             self._source.pause(list(self._extent.finished))
         for partition in polled.out_of_range:
             self._skip(partition)
+
+    def _prepare(self, records: Sequence[Record]) -> None:
+        stages, count = self._metrics.stages, len(records)
+        started_at, now_ms = self._clock.now(), self._clock.wall_ms()
+        stages["prepare"].enter(count)
+        for record, item in zip(records, prepare(records, self._codec, self._scorer), strict=True):
+            # As it stands in its topic: the time of a replay, not of what it replays. One without a time waits from now on.
+            self._ledger.deliver(record.position, record.timestamp_ms if record.timestamp_ms > 0 else now_ms)
+            self._budget.add(item)
+            self._batcher.add(item, started_at)
+            self._metrics.records_polled.labels(record.position.topic).inc()
+        self._metrics.stage_seconds.labels("prepare").observe(self._clock.now() - started_at)
+        stages["prepare"].leave(count, self._clock.wall_ms())
+        stages["score"].enter(count)
 
     def _skip(self, partition: TopicPartition) -> None:
         """The broker does not have what is to be read next: stop, or go on with the first that it has and count the others."""
@@ -352,12 +372,11 @@ class Worker:
     def _publish(self, scored: Sequence[Scored]) -> None:
         """Hand scored batches on, up to where the breaker opens, and what still waits for the client."""
         for one in scored:
-            self._metrics.stage_seconds.labels("wait").observe(one.started_at - one.submitted_at)
-            self._metrics.stage_seconds.labels("score").observe(one.finished_at - one.started_at)
             self._learn_from(one)
+            self._tell_of(one)
             if self._tracing is not None:
                 self._tracing.trace(one, self._pipeline, self._clock)
-        outcomes = (each for one in scored for each in zip(one.batch.items, one.outcomes, strict=True))
+        outcomes = (each for one in scored for each in zip(one.batch.items, one.enriched.outcomes, strict=True))
         self._delivery.publish([each for each in outcomes if self._let_through(*each)])
 
     def _learn_from(self, scored: Scored) -> None:
@@ -370,6 +389,18 @@ class Worker:
                 "out_of_memory", scored="in parts; batches are smaller from now on", max_tokens=self._batcher.max_tokens
             )
         self._metrics.batch_tokens_limit.set(self._batcher.max_tokens)
+
+    def _tell_of(self, scored: Scored) -> None:
+        """What a batch took, what its texts were like, and whether they are what the model was measured on."""
+        metrics, enriched = self._metrics, scored.enriched
+        metrics.stage_seconds.labels("wait").observe(scored.started_at - scored.submitted_at)
+        metrics.stage_seconds.labels("score").observe(scored.finished_at - scored.started_at)
+        metrics.stages["score"].leave(len(enriched.outcomes), self._clock.wall_ms())
+        metrics.stages["deliver"].enter(len(enriched.outcomes))
+        metrics.retries.labels("scoring").inc(enriched.halvings)
+        metrics.count(enriched.quality, enriched.computed)
+        for (feature, language), index in self._drift.add(enriched.quality).items():
+            metrics.drift_psi.labels(feature, language).set(index)
 
     # ---- breaker ---------------------------------------------------------------------------------------------------
 
@@ -418,16 +449,22 @@ class Worker:
         if now - self._observed_at < OBSERVE_INTERVAL_S:
             return
         self._observed_at = now
-        lag = {partition: self._source.end_offset(partition) for partition in self._ledger.assigned}
-        known = {
-            partition: max(0, end - next_offset)
-            for partition, end in lag.items()
-            if end is not None and (next_offset := self._ledger.next_offset(partition)) is not None
-        }
-        self._metrics.show_lag(known)
+        self._show_partitions()
         self._metrics.in_flight_messages.set(self._budget.messages)
         self._metrics.in_flight_bytes.set(self._budget.bytes)
         self._metrics.in_flight_tokens.set(self._budget.tokens)
+
+    def _show_partitions(self) -> None:
+        """How far each partition is, and how far behind."""
+        ledger, now_ms = self._ledger, self._clock.wall_ms()
+        positions = {partition: ledger.next_offset(partition) or 0 for partition in ledger.assigned}
+        ends = {partition: self._source.end_offset(partition) for partition in positions}
+        since = {partition: ledger.waits_since_ms(partition, end, now_ms) for partition, end in ends.items()}
+        messages = {partition: max(0, end - positions[partition]) for partition, end in ends.items() if end is not None}
+        seconds = {partition: max(0, now_ms - at_ms) / 1000 for partition, at_ms in since.items() if at_ms is not None}
+        self._metrics.show(self._metrics.position_offset, positions)
+        self._metrics.show(self._metrics.lag_messages, messages)
+        self._metrics.show(self._metrics.lag_seconds, seconds)
 
     def _look_for_the_end_when_due(self) -> None:
         """Where nothing more is to be read of ours, a backfill may be done."""
@@ -483,6 +520,7 @@ class Worker:
 
     def _release(self, event: str, partitions: Sequence[TopicPartition]) -> None:
         self._ledger.release(partitions)
+        self._delivery.show_uncommitted()
         self._extent.released(partitions)
         # The client keeps a partition paused across assignments, for whatever cause: should it come back, it must be read.
         self._source.resume(partitions)

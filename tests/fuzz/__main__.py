@@ -98,7 +98,7 @@ def one_round(scorer: Scorer, seed: int, tally: Tally, phases: Sequence[Phase]) 
 def path(scorer: Scorer, pipeline: Pipeline, batch: Sequence[Given]) -> list[Outcome]:
     """Decode → tokenise → infer → enrich → encode."""
     codec = pipeline.codec(scorer.info)
-    return enrich(prepare([one.record for one in batch], codec, scorer), codec, scorer, NOW_MS)
+    return enrich(prepare([one.record for one in batch], codec, scorer), codec, scorer, NOW_MS).outcomes
 
 
 def judge(pipeline: Pipeline, batch: Sequence[Given], outcomes: Sequence[Outcome]) -> None:

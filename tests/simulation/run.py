@@ -19,7 +19,7 @@ from textstream.core.record import OutcomeKind
 from textstream.errors import Fatal, TextstreamError, Transient
 from textstream.extent import Between
 from textstream.observe.health import Health
-from textstream.observe.metrics import Metrics
+from textstream.observe.metrics import STAGES, Metrics
 from textstream.settings import Settings
 from textstream.worker import Worker
 
@@ -37,8 +37,6 @@ EXPECTED: dict[bytes | None, OutcomeKind] = {
 """What is sent, and what must become of it."""
 VALUES = [b"good"] * 6 + [b"a longer good one"] * 4 + [b"\xff\xfe", b"unscorable", None]
 
-METRICS = Metrics()  # nothing is read from them, and they are slow to make
-
 
 def guarantee_of(seed: int) -> str:
     """Even seeds try at least once, odd ones exactly once."""
@@ -51,6 +49,17 @@ def quiet_logs() -> Iterator[None]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
     structlog.reset_defaults()
+
+
+def check_stages(name: str, worker: Worker) -> None:
+    """What the stages hold is what is in flight, and what waits for its commit."""
+    held = {stage: worker._metrics.stages[stage].in_progress for stage in STAGES}
+    waiting = held.pop("commit")
+    if sum(held.values()) != worker._budget.messages or min(held.values()) < 0 or waiting != worker._ledger.uncommitted:
+        raise Violation(
+            "stages hold what is in flight",
+            f"{name}: {held} of {worker._budget.messages}, {waiting} of {worker._ledger.uncommitted} to be committed",
+        )
 
 
 @dataclass(frozen=True)
@@ -195,7 +204,7 @@ class Simulation:
         )
         health = Health(stall_after_s=60, clock=clock.now)
         worker = Worker(
-            self._setting.settings, world._scorer, METRICS, health, clock=clock, world=world, between=self._backfill
+            self._setting.settings, world._scorer, Metrics(), health, clock=clock, world=world, between=self._backfill
         )
         worker._stopping = StopFlag(process)
         self._processes.append(process)
@@ -208,6 +217,7 @@ class Simulation:
             worker.run()
             if process.unfinished is not None:
                 raise process.unfinished
+            check_stages(process.name, worker)
             how = "stops"
             if self._backfill and not worker._stopping.is_set():
                 how = "is done"

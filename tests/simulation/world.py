@@ -81,6 +81,8 @@ class Setting:
     """No wait is shorter than this, unless what it waits for comes: the machine is busy."""
     score_s: float
     """What a batch takes."""
+    sent_ms: int = NOW_MS
+    """The timestamp of every record."""
     eager: bool = False
     """A client that was shut out joins again before its polling thread hears of it. librdkafka's waits; others may not."""
 
@@ -307,7 +309,7 @@ class SimSource:
         for offset in log.offsets[first : first + most]:
             self.owned[partition] = offset + 1
             if epoch is not None:
-                record = Handed(Position(*partition, offset, epoch), log.values[offset], b"key", (), NOW_MS)
+                record = Handed(Position(*partition, offset, epoch), log.values[offset], b"key", (), self._setting.sent_ms)
                 self._observer.handed(self._process.name, record)
                 polled.records.append(record)
         if first + most >= len(log.offsets) and self._told_end.get(partition, -1) != log.end:
@@ -727,8 +729,8 @@ class SimScoring:
     def _finish(self, batch: Batch, submitted_at: float, started_at: float) -> None:
         now = self._loop.now
         try:
-            outcomes = enrich(batch.items, self._codec, self._scorer, NOW_MS + int(now * 1000))
-            self._scored.append(Scored(batch, outcomes, submitted_at, started_at, now))
+            enriched = enrich(batch.items, self._codec, self._scorer, NOW_MS + int(now * 1000))
+            self._scored.append(Scored(batch, enriched, submitted_at, started_at, now))
         except Exception as error:
             self._scored.append(error)
         self._loop.tell(self._process.actor)

@@ -4,7 +4,9 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from textstream.drift import Reference
 from textstream.event import Analysis, ModelInfo
+from textstream.quality import Computed
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,12 +15,15 @@ class FakeTokens:
 
     text: str
     count: int
+    unknown: int = 0
 
 
 class FakeScorer:
     """Gives every text the same analysis. Texts named in `fails_on` raise; while `gate` is closed, scoring waits."""
 
     info = ModelInfo(name="fake", version="1.0.0", digest="sha256:" + "0" * 64)
+    reference: Reference | None = None
+    computed = Computed()
 
     def __init__(self, *, fails_on: Sequence[str] = ()) -> None:
         self.fails_on = set(fails_on)
@@ -36,6 +41,7 @@ class FakeScorer:
         self.passes.append(len(batch))
         if failing := self.fails_on.intersection(tokens.text for tokens in batch):
             raise RuntimeError(f"cannot score {failing}")
+        self.computed = self.computed.plus(sum(tokens.count for tokens in batch), 0)
         return [analysis() for _ in batch]
 
 

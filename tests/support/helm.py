@@ -22,6 +22,7 @@ KEDA = "github.com/kedacore/keda/v2@v2.18.0"
 OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
 DEFINITIONS = {
     "ScaledObject": (KEDA, "config/crd/bases/keda.sh_scaledobjects.yaml"),
+    "PrometheusRule": (OPERATOR, "example/prometheus-operator-crd/monitoring.coreos.com_prometheusrules.yaml"),
     "ServiceMonitor": (OPERATOR, "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"),
 }
 GO_TIMEOUT_S = 1_800  # a build on cores that are busy otherwise

@@ -99,11 +99,15 @@ class Worker:
         """What it printed so far."""
         return self.log_file.read_text(errors="replace")
 
+    @property
+    def address(self) -> str:
+        """Host and port of its HTTP endpoints, which it logs once it serves them."""
+        return "127.0.0.1:" + self.log.split("http=127.0.0.1:")[1].split()[0]
+
     def get(self, path: str) -> tuple[int, str]:
         """Status and body of one of its HTTP endpoints."""
-        port = self.log.split("http=127.0.0.1:")[1].split()[0]
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{self.address}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()

@@ -5,6 +5,7 @@ refused; what reaches the program is read by the program. Nothing here starts a 
 """
 
 import json
+import tarfile
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +16,15 @@ import pytest
 from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
+from tests.support.dashboards import DASHBOARDS
 from tests.support.helm import DEFINITIONS, HelmMissingError, custom_resource, helm, run_helm
+from tests.support.prometheus import PROMETHEUS, promtool, rules
 from tests.support.texts import ROOT
 from tests.unit.test_deploy import image_environment
 from textstream import cli
 from textstream.docs import chart_defaults
 from textstream.layers import load_settings
+from textstream.observe.metrics import END_TO_END_BUCKETS
 from textstream.settings import Settings
 
 CHART = ROOT / "deploy/helm/textstream"
@@ -53,6 +57,8 @@ CASES: dict[str, dict[str, Any]] = {
         },
         "imagePullSecrets": [{"name": "pull"}],
         "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+        "dashboards": {"enabled": True},
         "serviceAccountName": "scoring",
         "priorityClassName": "high",
         "podLabels": {"team": "text"},
@@ -128,7 +134,11 @@ def test_what_is_rendered_is_valid(tmp_path: Path, case: str) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "change"),
-    [("ScaledObject", {"spec": {"maxReplicas": 3}}), ("ServiceMonitor", {"spec": {"endpoints": [{"prot": "http"}]}})],
+    [
+        ("ScaledObject", {"spec": {"maxReplicas": 3}}),
+        ("ServiceMonitor", {"spec": {"endpoints": [{"prot": "http"}]}}),
+        ("PrometheusRule", {"spec": {"groups": [{"name": "a", "rules": [{"expr": "1", "fore": "1m"}]}]}}),
+    ],
 )
 def test_the_definitions_refuse_what_they_do_not_know(kind: str, change: dict[str, Any]) -> None:
     """A misspelt field of a custom resource would be found."""
@@ -306,7 +316,7 @@ def test_keda_takes_all_topics_of_the_group_where_one_is_a_pattern(tmp_path: Pat
 
 
 def test_without_keda_the_replicas_are_the_charts(tmp_path: Path) -> None:
-    """No ScaledObject, no ServiceMonitor where their operators may be absent."""
+    """No ScaledObject, no ServiceMonitor, no PrometheusRule where their operators may be absent, no dashboards unasked."""
     manifests = rendered(tmp_path, {"replicas": 5})
     assert set(manifests) == {"Deployment", "Service", "PodDisruptionBudget"}
     assert manifests["Deployment"]["spec"]["replicas"] == 5
@@ -339,6 +349,57 @@ def test_credentials_come_from_secrets(tmp_path: Path) -> None:
     assert mount["readOnly"]
 
 
+def test_the_charts_rules_are_those_of_the_compose_file(tmp_path: Path) -> None:
+    """Rule by rule the same: the chart holds no copy of them."""
+    rendered_rules = rendered(tmp_path, CASES["everything"])["PrometheusRule"]["spec"]["groups"]
+    assert rendered_rules == YAML(typ="safe").load(PROMETHEUS / "rules.yml")["groups"]
+
+
+def test_objective_and_alerts_follow_the_values(tmp_path: Path) -> None:
+    """Share, time limit, what is left out and where the runbook is; promtool takes it, and no more has changed."""
+    given = {
+        "enabled": True,
+        "objective": {"ratio": 0.999, "seconds": "2.5"},
+        "without": ["TextstreamDrift"],
+    }
+    values = {"prometheusRule": given, "runbookUrl": "https://wiki.example.com/runbook"}
+    groups = rendered(tmp_path, values)["PrometheusRule"]["spec"]["groups"]
+    found = {rule.get("alert") or rule["record"]: rule for group in groups for rule in group["rules"]}
+    expected = {rule.get("alert") or rule["record"]: rule for rule in rules()}
+    assert expected.keys() - found.keys() == {"TextstreamDrift"}
+    assert found["objective:textstream_on_time:ratio"]["expr"] == "vector(0.999)"
+    assert found["instance:textstream_on_time_messages:total"]["expr"] == 'textstream_end_to_end_seconds_bucket{le="2.5"}'
+    assert found["TextstreamDeadLetters"]["annotations"]["runbook_url"] == f"{values['runbookUrl']}#textstreamdeadletters"
+    assert sum(found[name]["expr"] != expected[name]["expr"] for name in found) == 2
+    (tmp_path / "rules.json").write_text(json.dumps({"groups": groups}))
+    assert (done := promtool("check", "rules", str(tmp_path / "rules.json"))).returncode == 0, done.stderr
+
+
+def test_the_objectives_time_limit_is_a_bound_of_the_histogram() -> None:
+    """Another would match no series, and every message would be late."""
+    allowed = json.loads((CHART / "values.schema.json").read_text())["properties"]["prometheusRule"]["properties"]["objective"]
+    assert allowed["properties"]["seconds"]["enum"] == [str(float(bound)) for bound in END_TO_END_BUCKETS]
+
+
+def test_grafanas_sidecar_finds_the_dashboards(tmp_path: Path) -> None:
+    """One key for each, whole, under the sidecar's label, with links to the runbook that is served."""
+    values = {"dashboards": {"enabled": True}, "runbookUrl": "https://wiki.example.com/runbook"}
+    made = rendered(tmp_path, values)["ConfigMap"]
+    assert made["metadata"]["labels"]["grafana_dashboard"] == "1"
+    files = {path.name: path.read_text().replace("deploy/RUNBOOK.md", values["runbookUrl"]) for path in DASHBOARDS}
+    assert {name: json.loads(text) for name, text in made["data"].items()} == {n: json.loads(text) for n, text in files.items()}
+
+
+def test_a_packaged_chart_holds_rules_and_dashboards(tmp_path: Path) -> None:
+    """The links of the chart's folder become files in its archive, so that it renders where the repository is not."""
+    assert run_helm("package", str(CHART), "--destination", str(tmp_path)).returncode == 0
+    (archive,) = tmp_path.glob("*.tgz")
+    with tarfile.open(archive) as packed:
+        members = {member.name: member for member in packed.getmembers()}
+    for name in ["rules.yml", *(f"dashboards/{path.name}" for path in DASHBOARDS)]:
+        assert members[f"textstream/{name}"].isfile() and members[f"textstream/{name}"].size > 1_000
+
+
 REFUSED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("replica", {"replica": 3}, NEEDED),
     ("replicas", {"replicas": "three"}, NEEDED),
@@ -356,6 +417,9 @@ REFUSED: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("kafkaClient", CASES["everything"], NEEDED | {"kafka": {"bootstrap_servers": "a:1", "client": {"debug": "cgrp"}}}),
     ("kafkaClient", {"credentials": {"kafkaClient": {"name": "x"}}}, NEEDED),
     ("minReplicas", {"keda": {"enabled": True, "minReplicas": 9}}, NEEDED),
+    ("TextstreamDrft", {"prometheusRule": {"enabled": True, "without": ["TextstreamDrft"]}}, NEEDED),
+    ("seconds", {"prometheusRule": {"objective": {"ratio": 0.99, "seconds": "2.0"}}}, NEEDED),
+    ("ratio", {"prometheusRule": {"objective": {"ratio": 99, "seconds": "1.0"}}}, NEEDED),
     ("http_port", {}, NEEDED | {"observe": {"http_port": 0}}),
     ("kafkaPorts", {"networkPolicy": {"enabled": True, "kafkaPorts": ["kafka"]}}, NEEDED),
 ]

@@ -36,8 +36,6 @@ from textstream.observe.metrics import Metrics
 
 DEPLOY = ROOT / "deploy"
 HEALTHCHECK = DEPLOY / "healthcheck.py"
-DASHBOARDS = sorted((DEPLOY / "grafana/dashboards").glob("*.json"))
-DATASOURCE = "prometheus"
 
 
 def yaml(path: Path) -> Any:
@@ -199,7 +197,7 @@ def test_the_wheel_holds_what_the_service_needs(tmp_path: Path) -> None:
 def metric_series() -> dict[str, set[str]]:
     """Every series that the worker's metrics can have, with its labels."""
     series = {}
-    for family, metric in _families().items():
+    for family, metric in families().items():
         labels = set(metric._labelnames)
         if metric._type == "histogram":
             series |= {f"{family}_bucket": labels | {"le"}, f"{family}_sum": labels, f"{family}_count": labels}
@@ -208,71 +206,6 @@ def metric_series() -> dict[str, set[str]]:
     return series
 
 
-def _families() -> dict[str, Any]:
+def families() -> dict[str, Any]:
+    """Every declared metric."""
     return {metric._name: metric for metric in vars(Metrics()).values() if hasattr(metric, "_labelnames")}
-
-
-def expressions(node: Any) -> list[str]:
-    """Every query in a dashboard: its panels' targets and its variables."""
-    if isinstance(node, dict):
-        own = [value for key, value in node.items() if key in ("expr", "definition") and isinstance(value, str)]
-        return own + [found for value in node.values() for found in expressions(value)]
-    return [found for value in node for found in expressions(value)] if isinstance(node, list) else []
-
-
-@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda path: path.stem)
-def test_dashboard_queries_name_declared_metrics(dashboard: Path) -> None:
-    """No panel asks for a series that no worker has, nor for a label that the series has not."""
-    series = metric_series()
-    queries = expressions(json.loads(dashboard.read_text()))
-    assert queries
-    for query in queries:
-        named = re.findall(r"\btextstream_\w+", query)
-        assert named, query
-        assert set(named) <= set(series), query
-        known = set().union(*(series[name] for name in named)) | {"instance"}
-        grouped = [label.strip() for group in re.findall(r"\bby \(([^)]*)\)", query) for label in group.split(",")]
-        matched = re.findall(r'(\w+)=~?"', query)
-        assert set(grouped + matched) <= known, query
-
-
-def test_every_metric_stands_on_a_dashboard() -> None:
-    """An operator sees all that is measured; what needs no panel is named here with the reason."""
-    shown = {name for path in DASHBOARDS for query in expressions(json.loads(path.read_text())) for name in _named(query)}
-    no_panel = {
-        "textstream_in_flight_bytes": "follows the messages; for sizing, not for a glance",
-        "textstream_in_flight_tokens": "follows the messages; for sizing, not for a glance",
-    }
-    assert {re.sub(r"_(total|bucket|sum|count)$", "", name) for name in shown} | set(no_panel) == set(_families())
-
-
-def _named(query: str) -> list[str]:
-    return re.findall(r"\btextstream_\w+", query)
-
-
-@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda path: path.stem)
-def test_dashboards_are_whole(dashboard: Path) -> None:
-    """Panels have a title, a place of their own and the provisioned data source."""
-    content = json.loads(dashboard.read_text())
-    panels = content["panels"]
-    assert len({panel["id"] for panel in panels}) == len(panels)
-    cells = [
-        (x, y)
-        for place in (panel["gridPos"] for panel in panels)
-        for x in range(place["x"], place["x"] + place["w"])
-        for y in range(place["y"], place["y"] + place["h"])
-    ]
-    assert len(set(cells)) == len(cells), "panels overlap"
-    assert max(x for x, _ in cells) < 24
-    (datasource,) = yaml(DEPLOY / "grafana/provisioning/datasources/prometheus.yaml")["datasources"]
-    assert datasource["uid"] == DATASOURCE
-    assert all(panel["title"] and panel["datasource"]["uid"] == DATASOURCE for panel in panels)
-
-
-def test_grafana_finds_its_dashboards() -> None:
-    """The provisioned folder is where the compose file mounts the dashboards."""
-    (provider,) = yaml(DEPLOY / "grafana/provisioning/dashboards/textstream.yaml")["providers"]
-    mounts = dict(mount.split(":")[:2] for mount in COMPOSE["services"]["grafana"]["volumes"])
-    assert mounts["./deploy/grafana/dashboards"] == provider["options"]["path"]
-    home = COMPOSE["services"]["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
-    assert Path(home).name in {path.name for path in DASHBOARDS}

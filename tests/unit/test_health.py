@@ -114,9 +114,9 @@ def test_the_endpoints_answer() -> None:
 def test_lag_is_absent_while_unknown() -> None:
     """A partition's lag is shown while it is known, and absent, not 0 or -1, when it no longer is."""
     metrics = Metrics()
-    metrics.show_lag({("t", 0): 5, ("t", 1): 0})
+    metrics.show(metrics.lag_messages, {("t", 0): 5, ("t", 1): 0})
     assert metrics.registry.get_sample_value("textstream_lag_messages", {"topic": "t", "partition": "0"}) == 5
-    metrics.show_lag({("t", 1): 2})
+    metrics.show(metrics.lag_messages, {("t", 1): 2})
     assert metrics.registry.get_sample_value("textstream_lag_messages", {"topic": "t", "partition": "0"}) is None
     assert metrics.registry.get_sample_value("textstream_lag_messages", {"topic": "t", "partition": "1"}) == 2
 

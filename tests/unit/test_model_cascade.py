@@ -21,6 +21,7 @@ from textstream.model import bundle as files
 from textstream.model.cascade import Cascade, load, margin
 from textstream.model.scorer import Scorer
 from textstream.model.tokens import Tokens
+from textstream.quality import Computed
 
 ENGLISH: Language = {"code": "en", "probability": 1.0, "supported": True}
 NOW_MS = 1_764_000_000_000
@@ -30,6 +31,7 @@ class Fake:
     """A model that says of "0.7 …" that it is positive with 0.7 and neutral with the rest, and nothing of other texts."""
 
     def __init__(self, name: str, digit: str) -> None:
+        self.reference, self.computed = None, Computed()
         self.info = ModelInfo(name=name, version="1.0.0", digest="sha256:" + digit * 64)
         self.asked: list[list[str]] = []
 
@@ -114,7 +116,7 @@ def test_the_event_and_its_header_name_the_model_that_scored_and_the_schema_hold
     cascade = Cascade(first, second, 0.4)
     codec = Codec(input_format="text", pointer="", keep_input=False, model=cascade.info, routes={"t": Route()})
     records = [Record(Position("t", 0, at, 0), value) for at, value in enumerate([b"0.9", b"0.5", b"\xff"])]
-    outcomes = enrich(prepare(records, codec, cascade), codec, cascade, NOW_MS)
+    outcomes = enrich(prepare(records, codec, cascade), codec, cascade, NOW_MS).outcomes
     events = [orjson.loads(outcome.value or b"") for outcome in outcomes[:2]]
     for event in events:
         jsonschema.validate(event, json_schema())

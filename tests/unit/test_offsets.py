@@ -52,7 +52,7 @@ def test_what_an_older_assignment_left_is_ignored() -> None:
     ledger = Ledger()
     assign(ledger, {("t", 0): 0})
     old = Position("t", 0, 7, ledger.epoch_of(("t", 0)))
-    ledger.deliver(old)
+    ledger.deliver(old, 0)
     ledger.release([("t", 0)])
     assert not ledger.is_current(old)
     ledger.settle(old)
@@ -68,7 +68,7 @@ def test_an_offset_is_asked_for_once_unless_its_commit_failed() -> None:
     ledger = Ledger()
     assign(ledger, {("t", 0): 0, ("t", 1): 0})
     position = Position("t", 1, 41, ledger.epoch_of(("t", 1)))
-    ledger.deliver(position)
+    ledger.deliver(position, 0)
     assert ledger.pending() == ledger.pending([("t", 1)]) == 1
     assert ledger.take_commits() == {}
     ledger.settle(position)
@@ -84,7 +84,7 @@ def test_a_commit_counts_once_it_is_confirmed() -> None:
     assign(ledger, {("t", 0): 7, ("t", 1): 7})
     for partition in (0, 1):
         position = Position("t", partition, 7, 1)
-        ledger.deliver(position)
+        ledger.deliver(position, 0)
         ledger.settle(position)
     ledger.take_commits()
     assert ledger.unconfirmed([("t", 1), ("t", 2)]) == {("t", 1): 8}
@@ -114,7 +114,7 @@ def test_nothing_is_unconfirmed_only_when_the_group_holds_it(committed: int | No
 
     for offset, step in enumerate(steps):
         if step == "settle":
-            ledger.deliver(Position(*partition, offset, 1))
+            ledger.deliver(Position(*partition, offset, 1), 0)
             ledger.settle(Position(*partition, offset, 1))
         elif step == "ask":
             on_the_way += ledger.take_commits().values()
@@ -186,9 +186,9 @@ def test_a_rewind_begins_where_the_group_stands() -> None:
     ledger = Ledger()
     ledger.assign({("t", 0): 3, ("t", 1): 5}, {("t", 0): 3, ("t", 1): None})
     for offset in (3, 4):
-        ledger.deliver(Position("t", 0, offset, 1))
+        ledger.deliver(Position("t", 0, offset, 1), 0)
         ledger.settle(Position("t", 0, offset, 1))
-    ledger.deliver(Position("t", 1, 6, 1))
+    ledger.deliver(Position("t", 1, 6, 1), 0)
     ledger.confirm({("t", 0): 4})
     ledger.rewind()
     assert not ledger.is_current(Position("t", 1, 6, 1))

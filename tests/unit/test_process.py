@@ -34,7 +34,7 @@ def records(*values: bytes | None) -> list[Record]:
 def run(values: list[bytes | None], scorer: FakeScorer, **overrides: object) -> list[Outcome]:
     """The whole path."""
     one = codec(**overrides)
-    return enrich(prepare(records(*values), one, scorer), one, scorer, NOW_MS)
+    return enrich(prepare(records(*values), one, scorer), one, scorer, NOW_MS).outcomes
 
 
 def text(words: str) -> bytes:
@@ -130,7 +130,7 @@ def test_bad_records_are_gone_when_their_outcomes_are() -> None:
     alive = [weakref.ref(record) for record in polled]
     gc.disable()
     try:
-        outcomes = enrich(prepare(polled, one, scorer), one, scorer, NOW_MS)
+        outcomes = enrich(prepare(polled, one, scorer), one, scorer, NOW_MS).outcomes
         polled.clear()
         assert [outcome.kind for outcome in outcomes] == ["dead", "dead", "dead", "enriched"]
         assert all(ref() for ref in alive)

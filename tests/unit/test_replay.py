@@ -43,7 +43,7 @@ def replay(position: Position = READ_AT, value: bytes | None = b'{"text": "a"}',
 def outcome_of(record: Record) -> Outcome:
     """What becomes of it."""
     scorer = FakeScorer()
-    [outcome] = enrich(prepare([record], CODEC, scorer), CODEC, scorer, NOW_MS)
+    [outcome] = enrich(prepare([record], CODEC, scorer), CODEC, scorer, NOW_MS).outcomes
     return outcome
 
 

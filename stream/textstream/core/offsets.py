@@ -9,7 +9,9 @@ The rules:
 3. A committed offset is the next one to read, so it is one more than the last settled.
 4. A commit goes from *requested* to *confirmed*: the group is known to hold it. One that is on its way may still be refused,
    when the group has moved on to a new generation, so before a partition is let go only what is confirmed counts.
-5. After a *rewind* everything that was delivered is of an older epoch, and is read again from what is confirmed. Until the
+5. What is settled and not confirmed is *uncommitted*. Offsets do not tell how many that are, there are gaps between them: a
+   commit that stands covers as many records as had left the pending ones when it was asked for.
+6. After a *rewind* everything that was delivered is of an older epoch, and is read again from what is confirmed. Until the
    reader has been told to (`take_rewinds`), what it still hands out is nobody's: `epoch_of` gives None.
 """
 
@@ -34,7 +36,12 @@ class PartitionOffsets:
         self._last_delivered = -1
         self._end = -1  # where the partition ended when its end was last reached
         self._pending: deque[int] = deque()
+        self._sent_ms: deque[int] = deque()  # when each of the pending ones was
         self._settled: set[int] = set()  # settled, but something before it is not
+        self._freed = 0  # left the pending ones
+        self._asked: deque[tuple[int, int]] = deque()  # commits on their way, one an interval at most: offset, freed by then
+        self._committed = 0  # of those freed, how many the group is known to hold
+        self._behind: tuple[int, int] | None = None  # the offset at which nothing was read yet, and when that was first seen
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -44,12 +51,18 @@ class PartitionOffsets:
         """The offset after the last delivered one."""
         return max(self.start, self._last_delivered + 1)
 
-    def deliver(self, offset: int) -> None:
-        """A record was handed to us."""
+    @property
+    def uncommitted(self) -> int:
+        """How many records are settled, and not known to be committed."""
+        return self._freed - self._committed + len(self._settled)
+
+    def deliver(self, offset: int, sent_ms: int = 0) -> None:
+        """A record was handed to us, sent at that time; of no account where nobody asks how long it waits."""
         if offset <= self._last_delivered:  # not ours to assert: a topic can be truncated or made anew under us
             raise Fatal(f"offset {offset} came after {self._last_delivered}: was the topic recreated? a restart reads on")
         self._last_delivered = offset
         self._pending.append(offset)
+        self._sent_ms.append(sent_ms)
 
     def settle(self, offset: int) -> None:
         """The record's outcome is acknowledged; reports may come in any order."""
@@ -59,7 +72,9 @@ class PartitionOffsets:
         settled.add(offset)
         while pending and pending[0] in settled:
             first = pending.popleft()
+            self._sent_ms.popleft()
             settled.remove(first)
+            self._freed += 1
             self.next_offset = first + 1
         self._skip_to_end()
 
@@ -67,6 +82,38 @@ class PartitionOffsets:
         """Everything before `end` has been delivered; what was not are transaction markers and aborted records."""
         self._end = end
         self._skip_to_end()
+
+    def ask(self) -> int:
+        """What may be committed is asked for now."""
+        self.requested = self.next_offset
+        self._asked.append((self.next_offset, self._freed))
+        return self.next_offset
+
+    def confirm(self, offset: int) -> None:
+        """The group holds this offset."""
+        self.confirmed = offset
+        while self._asked and self._asked[0][0] <= offset:
+            _, self._committed = self._asked.popleft()
+        if offset >= self.next_offset:
+            self._committed = self._freed
+
+    def refuse(self) -> None:
+        """What was asked for does not stand."""
+        self.requested = None
+        self._asked.clear()
+
+    def waits_since_ms(self, end: int | None, now_ms: int) -> int | None:
+        """Since when the first record waits that may not be committed: as it was sent, or, where it is not read yet, as the
+        partition was first seen to hold it. `now_ms` where there is none, None where the `end` is not known either."""
+        if self._sent_ms:
+            return self._sent_ms[0]
+        if end is None:
+            return None
+        if end <= self.next_offset:
+            return now_ms
+        if self._behind is None or self._behind[0] != self.next_offset:
+            self._behind = self.next_offset, now_ms
+        return self._behind[1]
 
     def _skip_to_end(self) -> None:
         if not self._pending:
@@ -122,15 +169,17 @@ class Ledger:
         owned = self._partitions.get((position.topic, position.partition))
         return owned is not None and owned.epoch == position.epoch
 
-    def deliver(self, position: Position) -> None:
-        """A record was handed to us."""
+    def deliver(self, position: Position, sent_ms: int) -> None:
+        """A record was handed to us, sent at that time."""
         assert self.is_current(position), f"{position} delivered, but its partition is not assigned"
-        self._partitions[position.topic, position.partition].deliver(position.offset)
+        self._partitions[position.topic, position.partition].deliver(position.offset, sent_ms)
 
-    def settle(self, position: Position) -> None:
-        """A record's outcome is acknowledged. A stale one changes nothing."""
-        if self.is_current(position):
+    def settle(self, position: Position) -> bool:
+        """A record's outcome is acknowledged. A stale one changes nothing, and then this is false."""
+        current = self.is_current(position)
+        if current:
             self._partitions[position.topic, position.partition].settle(position.offset)
+        return current
 
     def reach_end(self, end: Position) -> None:
         """The end of a partition was reached, at this position. A stale one changes nothing."""
@@ -156,12 +205,21 @@ class Ledger:
         owned = self._partitions.get(partition)
         return owned.next_offset if owned is not None else None
 
+    def waits_since_ms(self, partition: TopicPartition, end: int | None, now_ms: int) -> int | None:
+        """As `PartitionOffsets.waits_since_ms`, of a partition of ours that ends at `end`."""
+        return self._partitions[partition].waits_since_ms(end, now_ms)
+
+    @property
+    def uncommitted(self) -> int:
+        """How many records are settled, and not known to be committed."""
+        return sum(owned.uncommitted for owned in self._partitions.values())
+
     def take_commits(self) -> dict[TopicPartition, int]:
         """The offsets that are neither asked for nor confirmed; with this call they are asked for."""
         moved: dict[TopicPartition, int] = {}
         for partition, owned in self._partitions.items():
             if owned.next_offset not in (owned.requested, owned.confirmed):
-                moved[partition] = owned.requested = owned.next_offset
+                moved[partition] = owned.ask()
         return moved
 
     def unconfirmed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
@@ -177,10 +235,10 @@ class Ledger:
         """The group holds these offsets. Those of partitions that are not ours any more change nothing."""
         for partition, offset in committed.items():
             if partition in self._partitions:
-                self._partitions[partition].confirmed = offset
+                self._partitions[partition].confirm(offset)
 
     def refuse(self, partitions: Iterable[TopicPartition]) -> None:
         """A commit was refused: what is not confirmed is asked for again next time."""
         for partition in partitions:
             if partition in self._partitions:
-                self._partitions[partition].requested = None
+                self._partitions[partition].refuse()

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from textstream.core.batch import Batch
 from textstream.core.codec import Codec, Route
 from textstream.core.offsets import TopicPartition
-from textstream.core.process import Prepared
+from textstream.core.process import Enriched, Prepared
 from textstream.core.record import Outcome, Position, Record
 from textstream.errors import TextstreamError
 
@@ -220,13 +220,13 @@ class TransactionalSink(Sink, Protocol):
 
 @dataclass(slots=True, frozen=True)
 class Scored:
-    """What came of a batch: an outcome for each item, in their order. Times are the clock's seconds.
+    """What came of a batch. Times are the clock's seconds.
 
     `fitted` is false where memory ran out on it as a whole, and it was scored in parts.
     """
 
     batch: Batch
-    outcomes: list[Outcome]
+    enriched: Enriched
     submitted_at: float
     started_at: float
     finished_at: float

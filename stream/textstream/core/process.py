@@ -8,12 +8,14 @@ out, no record is blamed either, unless it alone needs too much and that text do
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from textstream.core.codec import Codec
 from textstream.core.record import Outcome, Record
+from textstream.drift import Reference
 from textstream.errors import Fatal, Poison, TextstreamError
 from textstream.event import Analysis, ModelInfo
+from textstream.quality import Computed, Quality, Tokens, quality
 
 PROBE = "The room was lovely, the staff were rude. 房间很好，服务很差。"
 """A text that any model can score."""
@@ -23,19 +25,20 @@ OUT_OF_MEMORY = "out_of_memory"
 Step = Callable[[Sequence[Any]], Sequence[Any]]
 
 
-class Tokens(Protocol):
-    """One tokenised text; only its size matters here."""
-
-    @property
-    def count(self) -> int:
-        """How many tokens the model will read."""
-        ...
-
-
 class Scorer(Protocol):
     """What the path needs of a model: `textstream.model.scorer.Scorer`, or a fake in tests."""
 
     info: ModelInfo
+
+    @property
+    def reference(self) -> Reference | None:
+        """What the texts were like that it was measured on, where its bundle says so."""
+        ...
+
+    @property
+    def computed(self) -> Computed:
+        """What its passes have computed so far."""
+        ...
 
     def tokenise(self, texts: Sequence[str]) -> Sequence[Any]:
         """One `Tokens` for each text."""
@@ -68,26 +71,43 @@ class Prepared:
         return len(record.value or b"") + len(record.key or b"") + headers
 
 
+class Enriched(NamedTuple):
+    """What came of a batch: an outcome for each item, in their order, and what there is to count of it.
+
+    `halvings` tells how often a part of it failed as a whole and was scored in halves.
+    """
+
+    outcomes: list[Outcome]
+    quality: Quality
+    computed: Computed
+    halvings: int
+
+
 def prepare(records: Sequence[Record], codec: Codec, scorer: Scorer) -> list[Prepared]:
     """Decode → tokenise."""
     records = [codec.original(record) for record in records]
     decoded = [_decode(record, codec) for record in records]
     texts = [text for text in decoded if isinstance(text, str)]
-    tokens = iter(_isolating("tokenise", scorer.tokenise, texts, lambda: [PROBE]))
+    tokens = iter(_isolating("tokenise", scorer.tokenise, texts, lambda: [PROBE])[0])
     return [
         _prepared(record, text, next(tokens)) if isinstance(text, str) else Prepared(record, poison=text)
         for record, text in zip(records, decoded, strict=True)
     ]
 
 
-def enrich(batch: Sequence[Prepared], codec: Codec, scorer: Scorer, now_ms: int) -> list[Outcome]:
-    """Infer → enrich → encode. One outcome for each item, in their order; `now_ms` is the time of publishing.
+def enrich(batch: Sequence[Prepared], codec: Codec, scorer: Scorer, now_ms: int) -> Enriched:
+    """Infer → enrich → encode. `now_ms` is the time of publishing.
 
     Raises `Fatal` when the model is broken: that is no record's fault.
     """
+    before = scorer.computed
     tokens = [item.tokens for item in batch if item.tokens is not None]
-    analyses = iter(_isolating("infer", scorer.analyse, tokens, lambda: scorer.tokenise([PROBE])))
-    return [_outcome(item, next(analyses) if item.tokens is not None else None, codec, now_ms) for item in batch]
+    results, halvings = _isolating("infer", scorer.analyse, tokens, lambda: scorer.tokenise([PROBE]))
+    computed = scorer.computed.since(before)
+    told = quality(pair for pair in zip(tokens, results, strict=True) if not isinstance(pair[1], Poison))
+    analyses = iter(results)
+    outcomes = [_outcome(item, next(analyses) if item.tokens is not None else None, codec, now_ms) for item in batch]
+    return Enriched(outcomes, told, computed, halvings)
 
 
 def _decode(record: Record, codec: Codec) -> str | Poison | None:
@@ -120,9 +140,9 @@ def _as_value(poison: Poison) -> Poison:
     return poison.with_traceback(None)
 
 
-def _isolating(stage: str, step: Step, items: Sequence[Any], probe: Callable[[], Sequence[Any]]) -> list[Any]:
-    """Run a step over all items; where it fails, the items at fault give a `Poison` in their place."""
-    results = _halving(stage, step, items, attempts=1) if items else []
+def _isolating(stage: str, step: Step, items: Sequence[Any], probe: Callable[[], Sequence[Any]]) -> tuple[list[Any], int]:
+    """Run a step over all items; where it fails, the items at fault give a `Poison` in their place. And how often it halved."""
+    results, halvings = _halving(stage, step, items, attempts=1) if items else ([], 0)
     poisoned = [result for result in results if isinstance(result, Poison)]
     starved = any(poison.reason == OUT_OF_MEMORY for poison in poisoned)
     if poisoned and (starved or len(poisoned) == len(results)):
@@ -132,11 +152,11 @@ def _isolating(stage: str, step: Step, items: Sequence[Any], probe: Callable[[],
             what = "has no memory left for one short text" if starved else "fails on every message"
             why = f"{type(error).__name__}: {error}"
             raise Fatal(f"the model {what}, in {stage}: {why}; nothing of them is committed") from None
-    return results
+    return results, halvings
 
 
-def _halving(stage: str, step: Step, items: Sequence[Any], attempts: int) -> list[Any]:
-    """When a step fails, halve the batch until the item that cannot be scored is alone."""
+def _halving(stage: str, step: Step, items: Sequence[Any], attempts: int) -> tuple[list[Any], int]:
+    """When a step fails, halve the batch until the item that cannot be scored is alone; and how often that was done."""
     try:
         results = list(step(items))
     except MemoryError as error:
@@ -147,11 +167,9 @@ def _halving(stage: str, step: Step, items: Sequence[Any], attempts: int) -> lis
         failed = Poison("scoring_failed", stage, f"{type(error).__name__}: {error}", attempts=attempts)
     else:
         assert len(results) == len(items), f"{len(items)} texts went into {stage}, {len(results)} came out"
-        return results
+        return results, 0
     if len(items) == 1:
-        return [failed]
+        return [failed], 0
     half = len(items) // 2  # out here the error is gone, and with its traceback the memory of the failed pass
-    return [
-        *_halving(stage, step, items[:half], attempts + 1),
-        *_halving(stage, step, items[half:], attempts + 1),
-    ]
+    former, latter = (_halving(stage, step, part, attempts + 1) for part in (items[:half], items[half:]))
+    return [*former[0], *latter[0]], 1 + former[1] + latter[1]

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from textstream.drift import Reference
 from textstream.errors import Misconfigured
 from textstream.event import KINDS, LABELS, Kind, Label, ModelInfo
 from textstream.model.spans import EVIDENCE
@@ -95,6 +96,8 @@ class Manifest(_Part):
     sources: tuple[TrainingSource, ...]
     recipe: dict[str, Any]
     scores: dict[str, float]
+    reference: Reference | None = None
+    """What messages were like when the bundle was measured; without it, a worker tells no drift."""
 
 
 @dataclass(frozen=True, slots=True)

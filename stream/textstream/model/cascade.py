@@ -9,18 +9,30 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
+from textstream.drift import Reference
 from textstream.errors import Misconfigured
 from textstream.event import Analysis, EnrichedEvent, ModelInfo, Sentiment
 from textstream.model.bundle import MANIFEST
 from textstream.model.calibrate import DIGITS
 from textstream.model.scorer import Scorer
 from textstream.model.tokens import Tokens
+from textstream.quality import Computed
 
 
 class Model(Protocol):
     """Either of the two: a `Scorer`, or a fake in tests."""
 
     info: ModelInfo
+
+    @property
+    def reference(self) -> Reference | None:
+        """What the texts were like that it was measured on."""
+        ...
+
+    @property
+    def computed(self) -> Computed:
+        """What its passes have computed so far."""
+        ...
 
     def tokenise(self, texts: Sequence[str]) -> Sequence[Tokens]:
         """One for each text."""
@@ -53,6 +65,17 @@ class Cascade:
     def that_scored(self, event: EnrichedEvent) -> Model:
         """The one of the two that gave the event's analysis."""
         return self.models[event["model"] != self._by_first]
+
+    @property
+    def reference(self) -> Reference | None:
+        """That of `first`, but for what `second` has a say in: nobody measured the two together."""
+        told = self.models[0].reference
+        return told and told.without("sentiment", "confidence")
+
+    @property
+    def computed(self) -> Computed:
+        """By both."""
+        return self.models[0].computed.plus(*self.models[1].computed)
 
     def tokenise(self, texts: Sequence[str]) -> Sequence[Tokens]:
         """As `first` reads them."""

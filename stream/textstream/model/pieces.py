@@ -34,7 +34,7 @@ class Pieces(dict[str, tuple[int, ...]]):
         self.vocabulary = tuple(vocabulary)
         self._ids = {piece: i for i, piece in enumerate(self.vocabulary)}
         assert self._ids.get(PAD) == 0, "padding is id 0 everywhere"
-        self._unknown = self._ids[UNKNOWN]
+        self.unknown = self._ids[UNKNOWN]
         self.first = self._ids[FIRST]
 
     def __missing__(self, surface: str) -> tuple[int, ...]:
@@ -46,13 +46,13 @@ class Pieces(dict[str, tuple[int, ...]]):
     def _pieces(self, surface: str) -> tuple[int, ...]:
         token = readable(surface)
         ids = [i for chunk in _chunks(_SAID.get(token, token)) for i in self._of_chunk(chunk)]
-        return tuple(ids[:MAX_PIECES]) or (self._unknown,)
+        return tuple(ids[:MAX_PIECES]) or (self.unknown,)
 
     def _of_chunk(self, chunk: str) -> list[int]:
         ids = self._greedy(chunk)
         if ids is None and unicodedata.category(chunk[0])[0] == "S":
             ids = [i for word in unicodedata.name(chunk[0], "").lower().split() for i in self._greedy(word) or ()]
-        return ids or [self._unknown]
+        return ids or [self.unknown]
 
     def _greedy(self, word: str) -> list[int] | None:
         """The longest known piece first, as BERT's WordPiece does; None where some part is unknown."""
@@ -98,7 +98,7 @@ class LanguageTokeniser:
         self._cut = Tokeniser(_whole_words(self._pieces.values()), max_tokens)
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
-        """Tokens of each text, in the order given; one in a language without vocabulary has no units."""
+        """Tokens of each text, in the order given; one in a language without vocabulary has no units, and all are unknown."""
         with self._lock:
             return [_with_pieces(tokens, self._pieces.get(tokens.language["code"])) for tokens in self._cut(texts)]
 
@@ -111,9 +111,10 @@ def _whole_words(vocabularies: Iterable[Pieces]) -> Lexicon:
 
 def _with_pieces(tokens: Tokens, pieces: Pieces | None) -> Tokens:
     if pieces is None:
-        return replace(tokens, features=np.zeros((0, 1), np.int32), heads=np.zeros(0, np.int32))
+        return replace(tokens, features=np.zeros((0, 1), np.int32), heads=np.zeros(0, np.int32), unknown=tokens.count)
     places = zip(tokens.begins.tolist(), tokens.ends.tolist(), strict=True)
     each = [pieces[tokens.text[begin:end]] for begin, end in places]
     counts = np.fromiter(map(len, each), np.int64, len(each))
     units = np.fromiter(chain.from_iterable(each), np.int32, int(counts.sum()))
-    return replace(tokens, features=units[:, None], heads=(np.cumsum(counts) - counts).astype(np.int32))
+    heads = (np.cumsum(counts) - counts).astype(np.int32)
+    return replace(tokens, features=units[:, None], heads=heads, unknown=sum(pieces.unknown in ids for ids in each))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from textstream.drift import Reference
 from textstream.errors import Misconfigured
 from textstream.event import (
     KINDS,
@@ -30,6 +31,7 @@ from textstream.model.session import Device, Session
 from textstream.model.spans import NAMED, candidates, plain, span_means, splits_grapheme, united
 from textstream.model.text import fold
 from textstream.model.tokens import Lexicon, Tokeniser, Tokens
+from textstream.quality import Computed
 
 BATCH = 512
 """Texts a call of `analyse` when `score` cuts a stream of its own."""
@@ -94,6 +96,17 @@ class Scorer:
         sessions = open_sessions(found.folder, manifest.networks, device, threads)
         verify(cls(found, sessions, MAX_TERMS, manifest.calibration.min_salience, manifest.max_tokens), found.folder)
         return cls(found, sessions, max_terms, least, limit)
+
+    @property
+    def reference(self) -> Reference | None:
+        """What the texts were like that the bundle was measured on, where it says so."""
+        return self.manifest.reference
+
+    @property
+    def computed(self) -> Computed:
+        """What passes have computed so far, those of the golden check among them."""
+        each = [session.computed for session in self._sessions]
+        return Computed(sum(one.tokens for one in each), sum(one.padding for one in each))
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         """Each text made ready for `analyse`; `count` is the number of tokens that will be scored."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import onnxruntime as ort
 
 from textstream.errors import Misconfigured, OutOfMemory
@@ -13,6 +14,7 @@ from textstream.model.bundle import Kernel
 from textstream.model.cpus import usable_cpus
 from textstream.model.flat import Feed, Offsets, flat
 from textstream.model.packing import CORE, GPU, Ids, Infer, Logits, padded
+from textstream.quality import Computed
 
 Device = Literal["auto", "cpu", "cuda"]
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -38,6 +40,8 @@ class Session:
         self.device: Kernel = "cpu" if session is None else "cuda"
         self._session = _open(graphs["cpu"], [_CPU], threads) if session is None else session
         self.infer: Infer = self._network(graphs[self.device])
+        self.computed = Computed()
+        """Units of all passes that ended well; replaced whole, so that another thread may look at it."""
 
     def _network(self, path: Path) -> Infer:
         if [i.name for i in self._session.get_inputs()] == ["ids"]:
@@ -50,9 +54,17 @@ class Session:
             ) from None
 
     def _padded(self, ids: Ids) -> tuple[Logits, Logits]:
-        return self._flat({"ids": ids})
+        said = self._run({"ids": ids})
+        units = int(np.count_nonzero(ids[..., 0]))  # 0 is padding, everywhere
+        self.computed = self.computed.plus(units, ids[..., 0].size - units)
+        return said
 
     def _flat(self, feed: Feed) -> tuple[Logits, Logits]:
+        said = self._run(feed)
+        self.computed = self.computed.plus(len(said[1]) - 1, 0)  # row 0 is nobody's
+        return said
+
+    def _run(self, feed: Feed) -> tuple[Logits, Logits]:
         try:
             sentiment, tokens = self._session.run(None, feed)
         except Exception as error:  # onnxruntime's own exceptions share no base but Exception

@@ -95,6 +95,8 @@ class Tokens:
     truncated: bool
     heads: NDArray[np.int32] | None = None
     """(count,): the unit that answers for each token; None where every token is one unit"""
+    unknown: int = 0
+    """Tokens that the vocabulary lacks: a network of words reads their letters, one of word pieces reads that it is lacking."""
 
     @property
     def count(self) -> int:
@@ -190,10 +192,12 @@ class Tokeniser:
         own = np.repeat(read[starts], counts)
         begins, ends = (read[:-1] + rows[:, _LEAD] - own).astype(np.int32), (read[1:] - own).astype(np.int32)
         until = (read[starts + scored] - read[starts]).tolist()
-        each = zip(texts, starts.tolist(), (starts + scored).tolist(), languages, until, strict=True)
+        lacking = np.concatenate([np.zeros(1, np.int64), np.cumsum(rows[:, _WORD] >= self.lexicon.first_affix)])
+        unknown = (lacking[starts + scored] - lacking[starts]).tolist()
+        each = zip(texts, starts.tolist(), (starts + scored).tolist(), languages, until, unknown, strict=True)
         return [
-            Tokens(text, features[a:b], begins[a:b], ends[a:b], language, bool(text[end:].strip()))
-            for text, a, b, language, end in each
+            Tokens(text, features[a:b], begins[a:b], ends[a:b], language, bool(text[end:].strip()), None, lacked)
+            for text, a, b, language, end, lacked in each
         ]
 
     def _cut(self, text: str) -> list[str]:

@@ -46,7 +46,7 @@ class Tracing:
 
     def trace(self, scored: Scored, pipeline: Pipeline, clock: Clock) -> None:
         """The spans of a batch that is about to be published; its outcomes get the headers that name them."""
-        items, outcomes = scored.batch.items, scored.outcomes
+        items, outcomes = scored.batch.items, scored.enriched.outcomes
         now_ns, now = clock.wall_ms() * 1_000_000, clock.now()
         began_ns, started_ns, finished_ns = (
             now_ns - int((now - then) * 1e9) for then in (scored.submitted_at, scored.started_at, scored.finished_at)

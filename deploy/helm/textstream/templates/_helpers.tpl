@@ -92,6 +92,12 @@ httpGet: {path: {{ index . 1 }}, port: http}
 {{- end -}}
 {{- end -}}
 
+{{/* A file of the chart, with links to the runbook that is served. */}}
+{{- define "textstream.linked" -}}
+{{- $root := index . 0 -}}
+{{ $root.Files.Get (index . 1) | replace "deploy/RUNBOOK.md" ($root.Values.runbookUrl | default "deploy/RUNBOOK.md") }}
+{{- end -}}
+
 {{/* What the schema cannot say: values that contradict each other. */}}
 {{- define "textstream.refuse" -}}
 {{- $kafka := get .Values.settings "kafka" | default dict -}}
