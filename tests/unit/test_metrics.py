@@ -14,7 +14,7 @@ from tests.support.bundles import SHIPPED
 from tests.support.fakes import FakeScorer, FakeTokens, analysis
 from textstream.core.offsets import PartitionOffsets
 from textstream.drift import WINDOW_MESSAGES, Reference, psi, reference_of
-from textstream.event import Analysis
+from textstream.event import Analysis, Kind, Label
 from textstream.model.scorer import Scorer
 from textstream.observe.metrics import STAGES, Metrics
 from textstream.quality import BINS, CONFIDENCE_BOUNDS, LENGTH_BOUNDS, UNKNOWN_BOUNDS, Computed, Quality, quality
@@ -226,7 +226,7 @@ def test_lag_is_that_of_the_first_record_that_may_not_be_committed(sent: list[tu
 # ---- what texts are like
 
 
-def told(code: str, label: str, chance: float, *kinds: str, truncated: bool = False, supported: bool = True) -> Analysis:
+def told(code: str, label: Label, chance: float, *kinds: Kind, truncated: bool = False, supported: bool = True) -> Analysis:
     """An analysis of a text in a language."""
     said = analysis()
     said["language"] = {"code": code, "probability": 1.0, "supported": supported}
@@ -240,7 +240,11 @@ def told(code: str, label: str, chance: float, *kinds: str, truncated: bool = Fa
         if supported
         else None
     )  # type: ignore[typeddict-item]
-    said["key_terms"] = [{"kind": kind} for kind in kinds]  # type: ignore[misc, typeddict-item]
+    mood = analysis()["sentiment"]
+    assert mood is not None
+    said["key_terms"] = [
+        {"text": "a", "normalized": "a", "kind": kind, "salience": 1.0, "begin": 0, "end": 1, "sentiment": mood} for kind in kinds
+    ]
     return said
 
 

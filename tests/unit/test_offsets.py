@@ -161,12 +161,12 @@ def test_records_that_are_gone_are_passed_over_once() -> None:
     """Reading goes on behind them, also where the broker tells of them twice; what came before is settled as ever."""
     ledger = Ledger()
     assign(ledger, {("t", 0): 3})
-    ledger.deliver(Position("t", 0, 3, 1))
+    ledger.deliver(Position("t", 0, 3, 1), 0)
     ledger.jump(("t", 0), 20)
     assert ledger.read_from(("t", 0)) == 20
     ledger.settle(Position("t", 0, 3, 1))
     assert ledger.next_offset(("t", 0)) == 4
-    ledger.deliver(Position("t", 0, 20, 1))
+    ledger.deliver(Position("t", 0, 20, 1), 0)
     assert ledger.read_from(("t", 0)) == 21
 
 
