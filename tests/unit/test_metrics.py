@@ -243,7 +243,8 @@ def told(code: str, label: Label, chance: float, *kinds: Kind, truncated: bool =
     mood = analysis()["sentiment"]
     assert mood is not None
     said["key_terms"] = [
-        {"text": "a", "normalized": "a", "kind": kind, "salience": 1.0, "begin": 0, "end": 1, "sentiment": mood} for kind in kinds
+        {"text": "a", "normalized": "a", "kind": kind, "salience": 1.0, "begin": 0, "end": 1, "sentiment": mood}
+        for kind in kinds
     ]
     return said
 
