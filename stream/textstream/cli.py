@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from rich.console import Console, RenderableType
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from textstream.bench import run_bench
 from textstream.check.finding import Check
@@ -409,7 +409,8 @@ def _writer(as_json: bool) -> Callable[[bytes], object]:
 
     def write_pretty(line: bytes) -> None:
         event = orjson.loads(line)
-        console.print(pretty(event) if "error" not in event else f"[bold]not scored[/] {escape(event['error']['message'])}")
+        failed = "error" in event
+        console.print(Text.assemble(("not scored ", "bold"), visible(event["error"]["message"])) if failed else pretty(event))
 
     return write_pretty
 
@@ -500,9 +501,10 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _write_check(console: Console, check: Check) -> None:
-    verdict = f"[{VERDICT_STYLES[check.verdict]}]{check.verdict:4}[/]"
+    """As text and not as rich's markup: what brokers say, and a pattern's [a-z], is neither style nor command."""
+    verdict = (f"{check.verdict:4} ", VERDICT_STYLES[check.verdict])
     to_do = f" → {check.to_do}" if check.to_do else ""
-    console.print(verdict, f"[bold]{check.name:12}[/]", escape(check.finding + to_do), soft_wrap=True)
+    console.print(Text.assemble(verdict, (f"{check.name:12} ", "bold"), visible(check.finding + to_do)), soft_wrap=True)
 
 
 def _write_check_json(check: Check) -> None:
@@ -587,7 +589,9 @@ def _show_config(arguments: argparse.Namespace) -> int:
     table = Table("setting", "value", "from", box=None, pad_edge=False)
     for setting in declared():
         value = getattr(getattr(settings, setting.section), setting.name)
-        table.add_row(setting.path, _shown(value), layers.origin(setting.section, setting.name))
+        table.add_row(
+            setting.path, Text(_shown(value)), Text(layers.origin(setting.section, setting.name))
+        )  # [a-z] is no markup
     Console(width=None if sys.stdout.isatty() else 200).print(table)
     return 0
 
