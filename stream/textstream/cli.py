@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 from rich.console import Console, RenderableType
@@ -60,6 +60,8 @@ from textstream.worker import Worker
 if TYPE_CHECKING:
     from textstream.observe.tracing import Tracing
 
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
 EX_DATAERR = 65
 """sysexits.h: the input data was wrong."""
 GC_THRESHOLD = 70_000
@@ -87,6 +89,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"textstream {version('textstream')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
+    for add in (_add_demo_init_run, _add_score, _add_check_topics, _add_tail, _add_dlq, _add_config_bench):
+        add(commands)
+    return parser
+
+
+def _add_demo_init_run(commands: Commands) -> None:
+    """What a first look and a worker need."""
     demo = _command(commands, "demo", _demo, "watch messages being enriched, on an embedded broker")
     demo.add_argument("input", nargs="?", type=Path, metavar="FILE", help="your messages: JSON lines or plain text")
     demo.add_argument("--rate", type=float, default=40, help="messages a second (default: 40)")
@@ -100,6 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--until", metavar="TIME", help="a backfill: before this time, or end: what is the end at its start")
     _with_settings(run)
 
+
+def _add_score(commands: Commands) -> None:
+    """Scoring without a Kafka."""
     score = _command(commands, "score", _score, "enriched events for lines of text or JSON, without Kafka")
     score.add_argument("file", nargs="?", default="-", metavar="FILE", help="- (default) is standard input")
     score.add_argument("--model", default="swift", metavar="PATH", help="bundle (default: swift)")
@@ -112,6 +124,9 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--explain", action="store_true", help="on standard error, which words moved each score")
     score.add_argument("--json", action="store_true", help="JSON lines also on a terminal")
 
+
+def _add_check_topics(commands: Commands) -> None:
+    """What is done before a worker starts."""
     check = _command(commands, "check", _check, "look at everything a worker needs; no running worker notices it")
     check.add_argument("--json", action="store_true", help="JSON lines: name, ok, finding, to_do, exit_status")
     _with_settings(check)
@@ -122,6 +137,9 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--replication-factor", type=int, default=-1, help="default: the broker's")
     _with_settings(create)
 
+
+def _add_tail(commands: Commands) -> None:
+    """Looking at events."""
     tail = _command(commands, "tail", _tail, "enriched events as they come, until Ctrl-C; commits nothing")
     tail.add_argument("topic", nargs="?", metavar="TOPIC", help="an input or an output (default: outputs of input.topics)")
     tail.add_argument("--from", dest="begin", default="latest", metavar="TIME", help="ISO 8601, earliest, or latest (default)")
@@ -133,6 +151,9 @@ def _parser() -> argparse.ArgumentParser:
     tail.add_argument("--json", action="store_true", help="JSON lines also on a terminal")
     _with_settings(tail)
 
+
+def _add_dlq(commands: Commands) -> None:
+    """Looking at dead letters, and sending them again."""
     dlq = commands.add_parser("dlq", help="dead letters: count, show, replay").add_subparsers(required=True, metavar="COMMAND")
     inspect = _command(dlq, "inspect", _inspect, "count dead letters by reason, and show them; commits nothing")
     inspect.add_argument("--by-partition", action="store_true", help="count each partition apart")
@@ -154,6 +175,9 @@ def _parser() -> argparse.ArgumentParser:
         _with_choice(command)
         _with_settings(command)
 
+
+def _add_config_bench(commands: Commands) -> None:
+    """What is asked of a machine and its settings."""
     config = commands.add_parser("config", help="show the settings").add_subparsers(required=True, metavar="COMMAND")
     _with_settings(_command(config, "show", _show_config, "each setting's value and where it came from"))
 
@@ -162,11 +186,10 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--seconds", type=float, default=5, help="of each measurement (default: 5)")
     bench.add_argument("--json", action="store_true", help="one JSON object")
     _with_settings(bench)
-    return parser
 
 
 def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    commands: Commands,
     name: str,
     run: Callable[[argparse.Namespace], int],
     help_: str,
