@@ -84,6 +84,10 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     tls: _Tls | None = None
 
+    def __init__(self, address: tuple[str, int], *arguments: Any) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, *arguments)
+
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
         return (connection if self.tls is None else self.tls.wrapped(connection)), address
