@@ -53,7 +53,7 @@ from textstream.observe.live import Live
 from textstream.observe.metrics import Metrics
 from textstream.observe.terminal import pretty, reasons, visible
 from textstream.score import Line, guess_format, line_codec, lines, printed, score_lines
-from textstream.settings import Declared, Settings, declared, is_secret
+from textstream.settings import Declared, Observe, Settings, declared, is_secret
 from textstream.tail import UNSCORED, Tail, Wanted, all_outputs, outputs, pattern, read_event
 from textstream.worker import Worker
 
@@ -291,16 +291,9 @@ def _run(arguments: argparse.Namespace) -> int:
     named(settings.input, settings.output)
     try_properties(settings.kafka)
     health = Health(stall_after_s=settings.observe.stall_after_s, clock=time.monotonic)
-    observe = settings.observe
-    tls = Tls(observe.http_certificate, observe.http_key, observe.http_client_ca)
     tracing = _tracing(settings)
     live = Live(time.time(), show_text=settings.privacy.show_text)
-    server = HttpServer(observe.http_host, observe.http_port, metrics.registry, health, live, tls)
-    logs.get_logger("cli").info("serving", http=f"{settings.observe.http_host}:{server.port}")
-    if live.show_text and observe.http_host not in LOOPBACK:
-        logs.get_logger("cli").warning(
-            "texts_on_the_page", why="whoever reaches the port reads messages: privacy.show_text = false shows counts alone"
-        )
+    server = _serving(settings.observe, metrics, health, live)
     try:
         scorer = _load_scorer(**settings.model.model_dump())
         deadlines = measured(settings, scorer)
@@ -317,6 +310,18 @@ def _run(arguments: argparse.Namespace) -> int:
         if tracing is not None:
             tracing.close()
     return 0
+
+
+def _serving(observe: Observe, metrics: Metrics, health: Health, live: Live) -> HttpServer:
+    """The HTTP port, open from before the model is loaded: whoever waits for the worker sees that it starts."""
+    tls = Tls(observe.http_certificate, observe.http_key, observe.http_client_ca)
+    server = HttpServer(observe.http_host, observe.http_port, metrics.registry, health, live, tls)
+    log = logs.get_logger("cli")
+    log.info("serving", http=f"{observe.http_host}:{server.port}")
+    if live.show_text and observe.http_host not in LOOPBACK:
+        why = "whoever reaches the port reads messages: privacy.show_text = false shows counts alone"
+        log.warning("texts_on_the_page", why=why)
+    return server
 
 
 def _tracing(settings: Settings) -> "Tracing | None":
