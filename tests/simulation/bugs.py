@@ -66,8 +66,8 @@ remove, next_items = Budget.remove, Batcher._next_items
 
 
 @bug(ALO, PartitionOffsets, "deliver", *NEVER_PAST)
-def committed_as_soon_as_it_is_read(self: PartitionOffsets, offset: int) -> None:
-    deliver(self, offset)
+def committed_as_soon_as_it_is_read(self: PartitionOffsets, offset: int, sent_ms: int) -> None:
+    deliver(self, offset, sent_ms)
     self.next_offset = offset + 1
 
 
@@ -113,8 +113,8 @@ def markers_at_the_end_are_forgotten(self: PartitionOffsets, end: int) -> None:
 
 
 @bug(ALO, Ledger, "settle", *NEVER_PAST, "the worker's own checks")
-def settled_in_the_wrong_partition(self: Ledger, position: Position) -> None:
-    settle(self, position._replace(partition=min(number for _, number in self._partitions) if self._partitions else 0))
+def settled_in_the_wrong_partition(self: Ledger, position: Position) -> bool:
+    return settle(self, position._replace(partition=min(number for _, number in self._partitions) if self._partitions else 0))
 
 
 @bug(ALO, Delivery, "publish", "a stale result is never produced")
