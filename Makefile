@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 LOCKS := deploy/locks
 INSTALL := $(BIN)/uv pip install --python $(BIN)/python --no-build-isolation
 
-.PHONY: demo test chaos soak fuzz check check-lock lock format docs clean
+.PHONY: demo test chaos soak fuzz check check-lock audit lock format docs clean
 
 # On a terminal the demo is a job of its own (set -m), so that Ctrl-C ends it in order and not make.
 # make demo INPUT=my.jsonl replays your own file; DEMO takes any other flag of `textstream demo`.
@@ -40,6 +40,10 @@ check: $(VENV)/.dev check-lock
 	$(BIN)/lint-imports
 	$(BIN)/python -m textstream.docs --check
 	$(BIN)/python -m deploy.grafana.generate --check
+
+# Known vulnerabilities of what the image installs. Needs the advisories' own service; strict: what it cannot tell of is a failure.
+audit: $(VENV)/.build
+	$(BIN)/uv tool run pip-audit --strict --require-hashes --disable-pip -r $(LOCKS)/service.txt
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix

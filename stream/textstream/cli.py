@@ -18,12 +18,12 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 from rich.console import Console, RenderableType
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from textstream.bench import run_bench
 from textstream.check.finding import Check
@@ -53,12 +53,14 @@ from textstream.observe.live import Live
 from textstream.observe.metrics import Metrics
 from textstream.observe.terminal import pretty, reasons, visible
 from textstream.score import Line, guess_format, line_codec, lines, printed, score_lines
-from textstream.settings import Declared, Settings, declared, is_secret
+from textstream.settings import Declared, Observe, Settings, declared, is_secret
 from textstream.tail import UNSCORED, Tail, Wanted, all_outputs, outputs, pattern, read_event
 from textstream.worker import Worker
 
 if TYPE_CHECKING:
     from textstream.observe.tracing import Tracing
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 EX_DATAERR = 65
 """sysexits.h: the input data was wrong."""
@@ -87,6 +89,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"textstream {version('textstream')}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
+    for add in (_add_demo_init_run, _add_score, _add_check_topics, _add_tail, _add_dlq, _add_config_bench):
+        add(commands)
+    return parser
+
+
+def _add_demo_init_run(commands: Commands) -> None:
+    """What a first look and a worker need."""
     demo = _command(commands, "demo", _demo, "watch messages being enriched, on an embedded broker")
     demo.add_argument("input", nargs="?", type=Path, metavar="FILE", help="your messages: JSON lines or plain text")
     demo.add_argument("--rate", type=float, default=40, help="messages a second (default: 40)")
@@ -100,6 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--until", metavar="TIME", help="a backfill: before this time, or end: what is the end at its start")
     _with_settings(run)
 
+
+def _add_score(commands: Commands) -> None:
+    """Scoring without a Kafka."""
     score = _command(commands, "score", _score, "enriched events for lines of text or JSON, without Kafka")
     score.add_argument("file", nargs="?", default="-", metavar="FILE", help="- (default) is standard input")
     score.add_argument("--model", default="swift", metavar="PATH", help="bundle (default: swift)")
@@ -112,6 +124,9 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--explain", action="store_true", help="on standard error, which words moved each score")
     score.add_argument("--json", action="store_true", help="JSON lines also on a terminal")
 
+
+def _add_check_topics(commands: Commands) -> None:
+    """What is done before a worker starts."""
     check = _command(commands, "check", _check, "look at everything a worker needs; no running worker notices it")
     check.add_argument("--json", action="store_true", help="JSON lines: name, ok, finding, to_do, exit_status")
     _with_settings(check)
@@ -122,6 +137,9 @@ def _parser() -> argparse.ArgumentParser:
     create.add_argument("--replication-factor", type=int, default=-1, help="default: the broker's")
     _with_settings(create)
 
+
+def _add_tail(commands: Commands) -> None:
+    """Looking at events."""
     tail = _command(commands, "tail", _tail, "enriched events as they come, until Ctrl-C; commits nothing")
     tail.add_argument("topic", nargs="?", metavar="TOPIC", help="an input or an output (default: outputs of input.topics)")
     tail.add_argument("--from", dest="begin", default="latest", metavar="TIME", help="ISO 8601, earliest, or latest (default)")
@@ -133,6 +151,9 @@ def _parser() -> argparse.ArgumentParser:
     tail.add_argument("--json", action="store_true", help="JSON lines also on a terminal")
     _with_settings(tail)
 
+
+def _add_dlq(commands: Commands) -> None:
+    """Looking at dead letters, and sending them again."""
     dlq = commands.add_parser("dlq", help="dead letters: count, show, replay").add_subparsers(required=True, metavar="COMMAND")
     inspect = _command(dlq, "inspect", _inspect, "count dead letters by reason, and show them; commits nothing")
     inspect.add_argument("--by-partition", action="store_true", help="count each partition apart")
@@ -154,6 +175,9 @@ def _parser() -> argparse.ArgumentParser:
         _with_choice(command)
         _with_settings(command)
 
+
+def _add_config_bench(commands: Commands) -> None:
+    """What is asked of a machine and its settings."""
     config = commands.add_parser("config", help="show the settings").add_subparsers(required=True, metavar="COMMAND")
     _with_settings(_command(config, "show", _show_config, "each setting's value and where it came from"))
 
@@ -162,11 +186,10 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--seconds", type=float, default=5, help="of each measurement (default: 5)")
     bench.add_argument("--json", action="store_true", help="one JSON object")
     _with_settings(bench)
-    return parser
 
 
 def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    commands: Commands,
     name: str,
     run: Callable[[argparse.Namespace], int],
     help_: str,
@@ -268,16 +291,9 @@ def _run(arguments: argparse.Namespace) -> int:
     named(settings.input, settings.output)
     try_properties(settings.kafka)
     health = Health(stall_after_s=settings.observe.stall_after_s, clock=time.monotonic)
-    observe = settings.observe
-    tls = Tls(observe.http_certificate, observe.http_key, observe.http_client_ca)
     tracing = _tracing(settings)
     live = Live(time.time(), show_text=settings.privacy.show_text)
-    server = HttpServer(observe.http_host, observe.http_port, metrics.registry, health, live, tls)
-    logs.get_logger("cli").info("serving", http=f"{settings.observe.http_host}:{server.port}")
-    if live.show_text and observe.http_host not in LOOPBACK:
-        logs.get_logger("cli").warning(
-            "texts_on_the_page", why="whoever reaches the port reads messages: privacy.show_text = false shows counts alone"
-        )
+    server = _serving(settings.observe, metrics, health, live)
     try:
         scorer = _load_scorer(**settings.model.model_dump())
         deadlines = measured(settings, scorer)
@@ -294,6 +310,18 @@ def _run(arguments: argparse.Namespace) -> int:
         if tracing is not None:
             tracing.close()
     return 0
+
+
+def _serving(observe: Observe, metrics: Metrics, health: Health, live: Live) -> HttpServer:
+    """The HTTP port, open from before the model is loaded: whoever waits for the worker sees that it starts."""
+    tls = Tls(observe.http_certificate, observe.http_key, observe.http_client_ca)
+    server = HttpServer(observe.http_host, observe.http_port, metrics.registry, health, live, tls)
+    log = logs.get_logger("cli")
+    log.info("serving", http=f"{observe.http_host}:{server.port}")
+    if live.show_text and observe.http_host not in LOOPBACK:
+        why = "whoever reaches the port reads messages: privacy.show_text = false shows counts alone"
+        log.warning("texts_on_the_page", why=why)
+    return server
 
 
 def _tracing(settings: Settings) -> "Tracing | None":
@@ -409,7 +437,8 @@ def _writer(as_json: bool) -> Callable[[bytes], object]:
 
     def write_pretty(line: bytes) -> None:
         event = orjson.loads(line)
-        console.print(pretty(event) if "error" not in event else f"[bold]not scored[/] {escape(event['error']['message'])}")
+        failed = "error" in event
+        console.print(Text.assemble(("not scored ", "bold"), visible(event["error"]["message"])) if failed else pretty(event))
 
     return write_pretty
 
@@ -500,9 +529,10 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _write_check(console: Console, check: Check) -> None:
-    verdict = f"[{VERDICT_STYLES[check.verdict]}]{check.verdict:4}[/]"
+    """As text and not as rich's markup: what brokers say, and a pattern's [a-z], is neither style nor command."""
+    verdict = (f"{check.verdict:4} ", VERDICT_STYLES[check.verdict])
     to_do = f" → {check.to_do}" if check.to_do else ""
-    console.print(verdict, f"[bold]{check.name:12}[/]", escape(check.finding + to_do), soft_wrap=True)
+    console.print(Text.assemble(verdict, (f"{check.name:12} ", "bold"), visible(check.finding + to_do)), soft_wrap=True)
 
 
 def _write_check_json(check: Check) -> None:
@@ -587,7 +617,9 @@ def _show_config(arguments: argparse.Namespace) -> int:
     table = Table("setting", "value", "from", box=None, pad_edge=False)
     for setting in declared():
         value = getattr(getattr(settings, setting.section), setting.name)
-        table.add_row(setting.path, _shown(value), layers.origin(setting.section, setting.name))
+        table.add_row(
+            setting.path, Text(_shown(value)), Text(layers.origin(setting.section, setting.name))
+        )  # [a-z] is no markup
     Console(width=None if sys.stdout.isatty() else 200).print(table)
     return 0
 

@@ -19,13 +19,13 @@ from textstream.core.ports import Clock, Pipeline, Polled, Scored, Source, World
 from textstream.core.process import Prepared, Scorer, prepare
 from textstream.core.record import Outcome, Record
 from textstream.delivery import AtLeastOnce, Delivery, ExactlyOnce
-from textstream.drift import Drift
 from textstream.errors import Misconfigured, Transient
 from textstream.extent import ASK_S, Backfill, Between, Endless, Extent
 from textstream.observe.health import Health
 from textstream.observe.live import Live
 from textstream.observe.logs import get_logger
 from textstream.observe.metrics import Metrics
+from textstream.observe.telemetry import Telemetry, dead_letter_fields
 from textstream.settings import Settings
 from textstream.world import RealWorld
 
@@ -46,12 +46,6 @@ REFRESH_WITHIN_S = 2.0
 """Longest that looking for new topics may hold up the loop."""
 LOOK_INTERVAL_S, LOOK_WITHIN_S = 1.0, 2.0
 """Between two questions to the group whether a backfill is done, and the longest that one may hold up the loop."""
-MAX_LOGGED_BYTES = 500
-"""Most of a dead letter's value that a log line shows, under `privacy.log_text`."""
-OBSERVE_INTERVAL_S = 1.0
-"""Between two updates of lag and in-flight gauges: well below any scrape interval."""
-SHOW_INTERVAL_S = 0.1
-"""Between two hand-overs of what stands to the page, which draws once a second."""
 
 log = get_logger("worker")
 
@@ -80,13 +74,13 @@ class Worker:
         self._clock = clock or SystemClock()
         self._world = world or RealWorld(settings, scorer, self._clock)
         self._between = between
-        self._live = live or Live(self._clock.wall_ms() / 1000)
-        self._tracing = tracing
+        live = live or Live(self._clock.wall_ms() / 1000)
+        self._telemetry = Telemetry(metrics, live, self._clock, scorer.reference, tracing)
         self._stopping = threading.Event()
         self._failed = False
         self._paused: set[TopicPartition] = set()
         self._full_since: float | None = None
-        self._observed_at = self._looked_at = self._shown_at = self._clock.now()
+        self._looked_at = self._clock.now()
         self._ledger = Ledger()
         batch, delivery = settings.batch, settings.delivery
         self._batcher = Batcher(
@@ -94,7 +88,6 @@ class Worker:
         )
         self._breaker = Breaker(share=delivery.breaker_share, window=delivery.breaker_window, run=delivery.breaker_run)
         self._stopped = ""  # why the breaker is open
-        self._drift = Drift(scorer.reference)
         self._budget = Budget(
             max_messages=delivery.max_in_flight_messages,
             max_bytes=delivery.max_in_flight_bytes,
@@ -167,19 +160,9 @@ class Worker:
         closing.callback(self._source.close)
         self._extent.opened(self._source)
         self._delivery = deliver(self._source)
-        self._show_what_stands()
-        log.info("reading", topics=list(pipeline.routes), group=settings.kafka.group_id, model=self._scorer.info["name"])
-
-    def _show_what_stands(self) -> None:
-        """The gauges that no turn moves, or no turn yet."""
-        delivery = self._settings.delivery
-        for unit in ("messages", "bytes", "tokens"):
-            self._metrics.in_flight_limit.labels(unit).set(getattr(delivery, f"max_in_flight_{unit}"))
-        for stage in self._metrics.stages.values():
-            stage.began(self._clock.wall_ms())
         self._metrics.batch_tokens_limit.set(self._batcher.max_tokens)
-        self._metrics.show_model(self._scorer.info)
-        self._metrics.ready.set(1)
+        self._telemetry.opened(settings.delivery, self._scorer.info)
+        log.info("reading", topics=list(pipeline.routes), group=settings.kafka.group_id, model=self._scorer.info["name"])
 
     def _read_of(self, pipeline: Pipeline) -> list[str]:
         """The topics to read: inputs, and what is replayed of them, which is no part of a backfill."""
@@ -264,10 +247,10 @@ class Worker:
             self._take(self._source.poll(max(1, min(self._budget.room, MAX_POLL_RECORDS)), self._poll_wait_s()))
         self._dispatch()
         self._delivery.commit_when_due()
-        self._show_when_due()
+        self._telemetry.show_when_due(self._delivery.take_standing)
         self._refresh_when_due()
         self._look_for_the_end_when_due()
-        self._observe_when_due()
+        self._telemetry.observe_when_due(self._ledger, self._budget, self._source)
         self._health.turned(self._scoring.waiting_since)
 
     def _rewind_if_aborted(self) -> None:
@@ -323,18 +306,14 @@ class Worker:
             self._skip(partition)
 
     def _prepare(self, records: Sequence[Record]) -> None:
-        stages, count = self._metrics.stages, len(records)
         started_at, now_ms = self._clock.now(), self._clock.wall_ms()
-        stages["prepare"].enter(count)
+        self._telemetry.polled(records)
         for record, item in zip(records, prepare(records, self._codec, self._scorer), strict=True):
             # As it stands in its topic: the time of a replay, not of what it replays. One without a time waits from now on.
             self._ledger.deliver(record.position, record.timestamp_ms if record.timestamp_ms > 0 else now_ms)
             self._budget.add(item)
             self._batcher.add(item, started_at)
-            self._metrics.records_polled.labels(record.position.topic).inc()
-        self._metrics.stage_seconds.labels("prepare").observe(self._clock.now() - started_at)
-        stages["prepare"].leave(count, self._clock.wall_ms())
-        stages["score"].enter(count)
+        self._telemetry.prepared(len(records), started_at)
 
     def _skip(self, partition: TopicPartition) -> None:
         """The broker does not have what is to be read next: stop, or go on with the first that it has and count the others."""
@@ -365,17 +344,13 @@ class Worker:
         """Hand due batches to the scoring thread, as many as it has room for."""
         while not self._scoring.full and (batch := self._batcher.take(self._clock.now(), flush=flush)) is not None:
             self._scoring.submit(batch)
-            self._metrics.batches.labels(batch.closed_by).inc()
-            self._metrics.batch_messages.observe(len(batch.items))
-            self._metrics.batch_tokens.observe(batch.tokens)
+            self._telemetry.submitted(batch)
 
     def _publish(self, scored: Sequence[Scored]) -> None:
         """Hand scored batches on, up to where the breaker opens, and what still waits for the client."""
         for one in scored:
             self._learn_from(one)
-            self._tell_of(one)
-            if self._tracing is not None:
-                self._tracing.trace(one, self._pipeline, self._clock)
+            self._telemetry.scored(one, self._pipeline)
         outcomes = (each for one in scored for each in zip(one.batch.items, one.enriched.outcomes, strict=True))
         self._delivery.publish([each for each in outcomes if self._let_through(*each)])
 
@@ -389,18 +364,6 @@ class Worker:
                 "out_of_memory", scored="in parts; batches are smaller from now on", max_tokens=self._batcher.max_tokens
             )
         self._metrics.batch_tokens_limit.set(self._batcher.max_tokens)
-
-    def _tell_of(self, scored: Scored) -> None:
-        """What a batch took, what its texts were like, and whether they are what the model was measured on."""
-        metrics, enriched = self._metrics, scored.enriched
-        metrics.stage_seconds.labels("wait").observe(scored.started_at - scored.submitted_at)
-        metrics.stage_seconds.labels("score").observe(scored.finished_at - scored.started_at)
-        metrics.stages["score"].leave(len(enriched.outcomes), self._clock.wall_ms())
-        metrics.stages["deliver"].enter(len(enriched.outcomes))
-        metrics.retries.labels("scoring").inc(enriched.halvings)
-        metrics.count(enriched.quality, enriched.computed)
-        for (feature, language), index in self._drift.add(enriched.quality).items():
-            metrics.drift_psi.labels(feature, language).set(index)
 
     # ---- breaker ---------------------------------------------------------------------------------------------------
 
@@ -433,38 +396,9 @@ class Worker:
             self._paused |= running
         self._source.poll(1, IDLE_WAIT_S)  # for rebalances; a record that was fetched before the pause is dropped, uncommitted
         self._delivery.commit_when_due()
-        self._show_when_due()
-        self._observe_when_due()
+        self._telemetry.show_when_due(self._delivery.take_standing)
+        self._telemetry.observe_when_due(self._ledger, self._budget, self._source)
         self._health.turned(self._scoring.waiting_since)
-
-    def _show_when_due(self) -> None:
-        """Hand the page what stands. A few times a second, for it costs about the same for one message and for a hundred."""
-        now = self._clock.now()
-        if now - self._shown_at >= SHOW_INTERVAL_S:
-            self._shown_at = now
-            self._live.add(self._delivery.take_standing(), self._clock.wall_ms() / 1000)
-
-    def _observe_when_due(self) -> None:
-        now = self._clock.now()
-        if now - self._observed_at < OBSERVE_INTERVAL_S:
-            return
-        self._observed_at = now
-        self._show_partitions()
-        self._metrics.in_flight_messages.set(self._budget.messages)
-        self._metrics.in_flight_bytes.set(self._budget.bytes)
-        self._metrics.in_flight_tokens.set(self._budget.tokens)
-
-    def _show_partitions(self) -> None:
-        """How far each partition is, and how far behind."""
-        ledger, now_ms = self._ledger, self._clock.wall_ms()
-        positions = {partition: ledger.next_offset(partition) or 0 for partition in ledger.assigned}
-        ends = {partition: self._source.end_offset(partition) for partition in positions}
-        since = {partition: ledger.waits_since_ms(partition, end, now_ms) for partition, end in ends.items()}
-        messages = {partition: max(0, end - positions[partition]) for partition, end in ends.items() if end is not None}
-        seconds = {partition: max(0, now_ms - at_ms) / 1000 for partition, at_ms in since.items() if at_ms is not None}
-        self._metrics.show(self._metrics.position_offset, positions)
-        self._metrics.show(self._metrics.lag_messages, messages)
-        self._metrics.show(self._metrics.lag_seconds, seconds)
 
     def _look_for_the_end_when_due(self) -> None:
         """Where nothing more is to be read of ours, a backfill may be done."""
@@ -575,17 +509,6 @@ class Worker:
     def _unfinished(self, partitions: Sequence[TopicPartition]) -> int:
         """How many messages of these partitions wait for their outcome; behind an open breaker, those whose is on its way."""
         return self._delivery.waiting if self._stopped else self._ledger.pending(partitions)
-
-
-def dead_letter_fields(outcome: Outcome, *, show_text: bool) -> dict[str, str | int]:
-    """What a log line tells of a dead letter. What was wrong with it, word for word, may hold a piece of the text too."""
-    value = outcome.record.value or b""
-    fields: dict[str, str | int] = {"id": outcome.record.source.id, "reason": outcome.reason, "bytes": len(value)}
-    if show_text:
-        why = dict(outcome.headers).get("__connect.errors.exception.message") or b""
-        shown = value[:MAX_LOGGED_BYTES]
-        fields |= {"why": why.decode("utf-8", "replace"), "value": shown.decode("utf-8", "backslashreplace")}
-    return fields
 
 
 def _ids(partitions: Sequence[TopicPartition]) -> list[str]:

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 import pytest
 
 from tests.support.dashboards import OURS, panels, variables
+from tests.support.debian import MissingError
 from tests.support.kafka import Outgoing, RealKafka, wait_until
-from tests.support.prometheus import Prometheus, PrometheusMissingError, program, rules
+from tests.support.prometheus import Prometheus, program, rules
 from tests.support.reaper import Reaper
 from tests.support.stream import Stream
 from tests.support.worker import Worker, wait_for_members
@@ -62,7 +63,7 @@ def tools() -> None:
     missing = ""
     try:
         program("prometheus")
-    except PrometheusMissingError as error:
+    except MissingError as error:
         missing = str(error)
     if missing:
         pytest.fail(missing, pytrace=False)

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
-from tests.support.browser import Browser, BrowserMissingError, chromium
+from tests.support.browser import Browser, chromium
+from tests.support.debian import MissingError
 from tests.support.kafka import wait_until
 from tests.support.reaper import Reaper
 from tests.support.worker import Worker
@@ -68,7 +69,7 @@ def tools() -> None:
     missing = ""
     try:
         chromium()
-    except BrowserMissingError as error:
+    except MissingError as error:
         missing = str(error)
     if missing:
         pytest.fail(missing, pytrace=False)

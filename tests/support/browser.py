@@ -1,13 +1,12 @@
 """A headless Chromium, driven by the DevTools protocol over a pipe: what a person would see, asked of a real browser.
 
-Chromium is taken from PATH, else apt-get installs Debian's where the tests run as root. Where neither can be the tests fail and
-name what is missing: they never skip.
+Chromium is taken from PATH, else Debian's is installed. Where neither can be, the tests fail and
+name what is missing: none skips.
 """
 
 import json
 import os
 import select
-import shutil
 import subprocess
 import time
 from base64 import b64decode
@@ -16,34 +15,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support.debian import installed
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-INSTALL_TIMEOUT_S = 900
 ANSWER_TIMEOUT_S = 60
 """Longest for one answer of the browser, on cores that are busy otherwise."""
 WAIT_S = 60
 """Longest for the page to show what is waited for."""
 
 
-class BrowserMissingError(Exception):
-    """No Chromium, and none could be installed; the message says what would help."""
-
-
 @cache
 def chromium() -> str:
     """The path of the browser."""
-    if found := _found():
-        return found
-    if shutil.which("apt-get") and os.geteuid() == 0:
-        for command in (("update",), ("install", "--yes", "--no-install-recommends", "chromium")):
-            done = subprocess.run(["apt-get", *command], capture_output=True, text=True, timeout=INSTALL_TIMEOUT_S, check=False)
-        if found := _found():
-            return found
-        raise BrowserMissingError(f"apt-get could not install chromium, which the tests of the page drive:\n{done.stderr}")
-    raise BrowserMissingError("the tests of the page drive Chromium: install it (Debian: `apt-get install chromium`) on PATH")
-
-
-def _found() -> str | None:
-    return next(filter(None, map(shutil.which, NAMES)), None)
+    return installed("chromium", NAMES, "the tests of the page drive Chromium")
 
 
 class Browser:

@@ -308,7 +308,7 @@ class DockerKafka(RealKafka):
     def __init__(self) -> None:
         from testcontainers.core.container import DockerContainer
 
-        port, controller_port = _free_ports(2)
+        port, controller_port = free_ports(2)
         settings = _broker_settings(port, [controller_port], listen_on="0.0.0.0") | {"log.dirs": "/tmp/kafka-logs"}
         self._container = DockerContainer(f"apache/kafka:{KAFKA_VERSION}").with_bind_ports(port, port)
         for key, value in settings.items():
@@ -433,7 +433,7 @@ class JavaKafka(RealKafka):
         self.folder = Path(tempfile.mkdtemp(prefix="textstream-kafka-"))
         reaper.remove(self.folder)
         self.replication = min(brokers, 3)
-        free = _free_ports(2 * brokers)
+        free = free_ports(2 * brokers)
         ports, controller_ports = free[:brokers], free[brokers:]
         self.bootstrap_servers = ",".join(f"127.0.0.1:{port}" for port in ports)
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
@@ -489,7 +489,7 @@ class GuardedKafka(JavaKafka):
     guarded_servers: str
 
     def _extended(self, settings: dict[str, str]) -> dict[str, str]:
-        [port] = _free_ports(1)
+        [port] = free_ports(1)
         self.guarded_servers = f"127.0.0.1:{port}"
         module = "org.apache.kafka.common.security.plain.PlainLoginModule"
         added = {
@@ -653,7 +653,7 @@ def _answers(bootstrap_servers: str) -> bool:
     return True
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Free loopback ports below the ephemeral range, so that no client's outgoing connection takes one meanwhile."""
     found: list[int] = []
     while len(found) < count:

@@ -5,10 +5,8 @@ installed: that needs no root, and starts no service. Where there is neither, th
 """
 
 import json
-import os
 import shutil
 import subprocess
-import tempfile
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
@@ -18,29 +16,23 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from tests.support.kafka import _free_ports, wait_until
+from tests.support.debian import unpacked
+from tests.support.kafka import free_ports, wait_until
 from tests.support.reaper import Reaper
 from tests.support.texts import ROOT
 
 PROMETHEUS = ROOT / "deploy/prometheus"
 PACKAGE = "prometheus"
-FETCH_TIMEOUT_S = 300
 READY_TIMEOUT_S = 60
-
-
-class PrometheusMissingError(Exception):
-    """No Prometheus, and no way to get Debian's; the message says what would help."""
 
 
 @cache
 def program(name: str) -> str:
     """The path of `prometheus` or `promtool`."""
-    unpacked = ROOT / ".cache/prometheus"
     if found := shutil.which(name):
         return found
-    if not unpacked.is_dir():
-        _unpack(unpacked)
-    return str(unpacked / "usr/bin" / name)
+    need = "the tests of rules and dashboards need `prometheus` and `promtool`"
+    return str(unpacked(PACKAGE, ROOT / ".cache/prometheus", [name], need) / "usr/bin" / name)
 
 
 def promtool(*arguments: str, cwd: Path = PROMETHEUS) -> subprocess.CompletedProcess[str]:
@@ -51,32 +43,6 @@ def promtool(*arguments: str, cwd: Path = PROMETHEUS) -> subprocess.CompletedPro
 def rules() -> list[dict[str, Any]]:
     """Every rule, in the order of the file."""
     return [rule for group in YAML(typ="safe").load(PROMETHEUS / "rules.yml")["groups"] for rule in group["rules"]]
-
-
-def _unpack(folder: Path) -> None:
-    """Debian's package by name, into the folder, which is there only when all is."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent) as work:
-        try:
-            try:
-                _run("apt-get", "download", PACKAGE, cwd=work)
-            except subprocess.CalledProcessError:  # a fresh image has no lists
-                _run("apt-get", "update", cwd=work)
-                _run("apt-get", "download", PACKAGE, cwd=work)
-            (archive,) = Path(work).glob("*.deb")
-            _run("dpkg-deb", "-x", str(archive), "unpacked", cwd=work)
-        except (OSError, subprocess.CalledProcessError) as error:
-            said = getattr(error, "stderr", "") or error
-            raise PrometheusMissingError(
-                "the tests of rules and dashboards need `prometheus` and `promtool`: on Debian or Ubuntu"
-                f" `apt-get install {PACKAGE}`, elsewhere put both on PATH ({said})"
-            ) from None
-        if not folder.is_dir():  # two test runs may unpack at once
-            os.rename(Path(work, "unpacked"), folder)
-
-
-def _run(*command: str, cwd: str) -> None:
-    subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=FETCH_TIMEOUT_S, check=True)
 
 
 class Prometheus:
@@ -92,7 +58,7 @@ class Prometheus:
         del job["dns_sd_configs"]
         job["static_configs"] = [{"targets": list(targets)}]
         (folder / "prometheus.json").write_text(json.dumps(config))  # JSON is YAML
-        (port,) = _free_ports(1)
+        (port,) = free_ports(1)
         self.address = f"http://127.0.0.1:{port}"
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(

@@ -13,7 +13,7 @@ from confluent_kafka.admin import ScramCredentialInfo, ScramMechanism, UserScram
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from tests.support.kafka import GuardedKafka, _free_ports
+from tests.support.kafka import GuardedKafka, free_ports
 from tests.support.reaper import Reaper
 
 REAUTHENTICATE_MS = 2_000
@@ -136,7 +136,7 @@ class SecuredKafka(GuardedKafka):
     def _extended(self, settings: dict[str, str]) -> dict[str, str]:
         settings = super()._extended(settings)
         names = ("tls", "mtls", "plain", "scram", "oauth")
-        self.address = {name: f"127.0.0.1:{port}" for name, port in zip(names, _free_ports(len(names)), strict=True)}
+        self.address = {name: f"127.0.0.1:{port}" for name, port in zip(names, free_ports(len(names)), strict=True)}
         for name, address in self.address.items():
             protocol = "SSL" if name in ("tls", "mtls") else "SASL_SSL"
             settings["listeners"] += f",{name.upper()}://{address}"

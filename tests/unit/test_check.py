@@ -1,5 +1,6 @@
 """`textstream check` without a broker: what it makes of what brokers say, and the HTTP port."""
 
+import io
 import socket
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +12,9 @@ import pytest
 import trustme
 from cryptography import x509
 from hypothesis import given, settings
+from rich.console import Console
 
+from textstream import cli
 from textstream.check import brokers
 from textstream.check.finding import Check
 from textstream.check.port import not_after, port_checks
@@ -182,3 +185,11 @@ def test_a_certificate_that_is_none(tmp_path: Path) -> None:
     (check,) = port_checks(Observe(http_port=0, http_certificate=str(tmp_path / "port.pem")))
     assert check.exit_status == 78
     assert "observe.http_certificate" in check.finding
+
+
+def test_a_line_on_a_terminal_says_what_was_found_and_no_more() -> None:
+    """What a broker or a pattern says is shown as it is: nothing of it is markup, and nothing steers the terminal."""
+    shown = io.StringIO()
+    console = Console(file=shown, width=40)
+    cli._write_check(console, Check("topics", "no topic matches ^reviews-[a-z]+ [bold]\x1b]0;taken\x07", "create one"))
+    assert shown.getvalue() == "hint topics       no topic matches ^reviews-[a-z]+ [bold]␛]0;taken␇ → create one\n"

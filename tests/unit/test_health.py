@@ -4,6 +4,7 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,19 @@ def test_the_endpoints_answer() -> None:
         assert get(server.port, "/nothing") == (404, "try /, /metrics, /livez or /readyz\n")
         with pytest.raises(Misconfigured, match=r"change observe\.http_host or observe\.http_port"):
             HttpServer("127.0.0.1", server.port, CollectorRegistry(), health, Live(0))
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_either_kind_of_address_will_do(host: str) -> None:
+    """The port listens on IPv6 as on IPv4: some clusters have nothing else."""
+    server = HttpServer(host, 0, CollectorRegistry(), Health(stall_after_s=10, clock=ManualClock()), Live(0))
+    try:
+        asking = HTTPConnection(host, server.port, timeout=5)
+        asking.request("GET", "/livez")
+        assert asking.getresponse().read() == b"starting\n"
+        asking.close()
     finally:
         server.close()
 

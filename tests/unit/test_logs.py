@@ -18,7 +18,7 @@ from textstream.core.record import Outcome, Position, Record
 from textstream.observe import logs
 from textstream.observe.logs import MAX_EVENTS, MINUTE_S, OTHER, Limit
 from textstream.observe.metrics import Metrics
-from textstream.worker import dead_letter_fields
+from textstream.observe.telemetry import dead_letter_fields
 
 EVENT = re.compile(r"[a-z][a-z0-9_]*")
 

@@ -9,7 +9,8 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.support.dashboards import named_metrics, panels, recorded
-from tests.support.prometheus import PROMETHEUS, PrometheusMissingError, program, promtool, rules
+from tests.support.debian import MissingError
+from tests.support.prometheus import PROMETHEUS, program, promtool, rules
 from tests.support.texts import ROOT
 from tests.unit.test_deploy import metric_series
 from textstream import cli
@@ -27,7 +28,7 @@ def tools() -> None:
     missing = ""
     try:
         program("promtool")
-    except PrometheusMissingError as error:
+    except MissingError as error:
         missing = str(error)
     if missing:
         pytest.fail(missing, pytrace=False)

@@ -1,7 +1,6 @@
 """The HTTP endpoints: /metrics for Prometheus, /livez and /readyz for the orchestrator, / and /events for whoever looks."""
 
 import io
-import logging
 import os
 import socket
 import ssl
@@ -17,6 +16,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from textstream.errors import Misconfigured
 from textstream.observe.health import Health
 from textstream.observe.live import Live
+from textstream.observe.logs import get_logger
 from textstream.observe.page import FULL, Page, is_own_name
 
 SEND_BUFFER_BYTES = 65_536
@@ -33,7 +33,7 @@ PRIVATE = (
 )
 """What may hold message text is kept by nobody on the way, and given to no other page."""
 
-logger = logging.getLogger("textstream.http")
+log = get_logger("http")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class _Tls:
                 self._seen = seen
                 self._context = self._loaded()
         except OSError as error:  # half written, or of certificate and key only one is new
-            logger.warning("the new certificate of the HTTP port cannot be read, the old one stays in use: %s", error)
+            log.warning("certificate_unreadable", why=str(error), then="what it held before stays in use")
         return self._context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
 
     def _loaded(self) -> ssl.SSLContext:
@@ -84,13 +84,17 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     tls: _Tls | None = None
 
+    def __init__(self, address: tuple[str, int], *arguments: Any) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, *arguments)
+
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
         return (connection if self.tls is None else self.tls.wrapped(connection)), address
 
     def handle_error(self, *_: Any) -> None:
         """A client that hangs up, is too slow, or speaks no TLS: not worth a traceback."""
-        logger.debug("a request was not answered", exc_info=True)
+        log.debug("request_not_answered", exc_info=True)
 
 
 class _Writer(io.BufferedIOBase):
