@@ -458,13 +458,19 @@ class Worker:
         """How far each partition is, and how far behind."""
         ledger, now_ms = self._ledger, self._clock.wall_ms()
         positions = {partition: ledger.next_offset(partition) or 0 for partition in ledger.assigned}
-        ends = {partition: self._source.end_offset(partition) for partition in positions}
+        ends = {partition: self._end_of(partition) for partition in positions}
         since = {partition: ledger.waits_since_ms(partition, end, now_ms) for partition, end in ends.items()}
         messages = {partition: max(0, end - positions[partition]) for partition, end in ends.items() if end is not None}
         seconds = {partition: max(0, now_ms - at_ms) / 1000 for partition, at_ms in since.items() if at_ms is not None}
         self._metrics.show(self._metrics.position_offset, positions)
         self._metrics.show(self._metrics.lag_messages, messages)
         self._metrics.show(self._metrics.lag_seconds, seconds)
+
+    def _end_of(self, partition: TopicPartition) -> int | None:
+        """None where nobody tells. Behind an open breaker nothing is fetched: what was caught up may be behind by now."""
+        if self._stopped and not self._ledger.pending([partition]):
+            return None
+        return self._source.end_offset(partition)
 
     def _look_for_the_end_when_due(self) -> None:
         """Where nothing more is to be read of ours, a backfill may be done."""
