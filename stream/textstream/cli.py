@@ -9,6 +9,7 @@ import gc
 import io
 import math
 import os
+import re
 import select
 import signal
 import sys
@@ -29,7 +30,7 @@ from textstream.bench import run_bench
 from textstream.check.finding import Check
 from textstream.check.run import run_checks
 from textstream.core.record import Outcome, Record
-from textstream.core.replay import read_dead_letter
+from textstream.core.replay import DeadLetter, read_dead_letter
 from textstream.deadlines import measured
 from textstream.demo import run_demo
 from textstream.dlq.choice import parse_choice
@@ -51,7 +52,7 @@ from textstream.observe.health import Health
 from textstream.observe.http import LOOPBACK, HttpServer, Tls
 from textstream.observe.live import Live
 from textstream.observe.metrics import Metrics
-from textstream.observe.terminal import pretty, reasons, visible
+from textstream.observe.terminal import pretty, printable_json, reasons, visible
 from textstream.score import Line, guess_format, line_codec, lines, printed, score_lines
 from textstream.settings import Declared, Observe, Settings, declared, is_secret
 from textstream.tail import UNSCORED, Tail, Wanted, all_outputs, outputs, pattern, read_event
@@ -64,6 +65,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 EX_DATAERR = 65
 """sysexits.h: the input data was wrong."""
+LINE_ENDS = re.compile(rb"[\r\n]")
 GC_THRESHOLD = 70_000
 """Objects made, less those freed, between two runs of Python's cycle collector: some batches in flight."""
 
@@ -429,10 +431,15 @@ def _write_line(line: bytes) -> object:
     return sys.stdout.buffer.write(line + b"\n")
 
 
+def _write_json(line: bytes) -> object:
+    """One line; on a terminal nothing in it steers that."""
+    return _write_line(printable_json(line) if sys.stdout.isatty() else line)
+
+
 def _writer(as_json: bool) -> Callable[[bytes], object]:
     """JSON lines, or coloured events on a terminal."""
     if as_json or not sys.stdout.isatty():
-        return _write_line
+        return _write_json
     console = Console()
 
     def write_pretty(line: bytes) -> None:
@@ -496,7 +503,7 @@ def _event_shown(arguments: argparse.Namespace) -> Callable[[Record], bool]:
         if not wanted.takes(event):
             return False
         if console is None:
-            _write_line(record.value.replace(b"\n", b" "))  # ours have none, and in anybody's JSON they stand between tokens
+            _write_json(LINE_ENDS.sub(b" ", record.value))  # ours have none, and in anybody's JSON they stand between tokens
         else:
             console.print(pretty(event))
         return True
@@ -506,13 +513,20 @@ def _event_shown(arguments: argparse.Namespace) -> Callable[[Record], bool]:
 
 def _letter_shown(as_json_lines: bool) -> Callable[[Record], bool]:
     """Prints a dead letter."""
-    form = as_json if as_json_lines or not sys.stdout.isatty() else lambda letter: as_text(letter).encode()
+    as_lines = as_json_lines or not sys.stdout.isatty()
 
     def show(record: Record) -> bool:
-        _write_line(form(read_dead_letter(record)))
+        _write_letter(read_dead_letter(record), as_lines)
         return True
 
     return show
+
+
+def _write_letter(letter: DeadLetter, as_json_line: bool) -> None:
+    if as_json_line:
+        _write_json(as_json(letter))
+    else:
+        _write_line(as_text(letter).encode())
 
 
 VERDICT_STYLES = {"ok": "green", "hint": "yellow", "FAIL": "bold red"}
@@ -536,7 +550,7 @@ def _write_check(console: Console, check: Check) -> None:
 
 
 def _write_check_json(check: Check) -> None:
-    _write_line(orjson.dumps(check.as_dict()))
+    _write_json(orjson.dumps(check.as_dict()))
     sys.stdout.flush()
 
 
@@ -560,10 +574,10 @@ def _inspect(arguments: argparse.Namespace) -> int:
         for number, letter in enumerate(letters.read(stop)):
             counts.add(letter)
             if number < arguments.show:
-                _write_line(as_json(letter) if arguments.json else as_text(letter).encode())
+                _write_letter(letter, arguments.json)
     if arguments.json:
         for line in counts.as_json():
-            _write_line(line)
+            _write_json(line)
     else:
         _print_counts(counts, by_partition=arguments.by_partition)
     return 128 + signal.SIGINT if stop.is_set() else 0

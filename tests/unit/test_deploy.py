@@ -139,10 +139,12 @@ def listening(answer: int, certificate: Path | None = None, client_ca: Path | No
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield server.server_port
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def healthy(port: int, **variables: object) -> bool:
@@ -164,6 +166,13 @@ def test_the_health_check_asks_as_the_port_wants_to_be_asked(way: str, tmp_path:
     assert not healthy(port, **given)
     with listening(503, certificate, client_ca) as port:
         assert healthy(port, **given) == (way == "mtls")
+
+
+def test_no_proxy_stands_between_the_health_check_and_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Docker hands its proxies' variables on to every container: a worker that is alive is healthy all the same."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with listening(200) as port:
+        assert healthy(port)
 
 
 def test_the_image_does_not_run_as_root() -> None:

@@ -119,6 +119,18 @@ def test_suppressed_lines_are_counted_and_summed_up(capfd: pytest.CaptureFixture
 
 
 @pytest.mark.usefixtures("configured")
+def test_names_without_end_make_no_series_without_end() -> None:
+    """What is suppressed is counted by the name that it is limited as: the metric has no more series than the limit names."""
+    told: Counter[str] = Counter()
+    logs.configure("json", "info", lines_per_minute=1, suppressed=lambda event: told.update([event]))
+    for number in range(2 * MAX_EVENTS):
+        for _ in range(2):
+            logging.getLogger(f"opentelemetry.n{number}").warning("twice")
+    assert len(told) == MAX_EVENTS + 1
+    assert told[OTHER] == 2 * MAX_EVENTS - 1
+
+
+@pytest.mark.usefixtures("configured")
 def test_lines_of_libraries_have_names_too(capfd: pytest.CaptureFixture[str]) -> None:
     """librdkafka's by what it calls them, others' by their logger; what they say is a field."""
     logs.configure("json", "info")

@@ -173,6 +173,32 @@ def test_lag_is_told_in_messages_and_in_seconds() -> None:
         assert scene.value("textstream_assigned_partitions") == 0
 
 
+def test_behind_an_open_breaker_no_partition_is_told_to_be_caught_up() -> None:
+    """Nothing is fetched any more: of a partition that holds nothing of ours the lag is unknown, and no 0; the other's oldest
+    message waits on."""
+    scene = Scene(delivery__breaker_run=5)
+    scene.brokers.grow("a", 2)
+    other = scene.brokers.inputs["a", 1]
+
+    def told(partition: int) -> tuple[float | None, float | None]:
+        messages, seconds = (f"textstream_lag_{unit}" for unit in ("messages", "seconds"))
+        return scene.value(messages, topic="a", partition=str(partition)), scene.value(
+            seconds, topic="a", partition=str(partition)
+        )
+
+    with scene.played():
+        other.append(b"good", 0)
+        scene.send(b"good")
+        scene.until(lambda: told(0) == told(1) == (0, 0))
+        scene.send(*[b"\xff\xfe"] * 10)
+        scene.until(lambda: scene.value("textstream_breaker_open") == 1)
+        scene.wait(1)  # until nothing is taken any more
+        other.append(b"good", 0)
+        scene.wait(10)
+        assert told(1) == (None, None)
+        assert (told(0)[0] or 0) > 0 and (told(0)[1] or 0) > 5
+
+
 def test_a_record_without_a_time_waits_from_when_it_was_polled() -> None:
     """Its timestamp is 0 or -1: what is told is not the age of the epoch."""
     with Scene(sent_ms=-1).played() as scene:

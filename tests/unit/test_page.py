@@ -5,7 +5,7 @@ import socket
 import threading
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from textstream.core.record import Outcome, Position, Record
 from textstream.event import LABELS, Label
 from textstream.observe import live as limits
 from textstream.observe.health import Health
-from textstream.observe.http import HttpServer
+from textstream.observe.http import MAX_CONNECTIONS, HttpServer
 from textstream.observe.live import Live, Stood
 from textstream.observe.page import FULL, MAX_PARTITIONS_SHOWN, MAX_WATCHERS, Page, is_own_name
 from textstream.observe.view import segments
@@ -317,6 +317,21 @@ def test_a_slow_client_is_dropped_and_holds_nobody_up() -> None:
         finally:
             stop.set()
             feeding.join()
+
+
+def test_whoever_opens_connections_without_end_shuts_nobody_out() -> None:
+    """No more are open than the limit: the oldest that sent no request makes room, and whoever is being answered stays."""
+    with served(Live(START)) as port, ExitStack() as closing:
+        watching = closing.enter_context(urllib.request.urlopen(f"http://127.0.0.1:{port}/events", timeout=20))
+        assert watching.readline()
+        opened = (socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(MAX_CONNECTIONS))
+        idle = [closing.enter_context(one) for one in opened]
+        for one in idle:
+            one.sendall(b"GET / HTTP/1.0\r\nX: ")
+        assert ask(port, "/livez")[0] == 200
+        assert idle[0].recv(1) == idle[1].recv(1) == b""
+        assert threading.active_count() <= MAX_CONNECTIONS + 20
+        assert any(watching.readline().startswith(b"data") for _ in range(4))
 
 
 def test_hostile_text_is_sent_as_it_is_and_only_in_a_string() -> None:

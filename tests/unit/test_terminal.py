@@ -1,6 +1,7 @@
 """Drawing for a terminal: nothing is lost, nothing steers the terminal, nothing is cut off or breaks the screen."""
 
 import io
+import json
 import re
 import unicodedata
 
@@ -15,7 +16,18 @@ from tests.support.events import event, term
 from textstream import samples
 from textstream.event import LABELS, EnrichedEvent
 from textstream.observe.dashboard import MIN_HEIGHT, MIN_WIDTH, progress, render, summary
-from textstream.observe.terminal import MOST_REASONS, SIGNS, STYLES, highlight, line, mark, pretty, reasons, visible
+from textstream.observe.terminal import (
+    MOST_REASONS,
+    SIGNS,
+    STYLES,
+    highlight,
+    line,
+    mark,
+    pretty,
+    printable_json,
+    reasons,
+    visible,
+)
 from textstream.observe.view import DeadLetter, View, ViewModel
 
 MIXED = "The room was lovely but the staff were rude 👨‍👩‍👧‍👦 房间很干净"
@@ -186,3 +198,12 @@ def test_reasons_never_steer_the_terminal() -> None:
     """No escape sequence of the text reaches it, neither in the text nor in the words below."""
     what = event("\x1b[31mred\x1b[0m \u202e", "negative")
     assert "\x1b" not in drawn(reasons(what, [(0, 8, 0.5), (8, 12, -0.5)]), color_system=None)
+
+
+@given(st.text(), st.text(st.sampled_from("\x1b\x7f\x9b\u202e\u2028\U000e0041a")))
+def test_json_on_a_terminal_says_the_same_and_steers_nothing(text: str, hostile: str) -> None:
+    """C1 controls and marks of direction may stand in JSON as they are: escaped, it has the same values, and is one line."""
+    value = {"text": text, hostile: hostile}
+    shown = printable_json(json.dumps(value, ensure_ascii=False, indent="\t").encode()).decode()
+    assert shown.isprintable()
+    assert json.loads(shown) == value

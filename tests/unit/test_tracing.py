@@ -1,9 +1,11 @@
 """Traces of batches: their spans and links, the headers of outcomes, OTLP over HTTP, and nothing of it when it is off."""
 
 import http.server
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -200,6 +202,18 @@ def test_traces_go_to_a_collector(monkeypatch: pytest.MonkeyPatch) -> None:
     named = {attribute.key: attribute.value.string_value for attribute in resource.resource.attributes}
     assert named["service.name"] == "textstream"
     assert [span.name for scope in resource.scope_spans for span in scope.spans] == ["a"]
+
+
+def test_a_collector_that_is_mute_holds_no_worker_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes the connection and says nothing: the end comes within its limit all the same, however much is left to export."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{mute.getsockname()[1]}")
+        tracing = otlp("group", {})
+        for _ in range(1_000):
+            tracing._tracer.start_span("a").end()
+        began = time.monotonic()
+        tracing.close(within_s=0.5)
+        assert time.monotonic() - began < 5
 
 
 def test_grpc_is_refused() -> None:

@@ -1,5 +1,6 @@
 """The HTTP endpoints: /metrics for Prometheus, /livez and /readyz for the orchestrator, / and /events for whoever looks."""
 
+import contextlib
 import io
 import os
 import socket
@@ -21,6 +22,9 @@ from textstream.observe.page import FULL, Page, is_own_name
 
 SEND_BUFFER_BYTES = 65_536
 """What the kernel takes for a client that does not read: so one that watches and is slow is noticed, and dropped."""
+
+MAX_CONNECTIONS = 128
+"""Open at once, a thread and a file descriptor each; so whoever opens thousands takes none from the clients of the brokers."""
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 CSP = "Content-Security-Policy"
@@ -86,11 +90,45 @@ class _Server(ThreadingMixIn, WSGIServer):
 
     def __init__(self, address: tuple[str, int], *arguments: Any) -> None:
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._lock = threading.Lock()
+        self._open: dict[socket.socket, bool] = {}  # oldest first: whether its request is read
         super().__init__(address, *arguments)
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, address = super().get_request()
         return (connection if self.tls is None else self.tls.wrapped(connection)), address
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """On a thread of its own. Where too many are open, whoever has owed his request the longest makes room."""
+        with self._lock:
+            has_room = len(self._open) < MAX_CONNECTIONS or self._hang_up_on_an_idle_one()
+            if has_room:
+                self._open[request] = False
+        if has_room:
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def has_read(self, request: socket.socket) -> None:
+        """It is being answered: no other takes its place."""
+        with self._lock:
+            if request in self._open:
+                self._open[request] = True
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close it, which makes room."""
+        with self._lock:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
+
+    def _hang_up_on_an_idle_one(self) -> bool:
+        """Its own thread reads the end, and closes it. False where all are being answered."""
+        idle = next((one for one, is_read in self._open.items() if not is_read), None)
+        if idle is not None:
+            del self._open[idle]
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(idle, socket.SHUT_RDWR)
+        return idle is not None
 
     def handle_error(self, *_: Any) -> None:
         """A client that hangs up, is too slow, or speaks no TLS: not worth a traceback."""
@@ -121,6 +159,11 @@ class _Handler(WSGIRequestHandler):
         super().setup()
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self.wfile = _Writer(self.connection)
+
+    def parse_request(self) -> bool:
+        is_one = super().parse_request()
+        cast(_Server, self.server).has_read(self.request)
+        return is_one
 
     def log_message(self, *_: Any) -> None:
         """Probes come every few seconds: not worth a line each."""

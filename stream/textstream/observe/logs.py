@@ -123,9 +123,12 @@ class Limit:
         self._due_at = min((bucket.since + MINUTE_S for _, bucket in late if bucket.suppressed), default=INFINITY)
         return told
 
+    def name(self, event: str) -> str:
+        """What an event is limited, counted and told as: `OTHER` where there are too many."""
+        return event if event in self._buckets or len(self._buckets) < MAX_EVENTS else OTHER
+
     def _bucket(self, event: str, now: float) -> _Bucket:
-        name = event if event in self._buckets or len(self._buckets) < MAX_EVENTS else OTHER
-        return self._buckets.setdefault(name, _Bucket(self._per_minute, now))
+        return self._buckets.setdefault(self.name(event), _Bucket(self._per_minute, now))
 
 
 class _Handler(logging.StreamHandler[Any]):
@@ -143,7 +146,7 @@ class _Handler(logging.StreamHandler[Any]):
             now = time.monotonic()
             self._tell(now)
             if not self._limit.lets_through(event, now):
-                self._suppressed(event)
+                self._suppressed(self._limit.name(event))
                 return
         super().emit(record)
 

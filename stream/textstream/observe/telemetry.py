@@ -88,21 +88,27 @@ class Telemetry:
             self._shown_at = now
             self._live.add(take_standing(), self._clock.wall_ms() / 1000)
 
-    def observe_when_due(self, ledger: Ledger, budget: Budget, source: Source) -> None:
-        """How far each partition is, how far behind, and what is in flight."""
+    def observe_when_due(self, ledger: Ledger, budget: Budget, source: Source, *, fetching: bool = True) -> None:
+        """How far each partition is, how far behind, and what is in flight.
+
+        Where nothing is fetched, nobody tells of new ends: what was caught up may be behind by now.
+        """
         now = self._clock.now()
         if now - self._observed_at < OBSERVE_INTERVAL_S:
             return
         self._observed_at = now
-        self._show_partitions(ledger, source)
+        self._show_partitions(ledger, source, fetching)
         self._metrics.in_flight_messages.set(budget.messages)
         self._metrics.in_flight_bytes.set(budget.bytes)
         self._metrics.in_flight_tokens.set(budget.tokens)
 
-    def _show_partitions(self, ledger: Ledger, source: Source) -> None:
+    def _show_partitions(self, ledger: Ledger, source: Source, fetching: bool) -> None:
         now_ms = self._clock.wall_ms()
         positions = {partition: ledger.next_offset(partition) or 0 for partition in ledger.assigned}
-        ends = {partition: source.end_offset(partition) for partition in positions}
+        ends = {
+            partition: source.end_offset(partition) if fetching or ledger.pending([partition]) else None
+            for partition in positions
+        }
         since = {partition: ledger.waits_since_ms(partition, end, now_ms) for partition, end in ends.items()}
         messages = {partition: max(0, end - positions[partition]) for partition, end in ends.items() if end is not None}
         seconds = {partition: max(0, now_ms - at_ms) / 1000 for partition, at_ms in since.items() if at_ms is not None}

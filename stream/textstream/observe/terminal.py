@@ -5,6 +5,7 @@ Okabe and Ito, readable on dark and on light ground), a type style, and a sign. 
 carries its sign in brackets. Text from the stream is shown as it is, but can never steer the terminal: see `visible`.
 """
 
+import json
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
@@ -33,12 +34,26 @@ MAX_LINE_CODE_POINTS = 160
 """Longest text of a plain line."""
 
 _BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+_BLANKS = dict.fromkeys(map(ord, "\t\n\r"), " ")
 _LINE_ENDS = "\n\x85\u2028\u2029"
 
 
 def visible(text: str) -> str:
     """The text with each control character replaced by one that shows it: offsets stay, and the terminal obeys nothing."""
     return text if text.isprintable() else "".join(map(_visible, text))
+
+
+def printable_json(line: bytes) -> bytes:
+    """The same JSON, with what could steer a terminal escaped. Beside strings it may have line ends; then it is one line."""
+    text = line.decode().translate(_BLANKS)
+    return (text if text.isprintable() else "".join(map(_json_escape, text))).encode()
+
+
+def _json_escape(character: str) -> str:
+    if character.isprintable():
+        return character
+    beyond = ord(character) > 0xFFFF  # json escapes no delete character, but it writes surrogates
+    return json.dumps(character)[1:-1] if beyond else f"\\u{ord(character):04x}"
 
 
 @lru_cache(maxsize=4096)

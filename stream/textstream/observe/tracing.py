@@ -8,6 +8,7 @@ Imported only where it is asked for (`observe.tracing`): the rest runs without O
 variables (OTEL_EXPORTER_OTLP_*, OTEL_TRACES_SAMPLER, OTEL_BSP_*, OTEL_RESOURCE_ATTRIBUTES) stands in its own documentation.
 """
 
+import threading
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 
@@ -30,6 +31,8 @@ MAX_TRACEPARENT_BYTES, MAX_TRACESTATE_BYTES = 256, 512
 """A longer header is nobody's context: the first has 55, of the second W3C has everybody pass on 512."""
 MAX_OUR_TRACESTATE_BYTES = 128
 """A sampler may add one to a trace of ours; one that is longer is left out, since a record has little room to spare."""
+CLOSE_WITHIN_S = 5.0
+"""Longest that a collector which does not answer may hold up the end of a worker; by itself, the SDK takes 30 s."""
 NAMES = {"traceparent": MAX_TRACEPARENT_BYTES, "tracestate": MAX_TRACESTATE_BYTES}
 HTTP = "http/protobuf"
 
@@ -66,9 +69,11 @@ class Tracing:
             self._send(topic, sent, process, now_ns)
         process.end(now_ns)
 
-    def close(self) -> None:
-        """Export what was not yet. Takes at most the exporter's own limit (OTEL_EXPORTER_OTLP_TIMEOUT)."""
-        self._provider.shutdown()
+    def close(self, within_s: float = CLOSE_WITHIN_S) -> None:
+        """Export what was not yet, for as long as may be; what is left then goes with the process."""
+        ending = threading.Thread(target=self._provider.shutdown, name="tracing-close", daemon=True)
+        ending.start()
+        ending.join(within_s)
 
     def _send(self, topic: str, outcomes: Sequence[Outcome], process: Span, now_ns: int) -> None:
         """From here on the client has them; when the broker does is told by the metrics (stage `deliver`)."""
