@@ -105,7 +105,8 @@ def test_a_second_member_takes_over_at_once(new_stream: NewStream) -> None:
     with stream.worker(delivery__breaker_run=RUN, delivery__drain_timeout_s=30) as worker:
         wait_until(lambda: "stopped: " in worker.log, 60, lambda: worker.log[-4000:])
         with stream.worker(delivery__breaker_run=0, delivery__breaker_share=1) as second:
-            wait_until(lambda: "revoked" in worker.log, 15, lambda: worker.log[-4000:])
+            wait_until(lambda: "reading" in second.log, 60, lambda: second.log[-4000:])
+            wait_until(lambda: "revoked" in worker.log, 20, lambda: worker.log[-4000:])
             assert worker.stop(signal.SIGTERM) == 0, worker.log[-4000:]
             stream.finish(second)
             assert second.stop() == 0, second.log[-4000:]
