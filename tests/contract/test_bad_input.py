@@ -222,6 +222,7 @@ def test_the_time_passes(served: Served) -> None:
 @pytest.mark.parametrize(
     ("case", "original"),
     [("time 0", b"0"), ("time absent", b"-1"), ("time far ahead", b"%d" % FAR_FUTURE)],
+    ids=["time 0", "time absent", "time far ahead"],
 )
 def test_a_time_that_cannot_stand(served: Served, case: str, original: bytes) -> None:
     """Time 0, no time and a time that the output's broker refuses become the time of publishing; the original is kept."""
