@@ -36,7 +36,9 @@ MISSED = {
     ("swift", "en", "names"): "by 0.02 in the mean, 0.15 at p95",
     ("swift", "zh", "names"): "by 0.09 in the mean, 0.29 at p95",
     ("swift", "zh", "genders"): "by 0.06 in the mean, 0.31 at p95",
-    **{("deep", language, swap): "by 0.03 in the mean, 0.10 at p95" for language in ("en", "zh") for swap in SWAPS},
+    **{("deep", "en", swap): "by 0.03 in the mean, 0.10 at p95" for swap in SWAPS},
+    ("deep", "zh", "names"): "by 0.04 in the mean, 0.13 at p95",
+    ("deep", "zh", "genders"): "by 0.06 in the mean, 0.15 at p95",
 }
 """Bundles that break the promise, and how far they move."""
 
