@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from random import Random
 
 import pytest
 from confluent_kafka import Producer
@@ -84,8 +85,9 @@ def broker() -> Iterator[EmbeddedBroker]:
         producer = Producer({"bootstrap.servers": broker.bootstrap_servers})
 
         def send() -> None:
+            chance = Random(1)  # in turn, the page's own pace would show some of them again and again, and others never
             for n in itertools.count():
-                producer.produce(TOPIC, MESSAGES[n % len(MESSAGES)], partition=n % 4)
+                producer.produce(TOPIC, chance.choice(MESSAGES), partition=n % 4)
                 producer.flush()
                 if stop.wait(EVERY_S):
                     return
