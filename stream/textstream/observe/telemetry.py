@@ -3,6 +3,7 @@
 Lives on the polling thread. Where one counter says all, the worker and the delivery move that themselves.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -52,8 +53,8 @@ class Telemetry:
     def polled(self, records: Sequence[Record]) -> None:
         """These are to be prepared."""
         self._metrics.stages["prepare"].enter(len(records))
-        for record in records:
-            self._metrics.records_polled.labels(record.position.topic).inc()
+        for topic, count in Counter(record.position.topic for record in records).items():
+            self._metrics.records_polled.labels(topic).inc(count)
 
     def prepared(self, messages: int, started_at: float) -> None:
         """So many are, and wait for their batch."""
