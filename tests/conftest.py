@@ -7,6 +7,7 @@ import hypothesis
 import pytest
 
 from tests.support.kafka import KafkaMissingError, RealKafka, start_kafka
+from tests.support.needed import needed
 from tests.support.reaper import Reaper
 
 KAFKA_STORY = pytest.StashKey[str]()
@@ -27,13 +28,7 @@ def reaper() -> Iterator[Reaper]:
 @pytest.fixture(scope="session")
 def kafka(reaper: Reaper, pytestconfig: pytest.Config) -> Iterator[RealKafka]:
     """A real Apache Kafka; where there is none the tests fail."""
-    missing = ""
-    try:
-        kafka = start_kafka(reaper)
-    except KafkaMissingError as error:
-        missing = str(error)
-    if missing:
-        pytest.fail(missing, pytrace=False)
+    kafka = needed(lambda: start_kafka(reaper), KafkaMissingError)
     if hasattr(pytestconfig, "workeroutput"):
         pytestconfig.workeroutput["kafka"] = kafka.story
     pytestconfig.stash[KAFKA_STORY] = kafka.story

@@ -9,7 +9,7 @@ from tests.contract.conftest import NewStream
 from tests.contract.test_skips import made_anew
 from tests.support.kafka import Outgoing, unique, wait_until
 from tests.support.stream import Stream
-from tests.support.worker import as_flags, textstream
+from tests.support.worker import textstream
 
 DAY = 1_700_000_000_000
 """2023-11-14T22:13:20Z."""
@@ -17,13 +17,7 @@ DAY = 1_700_000_000_000
 
 def backfill(stream: Stream, *arguments: str, **settings: object) -> subprocess.CompletedProcess[str]:
     """Run one to its end."""
-    flags = {
-        "kafka.bootstrap_servers": stream.kafka.bootstrap_servers,
-        "kafka.group_id": stream.group,
-        "input.topics": stream.input,
-        "observe.http_port": 0,
-    } | {name.replace("__", "."): value for name, value in settings.items()}
-    return textstream("run", *arguments, *as_flags(flags), timeout_s=90)
+    return textstream("run", *arguments, *stream.flags(**settings), timeout_s=90)
 
 
 def a_day(stream: Stream, seconds: int = 30) -> None:

@@ -10,18 +10,12 @@ from tests.contract.conftest import NewStream
 from tests.contract.test_worker import Running, messages
 from tests.support.kafka import Outgoing, wait_until
 from tests.support.stream import Stream
-from tests.support.worker import as_flags, textstream
+from tests.support.worker import textstream
 
 
 def checked(stream: Stream, **settings: object) -> tuple[int, list[dict[str, Any]]]:
     """Exit status and lines of `textstream check --json`; settings are given as `section__name`."""
-    flags = {
-        "kafka.bootstrap_servers": stream.kafka.bootstrap_servers,
-        "kafka.group_id": stream.group,
-        "input.topics": stream.input,
-        "observe.http_port": 0,
-    } | {name.replace("__", "."): value for name, value in settings.items()}
-    done = textstream("check", "--json", *as_flags(flags), timeout_s=120)
+    done = textstream("check", "--json", *stream.flags(**settings), timeout_s=120)
     assert "Traceback" not in done.stderr, done.stderr
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 

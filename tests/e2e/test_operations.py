@@ -16,6 +16,7 @@ import pytest
 from tests.support.dashboards import OURS, panels, variables
 from tests.support.debian import MissingError
 from tests.support.kafka import Outgoing, RealKafka, wait_until
+from tests.support.needed import needed
 from tests.support.prometheus import Prometheus, program, rules
 from tests.support.reaper import Reaper
 from tests.support.stream import Stream
@@ -60,13 +61,7 @@ class Served:
 @pytest.fixture(scope="module", autouse=True)
 def tools() -> None:
     """Prometheus is there; where it is not the tests fail and say what is missing."""
-    missing = ""
-    try:
-        program("prometheus")
-    except MissingError as error:
-        missing = str(error)
-    if missing:
-        pytest.fail(missing, pytrace=False)
+    needed(lambda: program("prometheus"), MissingError)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from confluent_kafka import Producer
 from tests.support.browser import Browser, chromium
 from tests.support.debian import MissingError
 from tests.support.kafka import wait_until
+from tests.support.needed import needed
 from tests.support.reaper import Reaper
 from tests.support.worker import Worker
 from textstream.kafka.embedded import CONSUMER_PROPERTIES, EmbeddedBroker
@@ -67,13 +68,7 @@ CONTRASTS = """
 @pytest.fixture(scope="module", autouse=True)
 def tools() -> None:
     """The browser is there; where it is not the tests fail and say what is missing."""
-    missing = ""
-    try:
-        chromium()
-    except MissingError as error:
-        missing = str(error)
-    if missing:
-        pytest.fail(missing, pytrace=False)
+    needed(chromium, MissingError)
 
 
 @pytest.fixture(scope="module")

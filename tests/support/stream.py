@@ -11,7 +11,7 @@ from tests.support.kafka import RealKafka, Record, unique
 from tests.support.reader import Audit, audit
 from tests.support.reaper import Reaper
 from tests.support.texts import ROOT
-from tests.support.worker import Worker, finish
+from tests.support.worker import Worker, as_flags, finish
 
 SCHEMA = ROOT / "stream/textstream/enriched_event.schema.json"
 
@@ -35,6 +35,16 @@ class Stream:
         self.enriched = kafka.create_topic(f"{self.input}.enriched", enriched or partitions)
         self.dead = kafka.create_topic(f"{self.input}.dead", dead or partitions)
         self.group = unique("group")
+
+    def flags(self, **settings: object) -> list[str]:
+        """What a command needs to be about this stream; further settings are given as `section__name`."""
+        own = {
+            "kafka.bootstrap_servers": self.kafka.bootstrap_servers,
+            "kafka.group_id": self.group,
+            "input.topics": self.input,
+            "observe.http_port": 0,
+        }
+        return as_flags(own | {name.replace("__", "."): value for name, value in settings.items()})
 
     def worker(self, *arguments: str, **settings: object) -> Worker:
         """Start a worker on this stream."""

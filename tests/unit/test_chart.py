@@ -8,6 +8,7 @@ import json
 import tarfile
 import tomllib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ruamel.yaml import YAML
 
 from tests.support.dashboards import DASHBOARDS
 from tests.support.helm import DEFINITIONS, HelmMissingError, custom_resource, helm, run_helm
+from tests.support.needed import needed
 from tests.support.prometheus import PROMETHEUS, promtool, rules
 from tests.support.texts import ROOT
 from tests.unit.test_deploy import image_environment
@@ -75,15 +77,9 @@ CASES: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module", autouse=True)
 def tools() -> None:
     """helm and the definitions are there; where they are not the tests fail and say what is missing."""
-    missing = ""
-    try:
-        helm()
-        for kind in DEFINITIONS:
-            custom_resource(kind)
-    except HelmMissingError as error:
-        missing = str(error)
-    if missing:
-        pytest.fail(missing, pytrace=False)
+    needed(helm, HelmMissingError)
+    for kind in DEFINITIONS:
+        needed(partial(custom_resource, kind), HelmMissingError)
 
 
 def template(folder: Path, values: Mapping[str, Any], settings: Mapping[str, Any] = NEEDED) -> tuple[str, str]:

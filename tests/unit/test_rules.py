@@ -10,6 +10,7 @@ from ruamel.yaml import YAML
 
 from tests.support.dashboards import named_metrics, panels, recorded
 from tests.support.debian import MissingError
+from tests.support.needed import needed
 from tests.support.prometheus import PROMETHEUS, program, promtool, rules
 from tests.support.texts import ROOT
 from tests.unit.test_deploy import metric_series
@@ -25,13 +26,7 @@ PARTS = ["Means", "Users notice", "See", "Do", "False when"]
 @pytest.fixture(scope="module", autouse=True)
 def tools() -> None:
     """promtool is there; where it is not the tests fail and say what is missing."""
-    missing = ""
-    try:
-        program("promtool")
-    except MissingError as error:
-        missing = str(error)
-    if missing:
-        pytest.fail(missing, pytrace=False)
+    needed(lambda: program("promtool"), MissingError)
 
 
 def test_prometheus_takes_rules_and_configuration() -> None:
