@@ -6,6 +6,7 @@
     spliced(first, second, lang, rng) two messages in one: no label
     cropped(text, lang, rng)          some words on end of it: no label
     blended(first, second, lang, rng) with words of another message in place of some of its own: no label
+    substituted(text, near, rng)      with words like them in place of some of its own: no label
 
 What has no label is for a teacher to label. Everything is a pure function of its arguments and the state of `rng`.
 
@@ -20,9 +21,10 @@ from functools import cache
 from random import Random
 
 from textstream.event import Label
-from textstream.model.text import RUN, simplified
+from textstream.model.text import RUN, normal, simplified
 from textstream_export.data import Aspect, Row
 from textstream_export.names import RECOGNISED, Gender, any_drawn, drawn, surname
+from textstream_export.neighbours import Neighbours
 
 SPACED = frozenset(
     [
@@ -552,6 +554,8 @@ CROPPED = 2, 10
 """Words of a crop."""
 BLENDED = 0.2
 """Part of the words that become others."""
+SUBSTITUTED = 0.15, 0.5
+"""Least and greatest part of the words that become others like them."""
 FRAMED_LENGTH = 120
 """Code points of the longest text that is put in a frame: nobody frames a paragraph."""
 TURNED_INSIDE = 0.7
@@ -592,6 +596,19 @@ def blended(first: str, second: str, lang: str, rng: Random) -> str:
     """Some words of the first become words of the second: a word alone must not be known by the company it kept."""
     pieces, others = _pieces(first, lang), _pieces(second, lang)
     return "".join(rng.choice(others) if rng.random() < BLENDED else piece for piece in pieces).strip()
+
+
+def substituted(text: str, near: Neighbours, rng: Random) -> str:
+    """Some words become others that stand in such places too, as Jiao et al. 2020 (TinyBERT, arXiv 1909.10351) make texts for a
+    small student: what a word says apart from its company."""
+    share = rng.uniform(*SUBSTITUTED)
+
+    def said(piece: str) -> str:
+        word = piece.lstrip()
+        others = near.of(normal(word)) if rng.random() < share else ()
+        return piece[: len(piece) - len(word)] + _as_cased(rng.choice(others), word) if others else piece
+
+    return "".join(map(said, RUN.findall(text)))
 
 
 def _pieces(text: str, lang: str) -> list[str]:

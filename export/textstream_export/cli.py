@@ -92,7 +92,8 @@ def _words(arguments: argparse.Namespace) -> None:
 def _distil(arguments: argparse.Namespace) -> None:
     from textstream_export.distil import distil
 
-    distil(arguments.data, arguments.teacher, arguments.out, _device(arguments), arguments.workers or usable_cpus())
+    computing = _device(arguments), arguments.workers or usable_cpus()
+    distil(arguments.data, arguments.teacher, arguments.out, *computing, words=arguments.words)
 
 
 def _export(arguments: argparse.Namespace) -> None:
@@ -277,6 +278,7 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="folders of the teachers' runs; several of a language answer together",
     )
+    distil.add_argument("--words", type=Path, help="file of words and vectors (words): words become others like them")
     distil.add_argument("--out", type=Path, required=True, help="folder for the shards; more teachers may share it")
     _computing(distil)
     distil.set_defaults(command=_distil)

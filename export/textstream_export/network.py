@@ -23,6 +23,9 @@ from textstream_export.encode import OUTPUTS
 from textstream_export.recipe import Recipe
 from textstream_export.spelling import Spelling
 
+MASKED = -1e4
+"""A weight before its softmax that is none."""
+
 
 class Words(nn.Module):
     """What an encoder of words begins with: one table, in which every feature of a token has a row."""
@@ -81,6 +84,7 @@ class Windows(Words):
         self.beside = nn.Linear(recipe.width, recipe.width, bias=False)
         # No bias: every token has a row of its shape, or of its suffix and shape, which is bias enough.
         self.windows = nn.ModuleList(nn.Linear(recipe.width, recipe.width, bias=False) for _ in self.reaches)
+        self.weigh = nn.Linear(recipe.width, 1, bias=False) if recipe.weighed else None
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """ids (batch, tokens, FEATURES) → x (batch, tokens, width), pooled (batch, 2 · width)."""
@@ -90,7 +94,7 @@ class Windows(Words):
         x = (self.drop(word + rest) + shifted(beside, self.near)) * mask
         for window, reach in zip(self.windows, self.reaches, strict=True):
             x = (x + F.relu(window(shifted(x, reach)))) * mask
-        return x, pool(x, mask)
+        return x, pool(x, mask, None if self.weigh is None else self.weigh(x))
 
 
 def token_mask(ids: Tensor) -> Tensor:
@@ -98,9 +102,15 @@ def token_mask(ids: Tensor) -> Tensor:
     return (ids[:, :, :1] != 0).float()
 
 
-def pool(x: Tensor, mask: Tensor) -> Tensor:
-    """(batch, 2 · width): mean and maximum over the tokens of each text; x (batch, tokens, width) is 0 at padding."""
-    mean = x.sum(1) / mask.sum(1).clamp(min=1)
+def pool(x: Tensor, mask: Tensor, weight: Tensor | None = None) -> Tensor:
+    """(batch, 2 · width): mean and maximum over the tokens of each text; x (batch, tokens, width) is 0 at padding.
+
+    With `weight` (batch, tokens, 1) the mean is a weighed one, by its softmax.
+    """
+    if weight is None:
+        mean = x.sum(1) / mask.sum(1).clamp(min=1)
+    else:
+        mean = (x * weight.masked_fill(mask == 0, MASKED).softmax(1)).sum(1)
     top = F.relu(x.amax(1))  # at least 0, which is what padding has
     return torch.cat([mean, top], 1)
 
@@ -117,11 +127,13 @@ def shifted(x: Tensor, offsets: Sequence[int]) -> Tensor:
 class Network(nn.Module):
     """Sentiment of a message, key terms, and the sentiment towards each, in one pass."""
 
-    def __init__(self, encoder: nn.Module, width: int, sources: int, dropout: float) -> None:
+    def __init__(self, encoder: nn.Module, width: int, sources: int, dropout: float, experts: int = 1) -> None:
         super().__init__()
         self.encoder = encoder
         self.drop = nn.Dropout(dropout)
-        self.sentiment = nn.Linear(2 * width, len(LABELS))
+        self.experts = experts
+        self.sentiment = nn.Linear(2 * width, experts * len(LABELS))
+        self.expert = nn.Linear(2 * width, experts) if experts > 1 else None
         self.token = nn.Linear(width, OUTPUTS)
         self.message = nn.Linear(2 * width, OUTPUTS, bias=False)
         # What is particular to a source (how often it says neutral) is learnt here and left behind at export.
@@ -133,4 +145,13 @@ class Network(nn.Module):
         x, pooled = self.encoder(ids)
         pooled = self.drop(pooled)
         units = self.token(self.drop(x)) + self.message(pooled).unsqueeze(1)
-        return self.sentiment(pooled).float(), units.float()
+        return self._mood(pooled).float(), units.float()
+
+    def _mood(self, pooled: Tensor) -> Tensor:
+        """(batch, 3): what the experts say, each as much as the text is its."""
+        said: Tensor = self.sentiment(pooled)
+        if self.expert is None:
+            return said
+        share = self.expert(pooled).softmax(-1).unsqueeze(-1)  # (batch, experts, 1)
+        mixed: Tensor = (said.reshape(-1, self.experts, len(LABELS)) * share).sum(1)
+        return mixed

@@ -82,6 +82,10 @@ class Recipe:
     """How far away the words are that each group of channels reads beside a token's own rows."""
     windows: tuple[tuple[int, ...], ...] = ((-4, -2, 0, 0, 2, 4),)
     """The same of each residual window: together they see 6 tokens to each side."""
+    weighed: bool = False
+    """Whether tokens are weighed in the mean that sentiment reads."""
+    experts: int = 1
+    """Heads of sentiment, among which the text chooses: reviews, tweets and chat say the same in other ways."""
     max_words: int = 80_000
     min_word_count: int = 3
     affix_rows: int = 8_192

@@ -48,20 +48,26 @@ def restore(bundle: files.Bundle, recipe: Recipe) -> Run:
         max_words=len(lexicon.words),
         affix_rows=lexicon.affix_rows,
         bigram_rows=lexicon.bigram_rows,
+        weighed="weigh_w" in constants,
+        experts=weights["sentiment.weight"].shape[0] // len(LABELS),
     )
     weights["source_bias.weight"] = np.zeros((0, len(LABELS)), np.float32)  # left behind at export
-    restored = Network(Windows(recipe, lexicon.rows), recipe.width, 0, recipe.dropout)
+    restored = Network(Windows(recipe, lexicon.rows), recipe.width, 0, recipe.dropout, recipe.experts)
     restored.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
     return Run(recipe, {"words": list(lexicon.words)}, restored.eval())
 
 
 def _weights(constants: Constants, windows: int) -> dict[str, NDArray[np.float32]]:
     """By the names that the network has for them; a matrix stands transposed in the graph. Raises KeyError."""
-    names = {"encoder.beside": "beside", "sentiment": "sentiment", "token": "token", "message": "message"}
+    head = "said" if "said_w" in constants else "sentiment"  # of several experts, or of one
+    names = {"encoder.beside": "beside", "sentiment": head, "token": "token", "message": "message"}
     names |= {f"encoder.windows.{at}": f"{WINDOW}{at}" for at in range(windows)}
+    names |= {ours: theirs for ours, theirs in (("encoder.weigh", "weigh"), ("expert", "expert")) if f"{theirs}_w" in constants}
+    biases = {"expert.bias": constants["expert_b"]} if "expert_b" in constants else {}
     return {
         "encoder.table.weight": constants["table_int8"] * constants["table_scale"],
-        "sentiment.bias": constants["sentiment_b"],
+        "sentiment.bias": constants[f"{head}_b"],
+        **biases,
         "token.bias": constants["message_b"],  # added once a message, to all its units
         **{f"{ours}.weight": constants[f"{theirs}_w"].T for ours, theirs in names.items()},
     }

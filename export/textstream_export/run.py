@@ -107,7 +107,7 @@ def train(
         encoder.leave_out(recipe)
     tokenise = tokeniser(vocabulary, recipe, recipe.max_train_tokens)
     encoded = encode(_lots(gold, soft, recipe, workers), tokenise, recipe, workers)
-    network = Network(encoder, _width(recipe, encoder), len(encoded.sources), recipe.dropout)
+    network = Network(encoder, _width(recipe, encoder), len(encoded.sources), recipe.dropout, recipe.experts)
     if before is not None:
         old = before.network.state_dict()
         network.load_state_dict({name: old[name] for name in old if not name.startswith("source_bias")}, strict=False)
@@ -158,7 +158,7 @@ def start(
             raise Misconfigured(f"the recipe starts from {recipe.start}: name the folder of its package with --packages")
         found = read(recipe.start, packages)
         return found.encoder, {"pieces": list(found.vocabulary), "shape": found.encoder.shape.as_json()}
-    lexicon, vectors = found_words(data, gold, recipe) if words is None else read_words(words, recipe)
+    lexicon, vectors = found_words(data, gold, recipe) if words is None else _words_for(recipe, words)
     spelling = Spelling(lexicon.words, recipe.gram_rows, recipe.width) if recipe.gram_rows else None
     encoder = encoder_of(recipe, lexicon.rows, spelling)
     if vectors is not None:
@@ -190,16 +190,23 @@ def find_words(data: Path, recipe: Recipe, out: Path) -> None:
         torch.save(saved, out)
 
 
-def read_words(path: Path, recipe: Recipe) -> tuple[Lexicon, NDArray[np.float32] | None]:
-    """What `find_words` wrote. Raises Misconfigured where it does not fit the recipe."""
+def read_words(path: Path) -> tuple[list[str], NDArray[np.float32] | None]:
+    """What `find_words` wrote: words, and their vectors (words, width). Raises Misconfigured where it is something else."""
     try:
         saved = read_saved(path)
         words, vectors = saved["words"], saved["vectors"]
-        if vectors is not None and vectors.shape != (len(words), recipe.width):
-            raise ValueError(f"its vectors are {tuple(vectors.shape)}, the recipe's {recipe.width} wide")
-        return lexicon_of({"words": words}, recipe), None if vectors is None else vectors.float().numpy()
+        return words, None if vectors is None else vectors.float().numpy()
     except UNFIT as error:
         raise Misconfigured(f"{path} holds no words ({first_line(error)}): write it with textstream-export words") from None
+
+
+def _words_for(recipe: Recipe, path: Path) -> tuple[Lexicon, NDArray[np.float32] | None]:
+    """Lexicon and vectors of `read_words`. Raises Misconfigured where they do not fit the recipe."""
+    words, vectors = read_words(path)
+    if vectors is not None and vectors.shape != (len(words), recipe.width):
+        wide = f"its vectors are {vectors.shape}, the recipe's {recipe.width} wide"
+        raise Misconfigured(f"{path} holds no words for this recipe ({wide}): write it with textstream-export words")
+    return lexicon_of({"words": words}, recipe), vectors
 
 
 def freeze(encoder: Transformer, layers: int) -> None:
@@ -245,7 +252,7 @@ def _network(recipe: Recipe, vocabulary: Vocabulary, weights: Mapping[str, torch
         encoder = Transformer(Shape(**vocabulary["shape"]), vocabulary["pieces"].index("[CLS]"))
     else:
         encoder = encoder_of(recipe, lexicon_of(vocabulary, recipe).rows)
-    network = Network(encoder, _width(recipe, encoder), len(weights["source_bias.weight"]), recipe.dropout)
+    network = Network(encoder, _width(recipe, encoder), len(weights["source_bias.weight"]), recipe.dropout, recipe.experts)
     network.load_state_dict(weights)
     return network.eval()
 

@@ -16,13 +16,14 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
+from torch import nn
 
 from textstream.event import LABELS
 from textstream.model.flat import NEAR, WINDOW, Offsets, feeds
 from textstream.model.tokens import FEATURES
 from textstream_export.encode import OUTPUTS
 from textstream_export.graph import Graph, array, quantise
-from textstream_export.network import Network, Windows
+from textstream_export.network import MASKED, Network, Windows
 
 OPSET, IR_VERSION = 17, 8
 
@@ -49,8 +50,8 @@ def build(network: Network, words: int, kept_in: int = TensorProto.FLOAT16) -> o
         rows = g.add("Gather", g.add("Reshape", x, groups, name=f"{name}_x"), name, name=f"{name}_rows")
         mixed = _product(g, name, g.add("Reshape", rows, width, name=f"{name}_seen"), window.weight)
         x = g.add("Add", x, g.add("Relu", mixed, name=f"{name}_relu"), name=f"{name}_out")  # (units, width)
-    pooled = _pooled(g, x)
-    _linear(g, "sentiment", pooled, network.sentiment.weight, network.sentiment.bias)
+    pooled = _pooled(g, encoder, x)
+    _sentiment(g, network, pooled)
     message = _linear(g, "message", pooled, network.message.weight, network.token.bias)
     own = g.add("Gather", message, "text", name="message_of_each")
     g.add("Add", _product(g, "token", x, network.token.weight), own, name="tokens")
@@ -109,12 +110,40 @@ def _gathered(g: Graph, table: str, ids: str) -> str:
     return g.add("Cast", g.add("Gather", table, ids, name=f"{ids}_kept"), name=f"{ids}_rows", to=TensorProto.FLOAT)
 
 
-def _pooled(g: Graph, x: str) -> str:
+def _pooled(g: Graph, encoder: Windows, x: str) -> str:
     """(texts, 2 · width): mean and maximum over the rows of each text. Row 0, which pads them, is 0: no maximum is less."""
     own, axis = g.add("Gather", x, "rows", name="x_of_texts"), g.constant("axis1", np.array([1], np.int64))
-    mean = g.add("Div", g.add("ReduceSum", own, axis, name="total", keepdims=0), "count", name="mean")
+    if encoder.weigh is None:
+        mean = g.add("Div", g.add("ReduceSum", own, axis, name="total", keepdims=0), "count", name="mean")
+    else:
+        mean = g.add("Squeeze", g.add("MatMul", _shares(g, encoder.weigh, x), own, name="weighed"), axis, name="mean")
     top = g.add("Relu", g.add("ReduceMax", own, name="largest", axes=[1], keepdims=0), name="top")
     return g.add("Concat", mean, top, name="pooled", axis=1)
+
+
+def _shares(g: Graph, weigh: nn.Linear, x: str) -> str:
+    """(texts, 1, longest): how much each row counts in the mean of its text; what pads it, nothing."""
+    one, axis = g.constant("one", np.float32(1)), g.constant("axis1", np.array([1], np.int64))
+    each = g.add("Gather", g.add("Squeeze", _product(g, "weigh", x, weigh.weight), axis, name="weight"), "rows", name="weights")
+    real = g.add("Min", g.add("Cast", "rows", name="rows_float", to=TensorProto.FLOAT), one, name="real")
+    far = g.add("Mul", g.add("Sub", one, real, name="padding"), g.constant("masked", np.float32(MASKED)), name="far")
+    return g.add(
+        "Unsqueeze", g.add("Softmax", g.add("Add", each, far, name="masked_weights"), name="share", axis=1), axis, name="shares"
+    )
+
+
+def _sentiment(g: Graph, network: Network, pooled: str) -> None:
+    """(texts, 3): what one head says, or several, each as much as the text is its."""
+    head = network.sentiment.weight, network.sentiment.bias
+    if network.expert is None:
+        _linear(g, "sentiment", pooled, *head)
+        return
+    shape = g.constant("of_experts", np.array([-1, network.experts, len(LABELS)], np.int64))
+    said = g.add("Reshape", _linear(g, "said", pooled, *head), shape, name="said_by_each")
+    logits = _linear(g, "expert", pooled, network.expert.weight, network.expert.bias)
+    last, axis = g.constant("axis2", np.array([2], np.int64)), g.constant("axis1", np.array([1], np.int64))
+    share = g.add("Unsqueeze", g.add("Softmax", logits, name="expert_share", axis=1), last, name="expert_shares")
+    g.add("ReduceSum", g.add("Mul", said, share, name="shared"), axis, name="sentiment", keepdims=0)
 
 
 def _linear(g: Graph, name: str, x: str, weight: object, bias: object) -> str:

@@ -2,6 +2,7 @@
 
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ from textstream_export.augment import (
     regendered,
     renamed,
     spliced,
+    substituted,
     traditional,
     truecased,
     twins,
@@ -31,6 +33,7 @@ from textstream_export.augment import (
 )
 from textstream_export.data import Aspect, Row
 from textstream_export.names import KEPT, KEPT_SURNAMES, RECOGNISED, any_drawn, drawn, surname
+from textstream_export.neighbours import COMMON, NEAREST, Neighbours, neighbours
 
 ALWAYS = Rates(*[1.0] * len(Rates.__slots__))
 SAID = """the food was n't great , but Emily 's -lrb- new -rrb- `` phone '' did not last . he said her dog
@@ -243,3 +246,31 @@ def test_a_contrary_text_says_something_else(text: str, lang: str, said: set[str
     """Denial is put in or taken out, words become their opposites; each is reached, and the text never stays as it was."""
     reached = {contrary(text, lang, Random(seed)) for seed in range(200)}
     assert said <= reached and text not in reached
+
+
+LIKE = Neighbours({"awful": ("dreadful",), "food": ("soup",)})
+
+
+@given(st.text(), st.integers())
+def test_words_that_nothing_is_like_stay(text: str, seed: int) -> None:
+    """Whatever the text, nothing is lost on the way through its tokens."""
+    assert substituted(text, Neighbours({}), Random(seed)) == text
+
+
+def test_words_become_others_like_them_in_their_case() -> None:
+    """Some of the words that have neighbours, never others; the space before them stays."""
+    said = {substituted("AWFUL  food, awful\tstaff", LIKE, Random(seed)) for seed in range(200)}
+    assert said >= {"AWFUL  food, awful\tstaff", "DREADFUL  food, awful\tstaff", "AWFUL  soup, dreadful\tstaff"}
+    assert all(text.endswith("\tstaff") for text in said)
+
+
+def test_the_nearest_words_are_those_whose_vectors_point_the_same_way() -> None:
+    """Neither itself, nor a frequent word, nor what is no word, nor what points elsewhere."""
+    north, south = ([f"{name}{letter * 3}" for letter in "abcdefghi"] for name in ("north", "south"))
+    words = [*(f"of{at}" for at in range(COMMON - 1)), "common", *north, *south, "north9", "北"]
+    turn = np.array([0.0 if word.startswith("s") else 1.0 for word in words])
+    vectors = np.stack([turn * 2 - 1, np.linspace(0, 0.1, len(words))], 1).astype(np.float32)
+    found = neighbours(words, vectors)
+    assert {word: set(found.of(word)) for word in north} == {word: set(north) - {word} for word in north}
+    assert len(found.of(south[0])) == NEAREST and found.of("common") == found.of("north9") == ()
+    assert neighbours(words[: COMMON + NEAREST], vectors[: COMMON + NEAREST]).near == {}

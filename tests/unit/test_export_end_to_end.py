@@ -30,6 +30,7 @@ from textstream_export.evaluate import evaluate
 from textstream_export.export import MAX_PARITY_GAP, export
 from textstream_export.golden import texts
 from textstream_export.loss import DeviceRows, gold_losses, soft_losses
+from textstream_export.neighbours import Neighbours
 from textstream_export.network import Network, Windows
 from textstream_export.recipe import RECIPES, Optimiser, Recipe, Schedule
 from textstream_export.run import Run, find_words, found_words, lexicon_of, load, train
@@ -45,6 +46,8 @@ TINY = replace(
     affix_rows=64,
     bigram_rows=256,
     gram_rows=256,
+    weighed=True,
+    experts=3,
     epochs=8,
     batch_tokens=512,
     learning_rate=1e-2,
@@ -64,7 +67,7 @@ def _told(row: Row, soft: Soft | None) -> list[Lot]:
 
 def _network(lexicon: Lexicon, recipe: Recipe) -> Network:
     torch.manual_seed(recipe.seed)
-    return Network(Windows(recipe, lexicon.rows), recipe.width, 40, recipe.dropout)
+    return Network(Windows(recipe, lexicon.rows), recipe.width, 40, recipe.dropout, recipe.experts)
 
 
 @pytest.fixture(scope="module")
@@ -463,8 +466,10 @@ def test_a_shard_that_stands_is_not_made_again(run: Path, tmp_path: Path) -> Non
 
 def test_a_student_of_what_was_distilled_is_as_good(run: Path, data: Path, tmp_path: Path) -> None:
     """From labelled, unlabelled and made texts in shards, by several processes, from words that were found before."""
-    few = Choice(most={}, variants=20, splices=5, crops=5, blends=5)
-    distil(data, [run], tmp_path / "soft", workers=2, choices={"en": few, "zh": few})
+    few = Choice(
+        most={}, variants=20, splices=5, crops=5, blends=5, substitutes=5, substituted_of=frozenset(["tweeteval_sentiment"])
+    )
+    distil(data, [run], tmp_path / "soft", workers=2, choices={"en": few, "zh": few})  # no words: none are substituted
     assert [path.parent.name for path in shards_in(tmp_path / "soft", ["en", "zh"])] == ["en", "zh"]
     find_words(data, TINY, tmp_path / "words.pt")
     recipe = replace(TINY, epochs=2)
@@ -473,6 +478,25 @@ def test_a_student_of_what_was_distilled_is_as_good(run: Path, data: Path, tmp_p
     assert student.vocabulary == load(run).vocabulary
     said = [padded(each.infer)(*_short(each, ["the pizza is superb", "the bed is awful"])) for each in (load(run), student)]
     assert [sentiment.argmax(1).tolist() for sentiment, _ in said] == [[2, 0], [2, 0]]
+
+
+def test_texts_of_other_words_are_labelled_where_it_is_known_which_words_are_alike(data: Path) -> None:
+    """They are made of the texts of the sources that are named, and none without neighbours of words."""
+    choice = Choice(
+        most={},
+        augmented=0,
+        variants=0,
+        splices=0,
+        crops=0,
+        blends=0,
+        substitutes=9,
+        substituted_of=frozenset(["tweeteval_sentiment"]),
+    )
+    rows = chosen(data, "en", choice, 1, Neighbours({"pizza": ("pasta",)}))
+    made = rows.shard(0)[-9:]
+    own = {row.text for row in rows.gold if row.source == "tweeteval_sentiment"}
+    assert {row.source for row in made} == {MADE}
+    assert {row.text.replace("pasta", "pizza") for row in made} <= {text.replace("pasta", "pizza") for text in own}
 
 
 def test_seed_0_is_a_seed() -> None:
