@@ -262,8 +262,10 @@ def _check_parity(gap: float) -> None:
 def calibrated(outputs: Mapping[str, calibrate.Outputs]) -> files.Calibration:
     """Calibration of each language on what the network says of its held-out rows; the threshold is chosen later."""
     return files.Calibration(
-        sentiment={lang: calibrate.fit_sentiment(o.sentiment, o.label, True) for lang, o in outputs.items()},
-        towards={lang: calibrate.fit_sentiment(o.towards, o.towards_label, False) for lang, o in outputs.items()},
+        sentiment={lang: calibrate.fit_sentiment(o.sentiment, o.label) for lang, o in outputs.items()},
+        towards={
+            lang: calibrate.fit_sentiment(o.towards, o.towards_label, calibrate.TOWARDS_BALANCE) for lang, o in outputs.items()
+        },
         terms={
             lang: {kind: calibrate.fit_salience(o.spans.get(kind, calibrate.NOTHING)) for kind in KINDS}
             for lang, o in outputs.items()

@@ -217,11 +217,11 @@ def test_few_rows_that_are_all_told_right_do_not_make_it_certain() -> None:
     rng = np.random.default_rng(0)
     label = np.arange(9) % 3
     right = (4 * np.eye(3)[label] + rng.normal(0, 0.3, (9, 3))).astype(np.float32)
-    assert fit_sentiment(right, label, with_bias=True).temperature > 0.4
+    assert fit_sentiment(right, label).temperature > 0.4
     logits = rng.normal(0, 2, (4000, 3)).astype(np.float32)
     chances = np.exp(logits / 1.3)
     drawn = np.array([rng.choice(3, p=row / row.sum()) for row in chances])
-    assert fit_sentiment(logits, drawn, with_bias=True).temperature == pytest.approx(1.3, abs=0.06)
+    assert fit_sentiment(logits, drawn).temperature == pytest.approx(1.3, abs=0.06)
 
 
 def test_few_labels_move_calibration_little_and_none_not_at_all() -> None:
@@ -231,8 +231,8 @@ def test_few_labels_move_calibration_little_and_none_not_at_all() -> None:
     logits = rng.normal(0, 2, (6000, 3)).astype(np.float32)
     chances = np.exp(logits / 0.5 + [0.0, 1.0, 0.0])
     label = np.array([rng.choice(3, p=row / row.sum()) for row in chances])
-    assert refit_sentiment(known, logits[:0], label[:0], with_bias=True) == known
-    few, many = (refit_sentiment(known, logits[:n], label[:n], with_bias=True) for n in (3, 6000))
+    assert refit_sentiment(known, logits[:0], label[:0]) == known
+    few, many = (refit_sentiment(known, logits[:n], label[:n]) for n in (3, 6000))
     assert abs(few.temperature - 1.5) < 0.4
     assert many.temperature == pytest.approx(0.5, abs=0.05)
     assert many.bias[1] - many.bias[0] == pytest.approx(1.0, abs=0.15)
