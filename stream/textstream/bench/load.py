@@ -1,0 +1,110 @@
+"""Open-loop load: a sender that keeps to a schedule whatever comes back, and a reader that measures against the schedule.
+
+Each runs in a process of its own. A message's latency counts from when it was due, not from when it was sent: a sender that is
+held up, or a queue that grows, adds to it (no coordinated omission). Both clocks are the machine's.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from confluent_kafka import Consumer, Producer, TopicPartition
+from numpy.typing import NDArray
+
+AHEAD_S = 0.0005
+"""The sender sleeps so long while nothing is due."""
+WAIT_S = 0.002
+QUIET_S = 3.0
+"""The reader ends when nothing has come for so long after the last message was due."""
+SOURCE = "textstream.source"
+
+
+class Schedule(NamedTuple):
+    """Message `n` is due at `start_s + n / rate`, in partition `n % partitions`; `bases` are the offsets of the first ones."""
+
+    start_s: float
+    rate: float
+    count: int
+    bases: Sequence[int]
+
+    @property
+    def partitions(self) -> int:
+        """Over which the messages go in turn."""
+        return len(self.bases)
+
+    @property
+    def end_s(self) -> float:
+        """When the last one is due."""
+        return self.due_s(self.count - 1)
+
+    def due_s(self, number: int) -> float:
+        """Unix time of one message."""
+        return self.start_s + number / self.rate
+
+    def due_by(self, now_s: float) -> int:
+        """How many are due."""
+        return max(0, min(self.count, int((now_s - self.start_s) * self.rate) + 1))
+
+    def number(self, partition: int, offset: int) -> int:
+        """The message that stands there."""
+        return (offset - self.bases[partition]) * self.partitions + partition
+
+
+class Arrivals(NamedTuple):
+    """What a reader saw: messages by their number, and how late each came, in seconds."""
+
+    numbers: NDArray[np.int64]
+    latencies_s: NDArray[np.float64]
+
+    def percentiles_ms(self, first: int, *percents: float) -> list[float]:
+        """Of the messages from `first` on: those before warmed up."""
+        measured = self.latencies_s[self.numbers >= first]
+        assert len(measured), "no message was measured"
+        return [float(one) for one in np.percentile(measured, percents) * 1000]
+
+
+def send(config: Mapping[str, Any], topic: str, values: Sequence[bytes], schedule: Schedule) -> list[float]:
+    """Send; returns how late the sender itself was, as seconds for each time that it woke."""
+    producer = Producer({**config, "linger.ms": 0, "queue.buffering.max.messages": 1_000_000, "acks": "all"})
+    sent, late = 0, []
+    while sent < schedule.count:
+        now = time.time()
+        due = schedule.due_by(now)
+        if due > sent:
+            late.append(now - schedule.due_s(sent))
+        for number in range(sent, due):
+            stamp = int(schedule.due_s(number) * 1000)
+            producer.produce(topic, values[number % len(values)], partition=number % schedule.partitions, timestamp=stamp)
+        sent = max(sent, due)
+        producer.poll(0)
+        if time.time() < schedule.due_s(sent):
+            time.sleep(AHEAD_S)
+    assert producer.flush(30) == 0, "the broker did not take the load"
+    return late
+
+
+def read(config: Mapping[str, Any], at: Sequence[tuple[str, int, int]], schedule: Schedule) -> Arrivals:
+    """Read these partitions, each as (topic, partition, offset), until nothing comes any more."""
+    reader = Consumer({**config, "group.id": "reader", "enable.auto.commit": False})
+    reader.assign([TopicPartition(*one) for one in at])
+    numbers: list[int] = []
+    latencies: list[float] = []
+    heard = time.time()
+    while time.time() < max(heard, schedule.end_s) + QUIET_S:
+        messages = reader.consume(1000, 0) or reader.consume(1, WAIT_S)
+        now = time.time()
+        for message in messages:
+            if message.error() is None:
+                heard = now
+                number = schedule.number(*_source(message))
+                numbers.append(number)
+                latencies.append(now - schedule.due_s(number))
+    reader.close()
+    return Arrivals(np.array(numbers, np.int64), np.array(latencies, np.float64))
+
+
+def _source(message: Any) -> tuple[int, int]:
+    """Partition and offset of the input, as the outcome's header names them."""
+    _, partition, offset = next(value for name, value in message.headers() if name == SOURCE).rsplit(b"/", 2)
+    return int(partition), int(offset)
