@@ -1,23 +1,17 @@
-"""A scorer that computes nothing: what is left of a message's cost with it is the engine's own.
+"""A scorer that computes nothing: what is left of a message's cost with it is the engine's own."""
 
-python -m textstream.bench.noop     # a worker with it, by TEXTSTREAM_ variables
-"""
-
-import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from textstream.bench.worker import serve
 from textstream.drift import Reference
 from textstream.event import Analysis, ModelInfo
-from textstream.layers import load_settings
 from textstream.quality import Computed
 
 INFO = ModelInfo(name="noop", version="1.0.0", digest="sha256:" + "0" * 64)
 
 
 class Counted(NamedTuple):
-    """A text's size: a token for each character would be too many, none would be batches without an end."""
+    """A text's size as batches count it."""
 
     count: int = 1
     unknown: int = 0
@@ -54,7 +48,3 @@ class NoopScorer:
     def analyse(self, batch: Sequence[Counted]) -> list[Analysis]:
         """A neutral analysis for each."""
         return [analysis() for _ in batch]
-
-
-if __name__ == "__main__":
-    serve(load_settings(environ=os.environ), NoopScorer())

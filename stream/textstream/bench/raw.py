@@ -17,6 +17,7 @@ from textstream.bench.noop import INFO, analysis
 from textstream.event import enriched_event, event_id, rfc3339
 
 BATCH = 1_000
+WAIT_S = 0.1
 COMMIT_S = 1.0
 MODEL = f"{INFO['name']}/{INFO['version']}@{INFO['digest']}".encode()
 
@@ -28,7 +29,8 @@ def run(consumer: Consumer, producer: Producer, topic: str) -> None:
     committed_at = time.monotonic()
     while going:
         now_ms = time.time_ns() // 1_000_000
-        for message in consumer.consume(BATCH, 0) or consumer.consume(1, 0.1):
+        first = consumer.poll(WAIT_S)
+        for message in [] if first is None else [first, *consumer.consume(BATCH, 0)]:
             if message.error() is None:
                 _publish(producer, topic, message, now_ms)
         producer.poll(0)

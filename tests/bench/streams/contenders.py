@@ -94,7 +94,7 @@ def _kcat(contender: Contender, job: Job) -> list[str]:
     kcat = shutil.which("kcat")
     if kcat is None:
         raise Unavailable("kcat is not installed: apt-get install kcat")
-    read = [kcat, "-q", "-b", job.brokers, "-C", "-t", job.input, "-o", "beginning", "-u"]
+    read = [kcat, "-q", "-b", job.brokers, "-C", "-t", job.input, "-o", "beginning", "-e"]
     buffer = f"linger.ms={job.linger_ms},queue.buffering.max.messages=1000000"
     write = [kcat, "-q", "-b", job.brokers, "-P", "-t", job.output, "-X", buffer]
     return ["sh", "-c", f"{shlex.join(read)} | {shlex.join(write)}"]
@@ -118,7 +118,7 @@ def _alone(contender: Contender, job: Job) -> list[str]:
 
 
 def _worker(contender: Contender, job: Job) -> list[str]:
-    run = ["textstream.bench.noop"] if contender.scorer == "noop" else ["textstream", "run"]
+    run = ["textstream.bench.worker"] if contender.scorer == "noop" else ["textstream", "run"]
     return [str(contender.python()), "-m", *run]
 
 

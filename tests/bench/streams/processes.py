@@ -49,10 +49,10 @@ class Running:
         """What they printed."""
         return self._log.read_text(errors="replace")
 
-    def check(self) -> None:
-        """Raise where one has ended."""
+    def check(self, *, may_finish: bool = False) -> None:
+        """Raise where one has ended, but in order and where it may."""
         for process in self._processes:
-            if process.poll() is not None:
+            if (status := process.poll()) is not None and not (may_finish and status == 0):
                 raise ContenderEnded(f"it ended with status {process.returncode}: {self.said[-1500:]}")
 
     def usage(self) -> Usage:
