@@ -25,7 +25,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from textstream.bench.run import run_bench
+from textstream.bench.run import QUICK, ROUNDS, Length, run_bench
 from textstream.check.finding import Check
 from textstream.check.run import run_checks
 from textstream.collector import settle
@@ -183,7 +183,9 @@ def _add_config_bench(commands: Commands) -> None:
 
     bench = _command(commands, "bench", _bench, "messages a second, latency and memory on this machine")
     bench.add_argument("--data", type=Path, metavar="FILE", help="JSON lines with a text field (default: the bundled sample)")
-    bench.add_argument("--seconds", type=float, default=5, help="of each measurement (default: 5)")
+    length = bench.add_mutually_exclusive_group()
+    length.add_argument("--seconds", type=float, default=5, help="of each measurement (default: 5)")
+    length.add_argument("--quick", action="store_true", help="short measurements: all within 50 s")
     bench.add_argument("--json", action="store_true", help="one JSON object")
     _with_settings(bench)
 
@@ -647,7 +649,7 @@ def _bench(arguments: argparse.Namespace) -> int:
         settings,
         _load_scorer(**settings.model.model_dump()),
         data=arguments.data,
-        seconds=arguments.seconds,
+        length=QUICK if arguments.quick else Length(arguments.seconds, ROUNDS),
         bootstrap=bootstrap,
     )
     print(orjson.dumps(report.as_dict()).decode() if arguments.json else report.as_text())

@@ -4,20 +4,32 @@ Each runs in a process of its own. A message's latency counts from when it was d
 held up, or a queue that grows, adds to it (no coordinated omission). Both clocks are the machine's.
 """
 
+import multiprocessing
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from math import floor
 from typing import Any, NamedTuple
 
 import numpy as np
 from confluent_kafka import Consumer, Producer, TopicPartition
 from numpy.typing import NDArray
 
+from textstream.errors import Transient
+
 AHEAD_S = 0.0005
 """The sender sleeps so long while nothing is due."""
 WAIT_S = 0.1
-QUIET_S = 3.0
-"""The reader ends when nothing has come for so long after the last message was due."""
+FLUSH_S = 30.0
+SETTLED_S, QUIET_S = 0.5, 10.0
+"""After the last message was due, the reader ends when nothing has come for so long: the longer, while some are missing."""
 SOURCE = "textstream.source"
+LEAD_S = 1.0
+"""From the schedule's making to its first message: the reader finds its place meanwhile."""
+WARM_UP = 0.25
+"""Share of the schedule that is sent and not measured."""
+MIN_MESSAGES = 40
 
 
 class Schedule(NamedTuple):
@@ -25,7 +37,7 @@ class Schedule(NamedTuple):
 
     start_s: float
     rate: float
-    count: int
+    messages: int
     bases: Sequence[int]
 
     @property
@@ -36,7 +48,7 @@ class Schedule(NamedTuple):
     @property
     def end_s(self) -> float:
         """When the last one is due."""
-        return self.due_s(self.count - 1)
+        return self.due_s(self.messages - 1)
 
     def due_s(self, number: int) -> float:
         """Unix time of one message."""
@@ -44,7 +56,7 @@ class Schedule(NamedTuple):
 
     def due_by(self, now_s: float) -> int:
         """How many are due."""
-        return max(0, min(self.count, int((now_s - self.start_s) * self.rate) + 1))
+        return max(0, min(self.messages, floor((now_s - self.start_s) * self.rate) + 1))
 
     def number(self, partition: int, offset: int) -> int:
         """The message that stands there."""
@@ -57,11 +69,42 @@ class Arrivals(NamedTuple):
     numbers: NDArray[np.int64]
     latencies_s: NDArray[np.float64]
 
-    def percentiles_ms(self, first: int, *percents: float) -> list[float]:
-        """Of the messages from `first` on: those before warmed up."""
-        measured = self.latencies_s[self.numbers >= first]
-        assert len(measured), "no message was measured"
+    def percentiles_ms(self, count: int, *percents: float) -> list[float]:
+        """Of `count` messages sent those behind the warm-up."""
+        measured = self.latencies_s[self.numbers >= count * WARM_UP]
+        if not len(measured):
+            raise Transient("none of the messages that were sent at a rate came back: is the broker well?")
         return [float(one) for one in np.percentile(measured, percents) * 1000]
+
+
+@contextmanager
+def pair() -> Iterator[ProcessPoolExecutor]:
+    """Two processes, for a sender and a reader, that have all imported."""
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for one in [pool.submit(time.sleep, 0.2) for _ in range(2)]:
+            one.result()
+        yield pool
+
+
+class Place(NamedTuple):
+    """Where load goes, and the partition that its outcomes are read from: from where each ends now."""
+
+    client: Mapping[str, Any]
+    input: str
+    bases: Sequence[int]
+    output: str
+    end: int
+
+
+def measure(
+    pool: ProcessPoolExecutor, place: Place, values: Sequence[bytes], *, rate: float, seconds: float
+) -> tuple[Schedule, Arrivals, list[float]]:
+    """Load for so long behind a warm-up: its schedule, what came of it, and how late the sender was."""
+    count = max(MIN_MESSAGES, int(rate * seconds / (1 - WARM_UP)))
+    schedule = Schedule(time.time() + LEAD_S, rate, count, place.bases)
+    reading = pool.submit(read, place.client, [(place.output, 0, place.end)], schedule)
+    late = pool.submit(send, place.client, place.input, values, schedule).result()
+    return schedule, reading.result(), late
 
 
 def send(config: Mapping[str, Any], topic: str, values: Sequence[bytes], schedule: Schedule) -> list[float]:
@@ -69,7 +112,7 @@ def send(config: Mapping[str, Any], topic: str, values: Sequence[bytes], schedul
     # Few requests in flight: what is due while they are joins one batch, else each message asks the broker for itself.
     producer = Producer({**config, "linger.ms": 1, "max.in.flight": 5, "queue.buffering.max.messages": 1_000_000})
     sent, late = 0, []
-    while sent < schedule.count:
+    while sent < schedule.messages:
         now = time.time()
         due = schedule.due_by(now)
         if due > sent:
@@ -81,7 +124,8 @@ def send(config: Mapping[str, Any], topic: str, values: Sequence[bytes], schedul
         producer.poll(0)
         if time.time() < schedule.due_s(sent):
             time.sleep(AHEAD_S)
-    assert producer.flush(30) == 0, "the broker did not take the load"
+    if producer.flush(FLUSH_S):
+        raise Transient(f"the broker did not take the load within {FLUSH_S:g} s: is it well?")
     return late
 
 
@@ -91,8 +135,8 @@ def read(config: Mapping[str, Any], at: Sequence[tuple[str, int, int]], schedule
     reader.assign([TopicPartition(*one) for one in at])
     numbers: list[int] = []
     latencies: list[float] = []
-    heard = time.time()
-    while time.time() < max(heard, schedule.end_s) + QUIET_S:
+    due, heard = schedule.messages // schedule.partitions, time.time()
+    while (now := time.time()) < schedule.end_s or now < heard + (SETTLED_S if len(numbers) >= due else QUIET_S):
         first = reader.poll(WAIT_S)
         messages = [] if first is None else [first, *reader.consume(1000, 0)]
         now = time.time()

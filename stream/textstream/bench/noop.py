@@ -1,7 +1,7 @@
 """A scorer that computes nothing: what is left of a message's cost with it is the engine's own."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from textstream.drift import Reference
 from textstream.event import Analysis, ModelInfo
@@ -10,7 +10,8 @@ from textstream.quality import Computed
 INFO = ModelInfo(name="noop", version="1.0.0", digest="sha256:" + "0" * 64)
 
 
-class Counted(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Counted:
     """A text's size as batches count it."""
 
     count: int = 1

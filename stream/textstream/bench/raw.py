@@ -14,11 +14,14 @@ import orjson
 from confluent_kafka import Consumer, KafkaError, Message, Producer
 
 from textstream.bench.noop import INFO, analysis
-from textstream.event import enriched_event, event_id, rfc3339
+from textstream.event import Source, enriched_event, event_id, rfc3339
 
 BATCH = 1_000
 WAIT_S = 0.1
 COMMIT_S = 1.0
+LABEL = b"neutral"
+READING: dict[str, Any] = {"auto.offset.reset": "earliest", "enable.auto.commit": False}
+WRITING: dict[str, Any] = {"enable.idempotence": True, "linger.ms": 5, "queue.buffering.max.messages": 1_000_000}
 MODEL = f"{INFO['name']}/{INFO['version']}@{INFO['digest']}".encode()
 
 
@@ -46,13 +49,12 @@ def run(consumer: Consumer, producer: Producer, topic: str) -> None:
 def _publish(producer: Producer, output: str, message: Any, now_ms: int) -> None:
     topic, partition, offset = message.topic(), message.partition(), message.offset()
     text, timestamp_ms = orjson.loads(message.value())["text"], message.timestamp()[1]
-    source = {"topic": topic, "partition": partition, "offset": offset, "timestamp": rfc3339(timestamp_ms)}
-    said = analysis()
-    event = enriched_event(text, said, model=INFO, source=source, processed_at=rfc3339(now_ms))
-    headers = [
+    source = Source(topic=topic, partition=partition, offset=offset, timestamp=rfc3339(timestamp_ms))
+    event = enriched_event(text, analysis(), model=INFO, source=source, processed_at=rfc3339(now_ms) or "")
+    headers: list[tuple[str, str | bytes | None]] = [
         ("textstream.id", event_id(topic, partition, offset).encode()),
         ("textstream.source", f"{topic}/{partition}/{offset}".encode()),
-        ("textstream.label", said["sentiment"]["label"].encode()),
+        ("textstream.label", LABEL),
         ("textstream.model", MODEL),
         ("textstream.schema", b"1"),
     ]
@@ -72,14 +74,11 @@ def _delivered(error: KafkaError | None, _: Message) -> None:
         raise RuntimeError(f"not delivered: {error}")
 
 
-def main(brokers: str, topic: str, output: str, group: str, linger_ms: str = "5") -> None:
-    """Open the clients, as a careful user would set them."""
-    common = {"bootstrap.servers": brokers}
-    reading = {"group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False, "fetch.wait.max.ms": 20}
-    writing = {"enable.idempotence": True, "linger.ms": linger_ms, "queue.buffering.max.messages": 1_000_000}
-    consumer = Consumer({**common, **reading})
-    consumer.subscribe(topic.split(","))
-    run(consumer, Producer({**common, **writing}), output)
+def main(brokers: str, topics: str, output: str, group: str, linger_ms: str = "5") -> None:
+    """With clients of its own."""
+    consumer = Consumer({"bootstrap.servers": brokers, "group.id": group, **READING})
+    consumer.subscribe(topics.split(","))
+    run(consumer, Producer({"bootstrap.servers": brokers, **WRITING, "linger.ms": linger_ms}), output)
 
 
 if __name__ == "__main__":

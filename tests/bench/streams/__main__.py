@@ -1,7 +1,7 @@
 """textstream beside raw clients and other stream frameworks, on one Kafka, in turn.
 
     python -m tests.bench.streams                                     # all, five rounds of 20 s
-    python -m tests.bench.streams --contenders raw,noop,quix --window 5 --rounds 1 --no-latency
+    python -m tests.bench.streams --contenders raw,noop,quix --window 5 --rounds 1 --loads ''
     python -m tests.bench.streams scaling                             # cost as work grows
     python -m tests.bench.streams plot                                # anew from the results
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.bench.streams import compare, plots, scaling
 from tests.bench.streams.contenders import ALL, BY_NAME, Contender
-from tests.bench.streams.stage import cores
+from textstream.bench.run import cores
 
 HERE = Path(__file__).parent
 RESULTS, PLOT = HERE / "results.json", HERE / "results.svg"
@@ -46,6 +46,10 @@ def _chosen(names: str) -> list[Contender]:
     return [BY_NAME[name] for name in names.split(",")]
 
 
+def _shares(shares: str) -> list[float]:
+    return [float(share) for share in shares.split(",") if share]
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tests.bench.streams", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -57,7 +61,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--warm-up", type=float, default=5, help="seconds before, from the first message out (default: 5)")
     parser.add_argument("--messages", type=int, default=10_000_000, help="in the input: more than the fastest can read")
     parser.add_argument("--partitions", type=int, default=4)
-    parser.add_argument("--no-latency", dest="latency", action="store_false", help="throughput alone")
+    parser.add_argument(
+        "--loads", type=_shares, default=[0.1, 0.5, 0.8], metavar="S,S",
+        help="shares of capacity that latency is measured at (default: 0.1,0.5,0.8); empty: throughput alone",
+    )  # fmt: skip
     parser.add_argument("--latency-window", type=float, default=20, help="seconds that are measured at each load (default: 20)")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--plot", type=Path, default=PLOT)

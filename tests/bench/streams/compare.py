@@ -19,10 +19,12 @@ from tests.bench.streams import latency, proof, summary
 from tests.bench.streams.contenders import Contender, Job
 from tests.bench.streams.environments import Unavailable, versions
 from tests.bench.streams.processes import ContenderEnded, Running
-from tests.bench.streams.stage import DISTINCT, Output, cores, fill, kafka, messages, write_lines
+from tests.bench.streams.stage import DISTINCT, Output, fill, kafka, messages, write_lines
 from tests.bench.streams.windows import watch
 from tests.support.kafka import KAFKA_VERSION, RealKafka, unique, wait_until
 from tests.support.reaper import Reaper
+from textstream.bench.load import pair
+from textstream.bench.run import cores
 
 PROVED = 1_000
 """Messages that each contender writes first, to be looked at one by one."""
@@ -86,7 +88,7 @@ def run(arguments: argparse.Namespace) -> int:
             for contender in ready if number % 2 == 0 else reversed(ready):
                 _window(bench, contender, topic, arguments)
             _write(bench, arguments, began)
-        if arguments.latency:
+        if arguments.loads:
             _latencies(bench, arguments, values)
         _write(bench, arguments, began)
     reaper.close()
@@ -147,7 +149,7 @@ def _latencies(bench: Bench, arguments: argparse.Namespace, values: list[bytes])
     by_name = {one.name: one for one in arguments.contenders}
     best = summary.fastest(bench.runs, [one.name for one in arguments.contenders if one.kind == "peer"])[:1]
     capacity = summary.medians(bench.runs)
-    with latency.pair() as pool:
+    with pair() as pool:
         for name in [*LATENCY, *best]:
             if name not in by_name or name not in capacity:
                 continue
@@ -156,11 +158,11 @@ def _latencies(bench: Bench, arguments: argparse.Namespace, values: list[bytes])
             def step(name: str = name, topic: str = topic) -> dict[str, Any]:
                 with bench.running(by_name[name], topic, linger_ms=1) as (running, output):
                     return {
-                        f"{share:g}": latency.measure(
+                        f"{share:g}": latency.figures(
                             bench.broker, pool, topic, output, running, values=values,
                             rate=share * capacity[name]["rate"], seconds=arguments.latency_window,
                         )
-                        for share in latency.SHARES
+                        for share in arguments.loads
                     }  # fmt: skip
 
             if found := bench.attempt(name, step):

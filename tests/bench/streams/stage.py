@@ -26,15 +26,6 @@ class BenchKafka(JavaKafka):
     java_options = ("-XX:TieredStopAtLevel=4", "-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:-UseSerialGC")
 
 
-def cores() -> tuple[list[int], list[int]]:
-    """Those of contenders, and those of the broker and of whoever sends, reads and watches. One core is shared by all."""
-    mine = sorted(os.sched_getaffinity(0))
-    if len(mine) == 1:
-        return mine, mine
-    split = max(1, len(mine) // 2) if len(mine) > 3 else 1
-    return mine[-split:], mine[:-split]
-
-
 @contextlib.contextmanager
 def kafka(reaper: Reaper) -> Iterator[RealKafka]:
     """A broker that inherits the cores of this process; the cluster of TEXTSTREAM_TEST_BOOTSTRAP where it is set."""

@@ -6,12 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tests.bench.streams.processes import Running, Usage
+from textstream.bench.window import Seen, rate, sustained
 
 SAMPLE_S = 0.2
 FIRST_S = 0.02
 MOST_START_S = 120.0
-LEAST_S = 0.5
-"""A shorter window is not measured: it says more of buffers than of a rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,26 +57,18 @@ def watch(running: Running, count: Callable[[], int], *, warm_up_s: float, windo
 
 def measured(samples: Sequence[Sample], first_s: float, warm_up_s: float, window_s: float, most: int) -> Window:
     """The window behind the warm-up; where the messages did not last so long, the last part of what there was."""
-    begin_s = samples[0].at_s + warm_up_s
-    inside = [one for one in samples if begin_s <= one.at_s]
-    early = samples[-1].count >= most
-    if early:  # the last sample may have come after the last message
-        samples = [one for one in samples if one.count < most]
-        inside = [one for one in samples if begin_s <= one.at_s]
-        if not inside or inside[-1].at_s - inside[0].at_s < window_s / 4:
-            inside = list(samples[len(samples) // 4 :])
-    assert len(inside) > 1 and inside[-1].at_s - inside[0].at_s >= LEAST_S, (
-        f"the messages lasted {samples[-1].at_s - samples[0].at_s if samples else 0:.1f} s: give more with --messages"
-    )
-    first, last = inside[0], inside[-1]
-    passed_s, done = last.at_s - first.at_s, last.count - first.count
-    assert done > 0, f"no message came out within {passed_s:.1f} s"
+    seen = [Seen(one.at_s, one.count) for one in samples]
+    part = sustained(seen, warm_up_s=warm_up_s, window_s=window_s, most=most)
+    lasted_s = seen[-1].at_s - seen[0].at_s
+    assert part, f"{seen[-1].out} messages in {lasted_s:.1f} s are no rate: give more with --messages, or a longer --window"
+    first, last = (samples[at] for at in part)
+    done = last.count - first.count
     return Window(
-        rate=done / passed_s,
+        rate=rate(seen, part),
         cpu_s_per_million=(last.usage.cpu_s - first.usage.cpu_s) / done * 1e6,
-        resident_mib=max(one.usage.resident_bytes for one in inside) / 2**20,
+        resident_mib=max(one.usage.resident_bytes for one in samples[part[0] : part[1] + 1]) / 2**20,
         first_s=first_s,
-        window_s=passed_s,
+        window_s=last.at_s - first.at_s,
         messages=done,
-        ended_early=early,
+        ended_early=samples[-1].count >= most,
     )

@@ -40,7 +40,7 @@ def _term(text, lowered, term, badness, sentiment):
         "text": text[begin:end],
         "normalized": term.lower(),
         "kind": "phrase",
-        "salience": 1 / (1 + badness),
+        "salience": 1 / (1 + max(0.0, float(badness))),
         "begin": begin,
         "end": end,
         "sentiment": sentiment,
