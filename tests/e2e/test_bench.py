@@ -12,7 +12,7 @@ QUICK_S = 50.0
 
 
 def test_quick_measures_every_figure_in_its_time() -> None:
-    """On the embedded broker all is there, finite and in order, within 50 s; that many times as long where others keep the cores."""
+    """On the embedded broker all is there and in order within 50 s; as many times as long as others want the cores."""
     busy, began = max(1.0, os.getloadavg()[0]), time.monotonic()
     done = textstream("bench", "--quick", "--json", timeout_s=600)
     took_s = time.monotonic() - began

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.bench.streams import compare, plots, proof, summary
 from tests.bench.streams.contenders import ALL, BY_NAME, PROGRAMS
 from tests.bench.streams.processes import Usage, parsed
+from tests.bench.streams.scaling import Curve, Point, as_dict
 from tests.bench.streams.windows import Sample, measured
 from tests.support.kafka import Record
 from textstream.bench.load import Arrivals, Schedule
@@ -124,6 +125,25 @@ def test_ratios_are_taken_within_rounds() -> None:
     slow = [{"rate": 100.0}, {"rate": 100.0}, {"rate": 50.0}, {"rate": 10.0}]
     assert summary.ratio(fast, slow, "rate") == 2
     assert summary.ratio([None], slow, "rate") is None
+
+
+def test_growth_is_that_of_the_worst_pair() -> None:
+    """Cost in proportion is 1, fixed cost less; one step up in the middle of a flat curve is seen."""
+
+    def growth(*costs: float) -> float:
+        return Curve("", "", [Point(10**at, cost) for at, cost in enumerate(costs)]).growth
+
+    assert growth(1, 10, 100) == 1
+    assert growth(50, 51, 60) < 0.2
+    assert growth(1, 1, 20) == 2
+
+
+def test_curves_are_drawn(tmp_path: Path) -> None:
+    """A panel for each thing that grows."""
+    drawn = {name: as_dict(Curve(f"unit of {name}", "µs", [Point(1, 2.0), Point(10, 3.0)])) for name in ("length", "terms")}
+    (tmp_path / "curves.json").write_text(json.dumps({"curves": drawn}))
+    plots.curves(tmp_path / "curves.json", tmp_path / "curves.svg")
+    assert all(f"unit of {name}" in (tmp_path / "curves.svg").read_text() for name in drawn)
 
 
 def test_each_aim_names_contenders_that_there_are() -> None:
