@@ -1,7 +1,8 @@
 """The work of a message, counted: calls and memory blocks through decode → encode, and through delivery.
 
-Counts do not depend on how busy the machine is, so they are held to ceilings a few percent above what they are. Whoever makes a
-path cheaper lowers its ceiling; whoever must make it dearer raises it, and says why. Counted on Python 3.11: later ones call less.
+Counts do not depend on how busy the machine is, so they are held to ceilings a few percent above what they are. Whoever makes
+a path cheaper lowers its ceiling; whoever must make it dearer raises it, and says why. Counted on Python 3.11: later ones call
+less.
 """
 
 import gc

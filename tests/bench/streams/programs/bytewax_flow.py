@@ -4,7 +4,10 @@ import bytewax.operators as op
 import orjson
 from bytewax.connectors.kafka import KafkaSink, KafkaSinkMessage, KafkaSource
 from bytewax.dataflow import Dataflow
-from job import BROKERS, INPUT, LINGER_MS, OUTPUT, chosen, enriched
+from job import BROKERS, INPUT, LINGER_MS, OUTPUT, SCORER, chosen, enriched
+
+BATCH = 1000 if SCORER == "noop" else 50
+"""Its default, and less where a message takes milliseconds: a batch is written only once all of it is done."""
 
 analyse = chosen()
 
@@ -18,6 +21,6 @@ def enrich(message):
 
 
 flow = Dataflow("enrich")
-messages = op.input("in", flow, KafkaSource([BROKERS], [INPUT], batch_size=1000))
+messages = op.input("in", flow, KafkaSource([BROKERS], [INPUT], batch_size=BATCH))
 events = op.map("enrich", messages, enrich)
 op.output("out", events, KafkaSink([BROKERS], OUTPUT, {"linger.ms": str(LINGER_MS), "queue.buffering.max.messages": "1000000"}))
