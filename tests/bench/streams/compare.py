@@ -26,7 +26,7 @@ from tests.support.reaper import Reaper
 from textstream.bench.load import pair
 from textstream.bench.run import cores
 
-PROVED = 1_000
+PROVED = 400
 """Messages that each contender writes first, to be looked at one by one."""
 STILL_S = 1.5
 """Nothing more is to come when nothing has come for so long."""
