@@ -5,7 +5,6 @@ Exit statuses: 0 done · 2 wrong usage · 65 some lines could not be scored, or 
 """
 
 import argparse
-import gc
 import io
 import math
 import os
@@ -26,9 +25,10 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from textstream.bench import run_bench
+from textstream.bench.run import QUICK, ROUNDS, Length, run_bench
 from textstream.check.finding import Check
 from textstream.check.run import run_checks
+from textstream.collector import settle
 from textstream.core.record import Outcome, Record
 from textstream.core.replay import DeadLetter, read_dead_letter
 from textstream.deadlines import measured
@@ -66,8 +66,6 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 EX_DATAERR = 65
 """sysexits.h: the input data was wrong."""
 LINE_ENDS = re.compile(rb"[\r\n]")
-GC_THRESHOLD = 70_000
-"""Objects made, less those freed, between two runs of Python's cycle collector: some batches in flight."""
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -185,7 +183,9 @@ def _add_config_bench(commands: Commands) -> None:
 
     bench = _command(commands, "bench", _bench, "messages a second, latency and memory on this machine")
     bench.add_argument("--data", type=Path, metavar="FILE", help="JSON lines with a text field (default: the bundled sample)")
-    bench.add_argument("--seconds", type=float, default=5, help="of each measurement (default: 5)")
+    length = bench.add_mutually_exclusive_group()
+    length.add_argument("--seconds", type=float, default=5, help="of each measurement (default: 5)")
+    length.add_argument("--quick", action="store_true", help="short measurements: all within 50 s")
     bench.add_argument("--json", action="store_true", help="one JSON object")
     _with_settings(bench)
 
@@ -248,15 +248,9 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 
 def _load_scorer(bundle: str, **options: Any) -> Scorer | Cascade:
-    """A scorer that stays, in a process that makes a million short-lived records a minute, none of them in cycles.
-
-    So what lives now is never looked at again, and the collector runs a hundred times less often than every 700 objects:
-    together that was a fifth of the time of a message (`textstream bench`, with and without).
-    """
+    """A scorer that stays."""
     scorer = load(bundle, **options)
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD)
+    settle()
     return scorer
 
 
@@ -655,7 +649,7 @@ def _bench(arguments: argparse.Namespace) -> int:
         settings,
         _load_scorer(**settings.model.model_dump()),
         data=arguments.data,
-        seconds=arguments.seconds,
+        length=QUICK if arguments.quick else Length(arguments.seconds, ROUNDS),
         bootstrap=bootstrap,
     )
     print(orjson.dumps(report.as_dict()).decode() if arguments.json else report.as_text())

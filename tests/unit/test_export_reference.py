@@ -11,7 +11,7 @@ import pytest
 from tests.support.bundles import SHIPPED, each_shipped
 from tests.unit.export_fixture import write
 from textstream import samples
-from textstream.bench import _text
+from textstream.bench.run import _text
 from textstream.drift import WINDOW_MESSAGES, Drift, Reference
 from textstream.errors import Misconfigured
 from textstream.model import bundle as files
