@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from zlib import crc32
 
+import numpy as np
+
 TEXT_VERSION = 2
 """Changes with anything that changes a token, a folded form, a hash or a feature."""
 
@@ -25,7 +27,8 @@ _EMOJI_TAIL = "(?:[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\u20e3]|[\U000e0020-\U000e00
 _VARIANT = "[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 _LATIN = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
 _APOSTROPHE = "['\u2019`\u00b4]"
-_RUNS = "".join(rf"|{re.escape(mark)}{{1,{MAX_TOKEN_CHARS}}}" for mark in "!?.,~-=*_…。！？，～、")
+_MARKS = "!?.,~-=*_…。！？，～、"
+_RUNS = "".join(rf"|{re.escape(mark)}{{1,{MAX_TOKEN_CHARS}}}" for mark in _MARKS)
 
 # Order matters: the first alternative that matches wins. No capturing group, so that findall gives whole tokens. Alternatives
 # begin with a character or a set where they can, which `re` tries without a call; (…|) is a third of the cost of (…)?.
@@ -54,6 +57,34 @@ cut = PIECE.findall
 
 RUN = re.compile(rf"[{HAN}]{{2,}}(?!{_VARIANT})|" + _TOKEN, re.VERBOSE)
 """As PIECE, but Chinese characters that follow one another are one match, of as many tokens: a third of the time for them."""
+
+# What _native.pyx knows of a character: the number of the last kind here that it is of, and flags. In doubt it asks PIECE, which
+# it always does for what begins with a character of kind 0.
+_KINDS = (
+    r"[@\[:;=<^\U0001f1e6-\U0001f1ff]", r"[^\w]", r"\s", r"[A-Za-z]", rf"[{_LATIN}]", f"[{HAN}]", r"\d", f"[{re.escape(_MARKS)}]",
+    f"[{_EMOJI}]", _APOSTROPHE, rf"[^\W\d_{HAN}]",
+)  # fmt: skip
+_KIND_ORDER = (1, 10, 2, 4, 3, 5, 6, 8, 7, 9, 0)
+_FLAGS = {
+    32: rf"[^\W\d_{HAN}]",
+    64: rf"[{_LATIN}0-9\u0300-\u036f]",
+    128: "[\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\u20e3\u200d]",
+}
+
+
+@cache
+def kinds() -> bytes:
+    """By code point below 0x20000: its kind and flags, for the compiled `cut`."""
+    every = "".join(map(chr, range(0x20000)))
+    table = np.zeros(len(every), np.uint8)
+    for kind in _KIND_ORDER:
+        for run in re.finditer(f"{_KINDS[kind]}+", every):
+            table[run.start() : run.end()] = kind
+    for flag, pattern in _FLAGS.items():
+        for run in re.finditer(f"{pattern}+", every):
+            table[run.start() : run.end()] |= np.uint8(flag)
+    return table.tobytes()
+
 
 URL, MENTION = "<url>", "<user>"
 _SPACES = re.compile(r"\s+")

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textstream.event import Language
+from textstream.model import native
 from textstream.model import text as prepare
 from textstream.model.language import COLUMNS, decide, evidence
 from textstream.model.neutral import SHARED, neutral
@@ -175,14 +176,16 @@ class Tokeniser:
         self.max_tokens = max_tokens
         self._surfaces = _Surfaces(lexicon)
         self._lock = threading.Lock()
+        self._kinds = prepare.kinds() if native.compiled else b""
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokens of each text, in the order given; never raises on any `str`."""
         if not texts:
             return []
-        pieces = [self._cut(text) for text in texts]
         with self._lock:
-            rows, said, counts = self._look_up(pieces)
+            slots, counts = self._slots(texts)
+            surfaces = self._surfaces
+            rows, said = surfaces.table[slots], surfaces.evidence[slots]
         stops = np.cumsum(counts)
         starts = stops - counts
         scored = np.minimum(counts, self.max_tokens)
@@ -200,15 +203,31 @@ class Tokeniser:
             for text, a, b, language, end, lacked in each
         ]
 
+    def _slots(self, texts: Sequence[str]) -> tuple[Numbers, Numbers]:
+        """(tokens,) the slot of each; (texts,) tokens of each text. Under the lock."""
+        if len(self._surfaces) > MAX_SURFACES or self._surfaces.chars > MAX_SURFACE_CHARS:
+            self._surfaces = _Surfaces(self.lexicon)
+        surfaces = self._surfaces
+        if native.compiled is None:
+            slots, counts = self._look_up(list(map(self._cut, texts)))
+        else:
+            slots = np.empty(sum([min(len(text), self.max_tokens) for text in texts]), np.int64)
+            counts = np.empty(len(texts), np.int64)
+            found = native.compiled.cut(
+                texts, self.max_tokens, self.max_tokens * CHARS_PER_TOKEN, prepare.MAX_TOKEN_CHARS, self._kinds,
+                prepare.PIECE.match, surfaces, surfaces.new, surfaces.of_code, slots, counts,
+            )  # fmt: skip
+            slots = slots[:found]
+        surfaces.settle()
+        return slots, counts
+
     def _cut(self, text: str) -> list[str]:
         """Pieces that hold all tokens to be scored, and hardly more."""
         return prepare.RUN.findall(text[: self.max_tokens * CHARS_PER_TOKEN].rstrip())[: self.max_tokens]
 
-    def _look_up(self, pieces: list[list[str]]) -> tuple[Numbers, NDArray[np.float32], Numbers]:
-        """(tokens, columns) of the surface table, (tokens, COLUMNS) of evidence, (texts,) tokens of each. Under the lock."""
+    def _look_up(self, pieces: list[list[str]]) -> tuple[Numbers, Numbers]:
+        """(tokens,) the slot of each; (texts,) tokens of each text. Under the lock."""
         surfaces = self._surfaces
-        if len(surfaces) > MAX_SURFACES or surfaces.chars > MAX_SURFACE_CHARS:
-            surfaces = self._surfaces = _Surfaces(self.lexicon)
         flat = list(chain.from_iterable(pieces))
         lengths = np.fromiter(map(len, flat), np.int64, len(flat))
         codes = np.frombuffer("".join(flat).encode("utf-32-le", "surrogatepass"), np.uint32)
@@ -218,9 +237,8 @@ class Tokeniser:
         slots = np.empty(len(of_run), np.int64)
         slots[of_run] = surfaces.look_up_codes(codes[np.repeat(run, lengths)])
         slots[~of_run] = surfaces.look_up(compress(flat, (~run).tolist()), len(flat) - int(run.sum()))
-        surfaces.settle()
         stops = np.concatenate([np.zeros(1, np.int64), np.cumsum(each)])[np.cumsum(list(map(len, pieces)))]
-        return surfaces.table[slots], surfaces.evidence[slots], np.diff(stops, prepend=0)
+        return slots, np.diff(stops, prepend=0)
 
     def _features(self, rows: Numbers, starts: Numbers) -> NDArray[np.int32]:
         """(total, FEATURES): the surface's own ids, and the bigram with the token before it in the same text."""
