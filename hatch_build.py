@@ -38,7 +38,7 @@ def compiled(root: Path) -> Path:
 
     with tempfile.TemporaryDirectory() as scratch:
         source = shutil.copy(root / SOURCE, scratch)
-        flags = [] if sys.platform == "win32" else ["-O3", "-fno-math-errno", "-ffp-contract=off"]
+        flags = [] if sys.platform == "win32" else ["-O3", "-g0", "-ffp-contract=off"]
         modules = cythonize([Extension(MODULE, [source], extra_compile_args=flags)], quiet=True)
         command = build_ext(Distribution({"ext_modules": modules}))
         command.build_lib, command.build_temp = scratch, scratch

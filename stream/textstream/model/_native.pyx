@@ -325,3 +325,133 @@ cdef int _shift(
                     groups[row + at, group] = <int32_t> ((there - begin if own else words[there]) * count + group)
             row += lengths[number]
     return 0
+
+
+cdef void _total(
+    const float* values, const int64_t* rows, Py_ssize_t size, Py_ssize_t columns, float* total, float* room
+) noexcept nogil:
+    """The sum of so many rows of `values`, those that `rows` names, in numpy's order (pairwise summation), for the same last bit.
+
+    `room` has place for 8 sums of all columns, and for 2 more at each of the levels that halving takes.
+    """
+    cdef Py_ssize_t at, column, lane, half
+    cdef const float* row
+    if size < 8:
+        for column in range(columns):
+            total[column] = 0
+        for at in range(size):
+            row = values + rows[at] * columns
+            for column in range(columns):
+                total[column] += row[column]
+    elif size <= 128:
+        for lane in range(8):
+            row = values + rows[lane] * columns
+            for column in range(columns):
+                room[lane * columns + column] = row[column]
+        for at in range(8, size - size % 8):
+            row = values + rows[at] * columns
+            for column in range(columns):
+                room[(at & 7) * columns + column] += row[column]
+        for column in range(columns):
+            total[column] = (
+                (room[column] + room[columns + column]) + (room[2 * columns + column] + room[3 * columns + column])
+            ) + ((room[4 * columns + column] + room[5 * columns + column]) + (room[6 * columns + column] + room[7 * columns + column]))
+        for at in range(size - size % 8, size):
+            row = values + rows[at] * columns
+            for column in range(columns):
+                total[column] += row[column]
+    else:
+        half = size // 2
+        half -= half % 8
+        _total(values, rows, half, columns, total, room + columns)
+        _total(values, rows + half, size - half, columns, room, room + columns)
+        for column in range(columns):
+            total[column] += room[column]
+
+
+def read(
+    const int64_t[:, ::1] table, const float[:, ::1] evidence, const int64_t[::1] slots, const int64_t[::1] counts,
+    tuple rows, int32_t[:, ::1] features, int32_t[::1] begins, int32_t[::1] ends, float[:, ::1] said, int64_t[:, ::1] of_text
+):
+    """`Tokeniser._read`: what the tokens of each text are, where they stand, and what they say of its language.
+
+    `rows` has the lexicon's first affix, first bigram and number of bigrams, and the key of a text's start.
+    """
+    cdef int64_t first_affix = rows[0], first_bigram = rows[1], place, lacking
+    cdef uint32_t bigrams = rows[2], start = rows[3], before, key, mixed
+    cdef Py_ssize_t number, at = 0, until, columns = evidence.shape[1], column
+    cdef const int64_t* row
+    cdef const int64_t* slot = &slots[0] if slots.shape[0] else NULL
+    cdef float* room = <float*> malloc(64 * columns * sizeof(float))
+    if room == NULL:
+        raise MemoryError
+    with nogil:
+        for number in range(counts.shape[0]):
+            place, lacking, before, until = 0, 0, start, at + counts[number]
+            if counts[number]:
+                _total(&evidence[0, 0], slot + at + 1, counts[number] - 1, columns, &said[number, 0], room)
+                for column in range(columns):
+                    said[number, column] = evidence[slot[at], column] + said[number, column]
+            while at < until:
+                row = &table[slot[at], 0]
+                key = <uint32_t> row[2]
+                mixed = (before * <uint32_t> 0x9E3779B1) ^ (key * <uint32_t> 0x85EBCA77)
+                mixed ^= mixed >> 15
+                features[at, 0] = <int32_t> row[0]
+                features[at, 1] = <int32_t> (first_bigram + mixed % bigrams)
+                features[at, 2] = <int32_t> row[1]
+                begins[at] = <int32_t> (place + row[4])
+                place += row[3]
+                ends[at] = <int32_t> place
+                lacking += row[0] >= first_affix
+                before = key
+                at += 1
+            of_text[number, 0] = place
+            of_text[number, 1] = lacking
+    free(room)
+
+
+def sums(const float[:, ::1] values, const int64_t[::1] begin, const int64_t[::1] end, float[:, ::1] found):
+    """`spans.span_sums`."""
+    cdef Py_ssize_t span, column, columns = values.shape[1], at, longest = 1
+    for span in range(begin.shape[0]):
+        longest = max(longest, end[span] - begin[span])
+    cdef float* room = <float*> malloc(64 * columns * sizeof(float))
+    cdef int64_t* rows = <int64_t*> malloc(longest * sizeof(int64_t))
+    if room == NULL or rows == NULL:
+        free(room)
+        free(rows)
+        raise MemoryError
+    for span in range(begin.shape[0]):
+        for at in range(end[span] - begin[span]):
+            rows[at] = begin[span] + at
+        _total(&values[0, 0], rows + 1, end[span] - begin[span] - 1, columns, &found[span, 0], room)
+        for column in range(columns):
+            found[span, column] = values[begin[span], column] + found[span, column]
+    free(room)
+    free(rows)
+
+
+def extremes(const float[::1] values, const int64_t[::1] begin, const int64_t[::1] end, float[::1] least, float[::1] most):
+    """`spans._extremes`."""
+    cdef Py_ssize_t span, at
+    cdef float low, high
+    for span in range(begin.shape[0]):
+        low = high = values[begin[span]]
+        for at in range(begin[span] + 1, end[span]):
+            low, high = min(low, values[at]), max(high, values[at])
+        least[span], most[span] = low, high
+
+
+def pool(const int64_t[::1] lengths, const int64_t[::1] bounds, int32_t[::1] rows):
+    """The rows of `flat._pooling`, of all passes one after the other: (texts, longest) each."""
+    cdef Py_ssize_t run, number, at, longest, place, filled = 0
+    for run in range(bounds.shape[0] - 1):
+        longest, place = 0, 1
+        for number in range(bounds[run], bounds[run + 1]):
+            longest = max(longest, lengths[number])
+        for number in range(bounds[run], bounds[run + 1]):
+            for at in range(longest):
+                rows[filled + at] = <int32_t> (place + at) if at < lengths[number] else 0
+            filled += longest
+            place += lengths[number]

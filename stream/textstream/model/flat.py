@@ -79,9 +79,12 @@ def feeds(ids: Ids, lengths: Lengths, bounds: Sequence[int], offsets: Offsets) -
     """What each pass reads; pass p has the texts from `bounds[p]` to `bounds[p + 1]`, each of at least one unit."""
     texts = np.asarray(bounds, np.int64)
     begins = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])[texts] + np.arange(len(texts))  # each one's row 0
-    columns = (_laid_out if native.compiled is None else _laid_out_compiled)(ids, lengths, texts, offsets)
-    for (first, last), (begin, end) in zip(pairwise(bounds), pairwise(begins.tolist()), strict=True):
-        yield {name: values[begin:end] for name, values in columns.items()} | _pooling(lengths[first:last])
+    laid_out, pooled = (_laid_out, _pooled) if native.compiled is None else (_laid_out_compiled, _pooled_compiled)
+    columns, count = laid_out(ids, lengths, texts, offsets), lengths[:, None].astype(np.float32)
+    each = zip(pairwise(bounds), pairwise(begins.tolist()), pooled(lengths, texts), strict=True)
+    for (first, last), (begin, end), rows in each:
+        own = {name: values[begin:end] for name, values in columns.items()}
+        yield own | {"rows": rows, "count": count[first:last]}
 
 
 def _laid_out(ids: Ids, lengths: Lengths, bounds: Numbers, offsets: Offsets) -> Feed:
@@ -124,9 +127,21 @@ def _laid_out_compiled(ids: Ids, lengths: Lengths, bounds: Numbers, offsets: Off
     return columns | {"text": text, NEAR: near} | {f"{WINDOW}{at}": window for at, window in enumerate(windows)}
 
 
-def _pooling(lengths: Lengths) -> Feed:
-    """The rows of each text of a pass (texts, longest), row 0 behind the last; and how many there are (texts, 1)."""
-    begins = np.cumsum(lengths) - lengths + 1
-    ahead = np.arange(int(lengths.max()))
-    rows = np.where(ahead < lengths[:, None], begins[:, None] + ahead, 0)
-    return {"rows": rows.astype(np.int32), "count": lengths[:, None].astype(np.float32)}
+def _pooled(lengths: Lengths, bounds: Numbers) -> Iterator[NDArray[np.int32]]:
+    """For each pass the rows of its texts (texts, longest), row 0 behind the last of each."""
+    for first, last in pairwise(bounds.tolist()):
+        own = lengths[first:last]
+        begins = np.cumsum(own) - own + 1
+        ahead = np.arange(int(own.max()))
+        yield np.where(ahead < own[:, None], begins[:, None] + ahead, 0).astype(np.int32)
+
+
+def _pooled_compiled(lengths: Lengths, bounds: Numbers) -> Iterator[NDArray[np.int32]]:
+    """As `_pooled`."""
+    assert native.compiled is not None
+    longest = lengths[bounds[1:] - 1]  # lengths ascend
+    ends = np.cumsum(longest * np.diff(bounds))
+    rows = np.empty(int(ends[-1]), np.int32)
+    native.compiled.pool(lengths, bounds, rows)
+    for part, each in zip(np.split(rows, ends[:-1]), longest.tolist(), strict=True):
+        yield part.reshape(-1, each)
