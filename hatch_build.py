@@ -1,4 +1,4 @@
-"""Builds the compiled part, `textstream.model._native`, into wheels and editable installs; without a C compiler goes on without."""
+"""Builds the compiled part, `textstream._native`, into wheels and editable installs; without a C compiler goes on without."""
 
 import shutil
 import sys
@@ -8,8 +8,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-MODULE = "textstream.model._native"
-SOURCE = Path("stream/textstream/model/_native.pyx")
+MODULE = "textstream._native"
+SOURCE = Path("stream/textstream/_native.pyx")
 
 
 class Native(BuildHookInterface[Any]):
@@ -27,7 +27,7 @@ class Native(BuildHookInterface[Any]):
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
         if version != "editable":
-            build_data["force_include"][str(built)] = str(Path("textstream/model") / built.name)
+            build_data["force_include"][str(built)] = str(Path("textstream") / built.name)
 
 
 def compiled(root: Path) -> Path:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from textstream import native
 from textstream.event import LABELS, Sentiment
-from textstream.model import native
 from textstream.model.bundle import SentimentCalibration, TermCalibration
 
 DIGITS = 4

@@ -12,7 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from textstream.model import native
+from textstream import native
 from textstream.model.packing import Ids, Infer, Lengths, Logits
 from textstream.model.tokens import FEATURES
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from textstream import native
 from textstream.drift import Reference
 from textstream.errors import Misconfigured
 from textstream.event import (
@@ -24,14 +25,13 @@ from textstream.event import (
     rfc3339,
 )
 from textstream.model import bundle as files
-from textstream.model import native
 from textstream.model.calibrate import DIGITS, probabilities, salience, sentiments
 from textstream.model.golden import verify
 from textstream.model.packing import Scored, score
 from textstream.model.pieces import LanguageTokeniser
 from textstream.model.session import Device, Session
-from textstream.model.spans import NAMED, candidates, span_means, splits_grapheme, united
-from textstream.model.text import fold
+from textstream.model.spans import NAMED, candidates, plain, span_means, splits_grapheme, united
+from textstream.model.text import fold, kinds
 from textstream.model.tokens import Lexicon, Tokeniser, Tokens
 from textstream.quality import Computed
 
@@ -193,7 +193,7 @@ class Scorer:
             return _terms([tokens.text for tokens in texts], spans, moods, towards, self.max_terms)
         found: list[list[KeyTerm]] = native.compiled.terms(
             [tokens.text for tokens in texts], *spans, moods, towards, _ASPECT, self.max_terms, len(scored.tokens), KINDS,
-            splits_grapheme, normalized,
+            kinds(), splits_grapheme, normalized,
         )  # fmt: skip
         return found
 
@@ -257,13 +257,13 @@ def _terms(
     """
     found: list[list[KeyTerm]] = [[] for _ in texts]
     taken = bytearray(max(spans.last.tolist(), default=0))  # a byte for each token
-    own_moods = iter(towards)
+    own_moods, unbroken = iter(towards), [plain(text) is not None for text in texts]
     for at, first, last, begin, end, channel, value in zip(*(column.tolist() for column in spans), strict=True):
         mood = next(own_moods) if channel == _ASPECT else moods[at]
         said = texts[at][begin:end]
         if any(taken[first:last]) or not any(map(str.isalnum, said)):
             continue
-        if splits_grapheme(texts[at], begin) or splits_grapheme(texts[at], end):
+        if not unbroken[at] and (splits_grapheme(texts[at], begin) or splits_grapheme(texts[at], end)):
             continue
         norm, terms = normalized(said), found[at]
         for term in terms:

@@ -12,8 +12,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from textstream import native
 from textstream.event import KINDS
-from textstream.model import native
+from textstream.model.text import UNBROKEN
 
 LEVELS = (-1.5, -0.5)
 """Log-odds of being inside a term above which a token belongs to one: about 0.18 and 0.38. Weak neighbours of a term are part
@@ -174,8 +175,8 @@ def _extremes(
     return np.minimum.reduceat(flat, cuts)[::2], np.maximum.reduceat(flat, cuts)[::2]
 
 
-plain = re.compile(r"[\t\n -~\u3001-\u3011\u3400-\u9fff\uff01-\uff1f\u2010-\u201f…·]*+").fullmatch
-"""Matches a text of characters that no reader takes for parts of others: then no cut splits a grapheme. Most texts are such."""
+plain = re.compile(f"{UNBROKEN}*+").fullmatch
+"""Matches a text of such characters: then no cut splits a grapheme. Most texts are such."""
 _PREPENDED = frozenset("\u0d4e\U000111c2\U000111c3\U0001193f\U00011941\U00011d46\U00011f02\U000113d1")
 _ALWAYS_JOINED = frozenset("\u200c\u200d\uff9e\uff9f\u0e33\u0eb3")
 

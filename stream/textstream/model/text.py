@@ -58,29 +58,32 @@ cut = PIECE.findall
 RUN = re.compile(rf"[{HAN}]{{2,}}(?!{_VARIANT})|" + _TOKEN, re.VERBOSE)
 """As PIECE, but Chinese characters that follow one another are one match, of as many tokens: a third of the time for them."""
 
-# What _native.pyx knows of a character: the number of the last kind here that it is of, and flags. In doubt it asks PIECE, which
-# it always does for what begins with a character of kind 0.
+UNBROKEN = r"[\t\n -~\u3001-\u3011\u3400-\u9fff\uff01-\uff1f\u2010-\u201f…·]"
+"""Characters that no reader takes for parts of others."""
+
+# All that _native.pyx knows of characters: the kind of token that begins with one, of which a later line wins. For one of kind 0,
+# and where a mark that joins comes next, PIECE itself is asked.
 _KINDS = (
-    r"[@\[:;=<^\U0001f1e6-\U0001f1ff]", r"[^\w]", r"\s", r"[A-Za-z]", rf"[{_LATIN}]", f"[{HAN}]", r"\d", f"[{re.escape(_MARKS)}]",
-    f"[{_EMOJI}]", _APOSTROPHE, rf"[^\W\d_{HAN}]",
+    (1, r"\W"), (10, rf"[^\W\d_{HAN}]"), (2, r"\s"), (4, f"[{_LATIN}]"), (3, "[A-Za-z]"), (5, f"[{HAN}]"), (6, r"\d"),
+    (8, f"[{_EMOJI}]"), (7, f"[{re.escape(_MARKS)}]"), (9, _APOSTROPHE), (0, "[@[:;=<^\U0001f1e6-\U0001f1ff]"),
 )  # fmt: skip
-_KIND_ORDER = (1, 10, 2, 4, 3, 5, 6, 8, 7, 9, 0)
-_FLAGS = {
-    32: rf"[^\W\d_{HAN}]",
-    64: rf"[{_LATIN}0-9\u0300-\u036f]",
-    128: "[\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\u20e3\u200d]",
-}
+_FLAGS = (
+    (16, UNBROKEN), (32, rf"[^\W\d_{HAN}]"), (64, rf"[{_LATIN}0-9\u0300-\u036f]"),
+    (128, "[\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\u20e3\u200d]"),
+)  # fmt: skip
+_TABLED = 0x20000
+"""Code points from here on are of kind 0 and join."""
 
 
 @cache
 def kinds() -> bytes:
-    """By code point below 0x20000: its kind and flags, for the compiled `cut`."""
-    every = "".join(map(chr, range(0x20000)))
+    """By code point: its kind and flags, which the compiled part names."""
+    every = "".join(map(chr, range(_TABLED)))
     table = np.zeros(len(every), np.uint8)
-    for kind in _KIND_ORDER:
-        for run in re.finditer(f"{_KINDS[kind]}+", every):
+    for kind, pattern in _KINDS:
+        for run in re.finditer(f"{pattern}+", every):
             table[run.start() : run.end()] = kind
-    for flag, pattern in _FLAGS.items():
+    for flag, pattern in _FLAGS:
         for run in re.finditer(f"{pattern}+", every):
             table[run.start() : run.end()] |= np.uint8(flag)
     return table.tobytes()

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from textstream import native
 from textstream.event import Language
-from textstream.model import native
 from textstream.model import text as prepare
 from textstream.model.language import COLUMNS, decide, evidence
 from textstream.model.neutral import SHARED, neutral
@@ -190,7 +190,6 @@ class Tokeniser:
         self.max_tokens = max_tokens
         self._surfaces = _Surfaces(lexicon)
         self._lock = threading.Lock()
-        self._kinds = prepare.kinds() if native.compiled else b""
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokens of each text, in the order given; never raises on any `str`."""
@@ -224,7 +223,7 @@ class Tokeniser:
             slots = np.empty(sum([min(len(text), self.max_tokens) for text in texts]), np.int64)
             counts = np.empty(len(texts), np.int64)
             found = native.compiled.cut(
-                texts, self.max_tokens, self.max_tokens * CHARS_PER_TOKEN, prepare.MAX_TOKEN_CHARS, self._kinds,
+                texts, self.max_tokens, self.max_tokens * CHARS_PER_TOKEN, prepare.MAX_TOKEN_CHARS, prepare.kinds(),
                 prepare.PIECE.match, surfaces, surfaces.new, surfaces.of_code, slots, counts,
             )  # fmt: skip
             slots = slots[:found]

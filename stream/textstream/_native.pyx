@@ -18,10 +18,11 @@ cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object text)
     Py_UCS4 PyUnicode_READ_CHAR(object text, Py_ssize_t at)
 
-# Kinds of characters, by what a token does that begins with one; the numbers are those of `text.KINDS`.
+# Kinds of characters, by what a token does that begins with one, and flags: the numbers of `text.kinds`.
 cdef enum:
     ASK, SINGLE, SPACE, LETTER, LATIN, HAN, DIGIT, RUN, EMOJI, APOSTROPHE, OTHER
     KIND = 15
+    UNBROKEN = 16  # never part of a larger grapheme
     LETTERS = 32  # may stand within a word of any script
     GOES_ON = 64  # may stand within a Latin word
     JOINS = 128  # may belong to the character before it
@@ -173,7 +174,7 @@ cdef inline int64_t _slot(str surface, object surfaces, list new) except -1:
 def terms(
     list texts, const int64_t[::1] where, const int64_t[::1] first, const int64_t[::1] last, const int32_t[::1] begins,
     const int32_t[::1] ends, const int64_t[::1] channel, const double[::1] sure, list moods, list towards, Py_ssize_t aspect,
-    Py_ssize_t most, Py_ssize_t tokens, tuple kinds, object splits_grapheme, object normalized
+    Py_ssize_t most, Py_ssize_t tokens, tuple names, const uint8_t[::1] kinds, object splits_grapheme, object normalized
 ):
     """`Scorer._terms` for all texts: spans in order of their text, the most salient first, and the terms that they make."""
     cdef list found = [[] for _ in texts], own
@@ -193,7 +194,9 @@ def terms(
             if memchr(taken + first[span], 1, last[span] - first[span]) != NULL:
                 continue
             text, begin, end = <str> texts[where[span]], begins[span], ends[span]
-            if not _alphanumeric(text, begin, end) or _splits(text, begin, splits_grapheme) or _splits(text, end, splits_grapheme):
+            if not _alphanumeric(text, begin, end):
+                continue
+            if _splits(text, begin, &kinds[0], splits_grapheme) or _splits(text, end, &kinds[0], splits_grapheme):
                 continue
             said = PyUnicode_Substring(text, begin, end)
             norm = said.lower() if _folds_by_case(said) else normalized(said)
@@ -203,7 +206,7 @@ def terms(
                 if len(own) == most:
                     continue
                 own.append({
-                    "text": said, "normalized": norm, "kind": <str> kinds[channel[span]], "salience": sure[span],
+                    "text": said, "normalized": norm, "kind": <str> names[channel[span]], "salience": sure[span],
                     "begin": begin, "end": end, "sentiment": mood,
                 })
             memset(taken + first[span], 1, last[span] - first[span])
@@ -231,21 +234,13 @@ cdef inline bint _alphanumeric(str text, Py_ssize_t begin, Py_ssize_t end) noexc
     return False
 
 
-cdef inline bint _splits(str text, Py_ssize_t at, object splits_grapheme) except -1:
-    """`spans.splits_grapheme`, which is asked where a character beside the cut is neither of the Latin nor Chinese ones."""
+cdef inline bint _splits(str text, Py_ssize_t at, const uint8_t* kinds, object splits_grapheme) except -1:
+    """`spans.splits_grapheme`, which is asked where a character beside the cut may be part of a larger grapheme."""
     if at <= 0 or at >= len(text):
         return False
-    cdef Py_UCS4 before = PyUnicode_READ_CHAR(text, at - 1), after = PyUnicode_READ_CHAR(text, at)
-    if before < 0x300 and after < 0x300:
-        return before == c"\r" and after == c"\n"
-    if _alone(before) and _alone(after):
+    if _kind(PyUnicode_READ_CHAR(text, at - 1), kinds) & UNBROKEN and _kind(PyUnicode_READ_CHAR(text, at), kinds) & UNBROKEN:
         return False
     return splits_grapheme(text, at)
-
-
-cdef inline bint _alone(Py_UCS4 c) noexcept nogil:
-    """As `spans.plain`: never a part of a larger grapheme."""
-    return c == c"\n" or c"\x20" <= c <= c"\x7e" or 0x3001 <= c <= 0x3011 or 0x3400 <= c <= 0x9FFF or 0xFF01 <= c <= 0xFF1F
 
 
 cdef inline bint _folds_by_case(str said) noexcept:
