@@ -191,11 +191,11 @@ class Scorer:
         spans = Spans(where, first_token, end_token, begins, ends, channel, sure)
         if native.compiled is None:
             return _terms([tokens.text for tokens in texts], spans, moods, towards, self.max_terms)
-        found: list[list[KeyTerm]] = native.compiled.terms(
+        terms: list[list[KeyTerm]] = native.compiled.terms(
             [tokens.text for tokens in texts], *spans, moods, towards, _ASPECT, self.max_terms, len(scored.tokens), KINDS,
             kinds(), splits_grapheme, normalized,
         )  # fmt: skip
-        return found
+        return terms
 
 
 def open_sessions(

@@ -61,7 +61,7 @@ RUN = re.compile(rf"[{HAN}]{{2,}}(?!{_VARIANT})|" + _TOKEN, re.VERBOSE)
 UNBROKEN = r"[\t\n -~\u3001-\u3011\u3400-\u9fff\uff01-\uff1f\u2010-\u201f…·]"
 """Characters that no reader takes for parts of others."""
 
-# All that _native.pyx knows of characters: the kind of token that begins with one, of which a later line wins. For one of kind 0,
+# All that _native.pyx knows of characters: the kind of token that each begins, of which a later line wins. For one of kind 0,
 # and where a mark that joins comes next, PIECE itself is asked.
 _KINDS = (
     (1, r"\W"), (10, rf"[^\W\d_{HAN}]"), (2, r"\s"), (4, f"[{_LATIN}]"), (3, "[A-Za-z]"), (5, f"[{HAN}]"), (6, r"\d"),
