@@ -47,6 +47,7 @@ from textstream.kafka.topics import TopicAdmin, named
 from textstream.layers import DEFAULT_CONFIG, Layers, config_path, load_settings, validate
 from textstream.model.cascade import Cascade, load
 from textstream.model.explain import explain
+from textstream.model.memory import give_back
 from textstream.model.scorer import Scorer
 from textstream.observe import logs
 from textstream.observe.health import Health
@@ -256,6 +257,7 @@ def _load_scorer(bundle: str, **options: Any) -> Scorer | Cascade:
     """
     scorer = load(bundle, **options)
     gc.collect()
+    give_back()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
     return scorer

@@ -5,7 +5,7 @@ from tests.support.texts import message_values
 
 
 def test_every_phase_is_measured_and_nothing_stays_measured() -> None:
-    """Each phase of the table took some time, one of the two ways of reading tokens aside; afterwards no function is wrapped."""
+    """Each phase of the table took some time, and afterwards no function is wrapped."""
     before = [getattr(owner, name) for _, owner, name in PHASES]
     found = waterfall(message_values(64), rounds=2)
     assert {phase for phase, _, _ in PHASES} | {"infer: onnxruntime", "pack: what a pass reads"} == set(found)
