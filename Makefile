@@ -80,7 +80,7 @@ $(VENV)/.build: $(LOCKS)/build.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCKS)/build.txt
 	@touch $@
 
-$(VENV)/.service: $(VENV)/.build $(LOCKS)/service.txt pyproject.toml
+$(VENV)/.service: $(VENV)/.build $(LOCKS)/service.txt pyproject.toml stream/native_build.py stream/textstream/_native.pyx
 	$(INSTALL) --require-hashes -r $(LOCKS)/service.txt
 	$(INSTALL) --no-deps --editable .
 	@touch $@

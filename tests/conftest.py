@@ -9,6 +9,9 @@ import pytest
 from tests.support.kafka import KafkaMissingError, RealKafka, start_kafka
 from tests.support.needed import needed
 from tests.support.reaper import Reaper
+from tests.support.ways import way
+
+__all__ = ["way"]
 
 KAFKA_STORY = pytest.StashKey[str]()
 

@@ -25,10 +25,10 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from textstream import native
 from textstream.bench.run import QUICK, ROUNDS, Length, run_bench
 from textstream.check.finding import Check
 from textstream.check.run import run_checks
-from textstream.collector import settle
 from textstream.core.record import Outcome, Record
 from textstream.core.replay import DeadLetter, read_dead_letter
 from textstream.deadlines import measured
@@ -44,6 +44,7 @@ from textstream.extent import between
 from textstream.kafka.client import try_properties
 from textstream.kafka.topics import TopicAdmin, named
 from textstream.layers import DEFAULT_CONFIG, Layers, config_path, load_settings, validate
+from textstream.memory import settle
 from textstream.model.cascade import Cascade, load
 from textstream.model.explain import explain
 from textstream.model.scorer import Scorer
@@ -86,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="textstream", description="Sentiment and key terms for text in Kafka.")
-    parser.add_argument("--version", action="version", version=f"textstream {version('textstream')}")
+    parser.add_argument("--version", action="version", version=f"textstream {version('textstream')} ({native.way()})")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     for add in (_add_demo_init_run, _add_score, _add_check_topics, _add_tail, _add_dlq, _add_config_bench):
@@ -313,7 +314,7 @@ def _serving(observe: Observe, metrics: Metrics, health: Health, live: Live) -> 
     tls = Tls(observe.http_certificate, observe.http_key, observe.http_client_ca)
     server = HttpServer(observe.http_host, observe.http_port, metrics.registry, health, live, tls)
     log = logs.get_logger("cli")
-    log.info("serving", http=f"{observe.http_host}:{server.port}")
+    log.info("serving", http=f"{observe.http_host}:{server.port}", scoring=native.way())
     if live.show_text and observe.http_host not in LOOPBACK:
         why = "whoever reaches the port reads messages: privacy.show_text = false shows counts alone"
         log.warning("texts_on_the_page", why=why)

@@ -6,9 +6,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.ways import both_ways
 from textstream.event import LABELS
 from textstream.model.bundle import SentimentCalibration, TermCalibration
 from textstream.model.calibrate import probabilities, salience, sentiments
+
+pytestmark = both_ways
 
 LOGIT = st.floats(-60, 60, width=32)
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from tests.support.ways import both_ways
 from textstream.errors import Misconfigured
 from textstream.model.flat import MOST_CELLS, NEAR, Feed, Offsets, cuts, feeds
 from textstream.model.packing import Ids, Infer, Lengths, Logits
@@ -22,6 +23,8 @@ from textstream.model.tokens import FEATURES
 from textstream_export.network import Network, Windows
 from textstream_export.recipe import Recipe
 from textstream_export.to_onnx import build
+
+pytestmark = both_ways
 
 ROWS, WORDS = 60, 40
 RECIPE = Recipe(width=24, near=(-2, -1, 1, 2), windows=((-4, -2, 0, 0, 2, 4), (-1, 0, 1)))

@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from tests.support.bundles import SHIPPED, each_shipped
+from tests.support.ways import both_ways
 from textstream.errors import Misconfigured
 from textstream.event import EnrichedEvent, KeyTerm
 from textstream.model.scorer import Scorer
 from textstream.model.text import fold
+
+pytestmark = both_ways
 
 EVENTS = TypeAdapter(EnrichedEvent)
 MIXED = [

@@ -11,7 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.support.ways import both_ways
 from textstream.model.spans import EVIDENCE, LEVELS, NAMED, READ, SURE, UNREAD, candidates, plain, splits_grapheme, united
+
+pytestmark = both_ways
 
 O, B, I = ([9.0, 0.0, 0.0], [0.0, 9.0, 0.0], [0.0, 0.0, 9.0])  # noqa: E741 (the names of the tags)
 

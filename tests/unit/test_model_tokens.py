@@ -10,10 +10,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.support.ways import both_ways
 from textstream.model import text as prepare
 from textstream.model import tokens as module
 from textstream.model.neutral import NAME, neutral
 from textstream.model.tokens import CHARS_PER_TOKEN, Lexicon, Tokeniser, Tokens
+
+pytestmark = both_ways
 
 WORDS = (NAME, "the", "food", "he", "don't", "很", "好", "吃", "他", "0", "00", "!", "<url>", "<user>", "\U00020000")
 LEXICON = Lexicon(WORDS, affix_rows=64, bigram_rows=1024)

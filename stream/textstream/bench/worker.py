@@ -8,9 +8,9 @@ import signal
 import time
 
 from textstream.bench.noop import NoopScorer
-from textstream.collector import settle
 from textstream.core.process import Scorer
 from textstream.layers import load_settings
+from textstream.memory import settle
 from textstream.observe import logs
 from textstream.observe.health import Health
 from textstream.observe.metrics import Metrics

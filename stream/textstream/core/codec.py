@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import orjson
@@ -10,7 +11,7 @@ import orjson
 from textstream.core.record import Header, Outcome, OutcomeKind, Record, is_ours
 from textstream.core.replay import replayed
 from textstream.errors import Poison
-from textstream.event import SCHEMA_VERSION, Analysis, ModelInfo, Source, enriched_event, event_id, rfc3339
+from textstream.event import LABELS, SCHEMA_VERSION, Analysis, ModelInfo, Source, enriched_event, event_id, rfc3339
 
 CLOCK_SKEW_MS = 60_000
 """How far the broker's clock may be behind ours; a timestamp that near to the limit is replaced rather than refused."""
@@ -27,11 +28,13 @@ MAX_ERROR_CHARACTERS = 500
 """Longest `__connect.errors.exception.message`: enough for a reader, bounded for the broker."""
 
 
+_LABELLED: dict[str, Header] = {label: ("textstream.label", label.encode()) for label in (*LABELS, "none")}
+
 # RFC 6901: no sign, no leading zero.
 _ARRAY_INDEX = re.compile("0|[1-9][0-9]{0,9}")
 
 
-@dataclass(slots=True, frozen=True)
+@dataclass(frozen=True)
 class TopicLimits:
     """What the broker takes on an output topic; the defaults are those of Apache Kafka 4."""
 
@@ -41,10 +44,14 @@ class TopicLimits:
 
     def takes(self, timestamp_ms: int, now_ms: int) -> bool:
         """Whether a record may keep its timestamp: 0 and -1 mean that it never had one."""
+        older, newer = self._margins
+        return timestamp_ms > 0 and now_ms - older <= timestamp_ms <= now_ms + newer
+
+    @cached_property
+    def _margins(self) -> tuple[int, int]:
+        """How much older and newer than now, in ms."""
         before, after = self.timestamp_before_max_ms, self.timestamp_after_max_ms
-        earliest = now_ms - before + min(CLOCK_SKEW_MS, before // 2)
-        latest = now_ms + after - min(CLOCK_SKEW_MS, after // 2)
-        return timestamp_ms > 0 and earliest <= timestamp_ms <= latest
+        return before - min(CLOCK_SKEW_MS, before // 2), after - min(CLOCK_SKEW_MS, after // 2)
 
 
 @dataclass(slots=True, frozen=True)
@@ -126,7 +133,11 @@ class Codec:
         """The enriched event of one record. Raises `Poison` when the broker would not take it."""
         processed_at = rfc3339(now_ms)
         assert processed_at is not None, f"the clock shows {now_ms} ms, beyond the year 9999"
-        event = enriched_event(text, analysis, model=self._model, source=_source(record), processed_at=processed_at)
+        topic, partition, offset, _ = record.origin or record.position
+        source: Source = {
+            "topic": topic, "partition": partition, "offset": offset, "timestamp": rfc3339(record.timestamp_ms)
+        }  # fmt: skip
+        event = enriched_event(text, analysis, model=self._model, source=source, processed_at=processed_at)
         if self._keep_input:
             event["input"] = orjson.Fragment(record.value or b"")
         sentiment = analysis["sentiment"]
@@ -140,7 +151,8 @@ class Codec:
         return self._fitting(self._outcome(record, "tombstone", None, now_ms))
 
     def _fitting(self, outcome: Outcome) -> Outcome:
-        record, limit = outcome.record, self._routes[outcome.record.source.topic].enriched.max_message_bytes
+        record = outcome.record
+        limit = self._routes[(record.origin or record.position)[0]].enriched.max_message_bytes
         if not record.headers and len(outcome.value or b"") + len(record.key or b"") < limit - OUR_HEADERS_BYTES:
             return outcome  # nearly every record, without counting further
         if (size := wire_size(outcome.value, record.key, outcome.headers)) > limit:
@@ -179,23 +191,23 @@ class Codec:
         model: tuple[Header, ...] | None = None,
     ) -> Outcome:
         """One record's outcome under the input's headers and ours, at a time that the broker takes."""
-        position = record.source
-        route = self._routes[position.topic]
+        topic, partition, offset, _ = record.origin or record.position
+        route = self._routes[topic]
         limits = route.dead if kind == "dead" else route.enriched
-        topic, partition, offset, _ = position
         headers = [
-            *([header for header in record.headers if not is_ours(header[0], dead=kind == "dead")] if record.headers else ()),
             *about,
             ("textstream.id", event_id(topic, partition, offset).encode()),
             ("textstream.source", f"{topic}/{partition}/{offset}".encode()),
-            ("textstream.label", label.encode()),
+            _LABELLED[label],
             *(model or self._model_headers),
         ]
+        if record.headers:
+            headers[:0] = [header for header in record.headers if not is_ours(header[0], dead=kind == "dead")]
         timestamp_ms = record.timestamp_ms
         if not limits.takes(timestamp_ms, now_ms):
             headers.append(("textstream.timestamp", str(timestamp_ms).encode()))
             timestamp_ms = now_ms
-        return Outcome(record, kind, value, headers, timestamp_ms, label=label, reason=reason)
+        return Outcome(record, kind, value, headers, timestamp_ms, label, reason)
 
 
 def wire_size(value: bytes | None, key: bytes | None, headers: list[Header]) -> int:
@@ -235,11 +247,6 @@ def _index(key: str) -> int:
     if not _ARRAY_INDEX.fullmatch(key):
         raise KeyError(key)
     return int(key)
-
-
-def _source(record: Record) -> Source:
-    topic, partition, offset, _ = record.source
-    return {"topic": topic, "partition": partition, "offset": offset, "timestamp": rfc3339(record.timestamp_ms)}
 
 
 def _json_type(value: object) -> str:

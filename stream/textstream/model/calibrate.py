@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from textstream import native
 from textstream.event import LABELS, Sentiment
 from textstream.model.bundle import SentimentCalibration, TermCalibration
 
@@ -40,6 +41,9 @@ def salience(
 def sentiments(chances: NDArray[np.float32]) -> list[Sentiment]:
     """One Sentiment for each row of probabilities (rows, 3); label and score follow from the rounded numbers."""
     parts = _rounded(chances)
+    if native.compiled is not None:
+        found: list[Sentiment] = native.compiled.sentiments(parts, LABELS, _WHOLE)
+        return found
     columns = (*(parts / _WHOLE).T.tolist(), ((parts[:, 2] - parts[:, 0]) / _WHOLE).tolist(), parts.argmax(1).tolist())
     return [
         {"label": LABELS[k], "score": score, "probabilities": {"negative": a, "neutral": b, "positive": c}}

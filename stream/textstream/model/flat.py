@@ -12,6 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from textstream import native
 from textstream.model.packing import Ids, Infer, Lengths, Logits
 from textstream.model.tokens import FEATURES
 
@@ -21,6 +22,7 @@ NOBODY = -1
 MOST_CELLS = 1536
 """Texts of a pass, times units of its longest: an activation of 96 floats is 0.6 MB, two stay in a second-level cache."""
 
+Numbers = NDArray[np.int64]
 Feed = dict[str, NDArray[np.generic]]
 Run = Callable[[Feed], tuple[Logits, Logits]]
 """One pass: the sentiment of each text, the outputs of each row, row 0 included."""
@@ -75,7 +77,19 @@ def cuts(lengths: Lengths) -> list[int]:
 
 def feeds(ids: Ids, lengths: Lengths, bounds: Sequence[int], offsets: Offsets) -> Iterator[Feed]:
     """What each pass reads; pass p has the texts from `bounds[p]` to `bounds[p + 1]`, each of at least one unit."""
-    texts = np.asarray(bounds[:-1])  # (passes,): the first of each
+    texts = np.asarray(bounds, np.int64)
+    begins = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])[texts] + np.arange(len(texts))  # each one's row 0
+    laid_out, pooled = (_laid_out, _pooled) if native.compiled is None else (_laid_out_compiled, _pooled_compiled)
+    columns, count = laid_out(ids, lengths, texts, offsets), lengths[:, None].astype(np.float32)
+    each = zip(pairwise(bounds), pairwise(begins.tolist()), pooled(lengths, texts), strict=True)
+    for (first, last), (begin, end), rows in each:
+        own = {name: values[begin:end] for name, values in columns.items()}
+        yield own | {"rows": rows, "count": count[first:last]}
+
+
+def _laid_out(ids: Ids, lengths: Lengths, bounds: Numbers, offsets: Offsets) -> Feed:
+    """The rows of all passes, one pass after the other; all that a pass reads of each."""
+    texts = bounds[:-1]  # (passes,): the first of each
     owners, sizes = np.insert(np.arange(len(lengths)), texts, NOBODY), np.insert(lengths, texts, 1)
     owner = np.repeat(owners, sizes).astype(np.int32)  # (rows,): the text of each, in all passes
     unit = owner != NOBODY
@@ -99,14 +113,35 @@ def feeds(ids: Ids, lengths: Lengths, bounds: Sequence[int], offsets: Offsets) -
     read[:, unit] = ids.T
     columns: Feed = dict(zip(FEATURES, read, strict=True))
     columns |= {"text": text, NEAR: shifted(read[0], offsets.near)}
-    columns |= {f"{WINDOW}{at}": shifted(place, window) for at, window in enumerate(offsets.windows)}
-    for begin, size, (first, last) in zip(begins.tolist(), of_pass.tolist(), pairwise(bounds), strict=True):
-        yield {name: values[begin : begin + size] for name, values in columns.items()} | _pooling(lengths[first:last])
+    return columns | {f"{WINDOW}{at}": shifted(place, window) for at, window in enumerate(offsets.windows)}
 
 
-def _pooling(lengths: Lengths) -> Feed:
-    """The rows of each text of a pass (texts, longest), row 0 behind the last; and how many there are (texts, 1)."""
-    begins = np.cumsum(lengths) - lengths + 1
-    ahead = np.arange(int(lengths.max()))
-    rows = np.where(ahead < lengths[:, None], begins[:, None] + ahead, 0)
-    return {"rows": rows.astype(np.int32), "count": lengths[:, None].astype(np.float32)}
+def _laid_out_compiled(ids: Ids, lengths: Lengths, bounds: Numbers, offsets: Offsets) -> Feed:
+    """As `_laid_out`."""
+    assert native.compiled is not None
+    rows = len(ids) + len(bounds) - 1
+    read, text, near = (np.empty(shape, np.int32) for shape in ((len(FEATURES), rows), rows, (rows, len(offsets.near))))
+    windows = [np.empty((rows, len(window)), np.int32) for window in offsets.windows]
+    native.compiled.lay_out(ids, lengths, bounds, offsets.near, offsets.windows, read, text, near, windows)
+    columns: Feed = dict(zip(FEATURES, read, strict=True))
+    return columns | {"text": text, NEAR: near} | {f"{WINDOW}{at}": window for at, window in enumerate(windows)}
+
+
+def _pooled(lengths: Lengths, bounds: Numbers) -> Iterator[NDArray[np.int32]]:
+    """For each pass the rows of its texts (texts, longest), row 0 behind the last of each."""
+    for first, last in pairwise(bounds.tolist()):
+        own = lengths[first:last]
+        begins = np.cumsum(own) - own + 1
+        ahead = np.arange(int(own.max()))
+        yield np.where(ahead < own[:, None], begins[:, None] + ahead, 0).astype(np.int32)
+
+
+def _pooled_compiled(lengths: Lengths, bounds: Numbers) -> Iterator[NDArray[np.int32]]:
+    """As `_pooled`."""
+    assert native.compiled is not None
+    longest = lengths[bounds[1:] - 1]  # lengths ascend
+    ends = np.cumsum(longest * np.diff(bounds))
+    rows = np.empty(int(ends[-1]), np.int32)
+    native.compiled.pool(lengths, bounds, rows)
+    for part, each in zip(np.split(rows, ends[:-1]), longest.tolist(), strict=True):
+        yield part.reshape(-1, each)

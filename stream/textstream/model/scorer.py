@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import islice, pairwise
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from textstream import native
 from textstream.drift import Reference
 from textstream.errors import Misconfigured
 from textstream.event import (
@@ -29,7 +31,7 @@ from textstream.model.packing import Scored, score
 from textstream.model.pieces import LanguageTokeniser
 from textstream.model.session import Device, Session
 from textstream.model.spans import NAMED, candidates, plain, span_means, splits_grapheme, united
-from textstream.model.text import fold
+from textstream.model.text import fold, kinds
 from textstream.model.tokens import Lexicon, Tokeniser, Tokens
 from textstream.quality import Computed
 
@@ -181,22 +183,19 @@ class Scorer:
         order = order[sure[order] >= self.min_salience]
         kept, channel, sure = kept[order], channel[order], sure[order]
         where, first_token, end_token = text[kept], found.begin[kept], found.end[kept]
-        mood = [moods[at] for at in where.tolist()]
         own = np.flatnonzero(channel == _ASPECT)  # the others take the sentiment of their message
         logits = span_means(scored.tokens[:, _TAGS:], first_token[own], end_token[own])
         towards = sentiments(probabilities(logits, number[where[own]], self._towards))
-        for at, own_mood in zip(own.tolist(), towards, strict=True):
-            mood[at] = own_mood
         begins = np.concatenate([tokens.begins for tokens in texts])[first_token]
         ends = np.concatenate([tokens.ends for tokens in texts])[end_token - 1]
-        before = scored.starts[where]
-        columns = (first_token - before, end_token - before, begins, ends, channel, sure)
-        spans = list(zip(*(column.tolist() for column in columns), mood, strict=True))
-        bounds = np.searchsorted(where, np.arange(len(texts) + 1)).tolist()
-        return [
-            _terms(tokens.text, spans[a:b], self.max_terms) if a < b else []
-            for tokens, (a, b) in zip(texts, pairwise(bounds), strict=True)
-        ]
+        spans = Spans(where, first_token, end_token, begins, ends, channel, sure)
+        if native.compiled is None:
+            return _terms([tokens.text for tokens in texts], spans, moods, towards, self.max_terms)
+        terms: list[list[KeyTerm]] = native.compiled.terms(
+            [tokens.text for tokens in texts], *spans, moods, towards, _ASPECT, self.max_terms, len(scored.tokens), KINDS,
+            kinds(), splits_grapheme, normalized,
+        )  # fmt: skip
+        return terms
 
 
 def open_sessions(
@@ -234,25 +233,39 @@ def _unscored(tokens: Tokens, supported: bool) -> Analysis:
     return analysis
 
 
-_Span = tuple[int, int, int, int, int, float, Sentiment]
-"""First token of its text and end; first code point and end; channel; salience; sentiment. Ends are exclusive."""
+class Spans(NamedTuple):
+    """Spans that may be terms, text by text, of each the most salient first; one entry a span."""
+
+    text: NDArray[np.int64]
+    first: NDArray[np.int64]
+    """First token in the batch's run of all tokens."""
+    last: NDArray[np.int64]
+    """Exclusive, like `ends`."""
+    begins: NDArray[np.int32]
+    """First code point in its text."""
+    ends: NDArray[np.int32]
+    channel: NDArray[np.int64]
+    salience: NDArray[np.float64]
 
 
-def _terms(text: str, spans: Sequence[_Span], most: int) -> list[KeyTerm]:
-    """At most so many terms of spans, the most salient first: those that overlap no better one and are a term to a reader."""
-    terms: list[KeyTerm] = []
-    taken = 0  # a bit for each token
-    unbroken = plain(text) is not None
-    for first, last, begin, end, channel, value, mood in spans:
-        tokens = (1 << last) - (1 << first)
-        if taken & tokens:
+def _terms(
+    texts: Sequence[str], spans: Spans, moods: Sequence[Sentiment], towards: Sequence[Sentiment], most: int
+) -> list[list[KeyTerm]]:
+    """For each text at most so many terms: spans that overlap no better one and are a term to a reader.
+
+    `moods` has the sentiment of each text, `towards` that of each span that is an aspect.
+    """
+    found: list[list[KeyTerm]] = [[] for _ in texts]
+    taken = bytearray(max(spans.last.tolist(), default=0))  # a byte for each token
+    own_moods, unbroken = iter(towards), [plain(text) is not None for text in texts]
+    for at, first, last, begin, end, channel, value in zip(*(column.tolist() for column in spans), strict=True):
+        mood = next(own_moods) if channel == _ASPECT else moods[at]
+        said = texts[at][begin:end]
+        if any(taken[first:last]) or not any(map(str.isalnum, said)):
             continue
-        said = text[begin:end]
-        if not (said.isalnum() or any(map(str.isalnum, said))):
+        if not unbroken[at] and (splits_grapheme(texts[at], begin) or splits_grapheme(texts[at], end)):
             continue
-        if not unbroken and (splits_grapheme(text, begin) or splits_grapheme(text, end)):
-            continue
-        norm = normalized(said)
+        norm, terms = normalized(said), found[at]
         for term in terms:
             if term["normalized"] == norm:
                 term["mentions"] = sorted([*term.get("mentions", [(term["begin"], term["end"])]), (begin, end)])
@@ -271,5 +284,5 @@ def _terms(text: str, spans: Sequence[_Span], most: int) -> list[KeyTerm]:
                     "sentiment": mood,
                 }
             )
-        taken |= tokens
-    return terms
+        taken[first:last] = b"\1" * (last - first)
+    return found

@@ -12,7 +12,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from textstream import native
 from textstream.event import KINDS
+from textstream.model.text import UNBROKEN
 
 LEVELS = (-1.5, -0.5)
 """Log-odds of being inside a term above which a token belongs to one: about 0.18 and 0.38. Weak neighbours of a term are part
@@ -106,16 +108,16 @@ def spans_of(
     length = end - begin
     if not len(begin):
         return Candidates(channel, at, at, np.zeros((0, EVIDENCE), np.float32))
-    flat = np.append(odds, np.float32(0))  # one more, so that the last span may end at the end
-    cuts = np.stack([begin, end], 1).ravel()
-    mean = np.add.reduceat(flat, cuts)[::2] / length
-    least = np.minimum.reduceat(flat, cuts)[::2]
+    mean = span_sums(odds[:, None], begin, end)[:, 0] / length
+    least, _ = _extremes(odds, begin, end)
     behind = np.where(end < len(odds), end, 0)
     goes_on = logits[2, behind] - _log_sum(logits[0, behind], logits[1, behind])
     goes_on[first[behind % len(first)]] = -SURE
     opened = logits[1, begin] - logits[2, begin]
-    surest = np.maximum.reduceat(odds.reshape(-1, len(first))[_SPECIFIC, :], np.flatnonzero(first), axis=1)  # (2, texts)
-    read_for = surest.clip(UNREAD, READ)[:, np.cumsum(first)[at] - 1]
+    texts = np.flatnonzero(first)
+    stops = np.append(texts[1:], len(first))
+    surest = [_extremes(odds[one * len(first) :][: len(first)], texts, stops)[1] for one in _SPECIFIC]  # (texts,) each
+    read_for = np.stack(surest).clip(UNREAD, READ)[:, texts.searchsorted(at, side="right") - 1]
     borders = np.stack([goes_on, opened]).clip(-SURE, SURE)
     evidence = np.stack([mean, least, np.log(length), *read_for, *borders], 1, dtype=np.float32)
     return Candidates(channel, at, at + length, evidence)
@@ -145,15 +147,36 @@ def span_means(values: NDArray[np.float32], begin: NDArray[np.int64], end: NDArr
 
     In any order, but fast only where neighbours lie near one another: what is between two spans is summed as well.
     """
+    return np.asarray(span_sums(values, begin, end) / (end - begin)[:, None], np.float32)
+
+
+def span_sums(values: NDArray[np.float32], begin: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(spans, columns): the sum of `values` over each span, as `span_means`."""
+    sums = np.empty((len(begin), values.shape[1]), np.float32)
     if not len(begin):
-        return np.zeros((0, values.shape[1]), np.float32)
+        return sums
+    if native.compiled is not None:
+        native.compiled.sums(np.ascontiguousarray(values), begin, end, sums)
+        return sums
     padded = np.concatenate([values, np.zeros((1, values.shape[1]), np.float32)])  # the last span may end at the end
-    sums = np.add.reduceat(padded, np.stack([begin, end], 1).ravel())[::2]  # every second sum is of what lies between
-    return np.asarray(sums / (end - begin)[:, None], np.float32)
+    return np.add.reduceat(padded, np.stack([begin, end], 1).ravel())[::2]  # every second sum is of what lies between
 
 
-plain = re.compile(r"[\t\n -~\u3001-\u3011\u3400-\u9fff\uff01-\uff1f\u2010-\u201f…·]*+").fullmatch
-"""Matches a text of characters that no reader takes for parts of others: then no cut splits a grapheme. Most texts are such."""
+def _extremes(
+    values: NDArray[np.float32], begin: NDArray[np.int64], end: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(spans,) the least and the greatest of `values` (tokens,) in each span."""
+    if native.compiled is not None:
+        least, most = np.empty(len(begin), np.float32), np.empty(len(begin), np.float32)
+        native.compiled.extremes(values, begin, end, least, most)
+        return least, most
+    flat = np.append(values, np.float32(0))  # one more, so that the last span may end at the end
+    cuts = np.stack([begin, end], 1).ravel()
+    return np.minimum.reduceat(flat, cuts)[::2], np.maximum.reduceat(flat, cuts)[::2]
+
+
+plain = re.compile(f"{UNBROKEN}*+").fullmatch
+"""Matches a text of such characters: then no cut splits a grapheme. Most texts are such."""
 _PREPENDED = frozenset("\u0d4e\U000111c2\U000111c3\U0001193f\U00011941\U00011d46\U00011f02\U000113d1")
 _ALWAYS_JOINED = frozenset("\u200c\u200d\uff9e\uff9f\u0e33\u0eb3")
 

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from zlib import crc32
 
+import numpy as np
+
 TEXT_VERSION = 2
 """Changes with anything that changes a token, a folded form, a hash or a feature."""
 
@@ -25,7 +27,8 @@ _EMOJI_TAIL = "(?:[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff\u20e3]|[\U000e0020-\U000e00
 _VARIANT = "[\ufe00-\ufe0f\U000e0100-\U000e01ef]"
 _LATIN = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
 _APOSTROPHE = "['\u2019`\u00b4]"
-_RUNS = "".join(rf"|{re.escape(mark)}{{1,{MAX_TOKEN_CHARS}}}" for mark in "!?.,~-=*_…。！？，～、")
+_MARKS = "!?.,~-=*_…。！？，～、"
+_RUNS = "".join(rf"|{re.escape(mark)}{{1,{MAX_TOKEN_CHARS}}}" for mark in _MARKS)
 
 # Order matters: the first alternative that matches wins. No capturing group, so that findall gives whole tokens. Alternatives
 # begin with a character or a set where they can, which `re` tries without a call; (…|) is a third of the cost of (…)?.
@@ -54,6 +57,37 @@ cut = PIECE.findall
 
 RUN = re.compile(rf"[{HAN}]{{2,}}(?!{_VARIANT})|" + _TOKEN, re.VERBOSE)
 """As PIECE, but Chinese characters that follow one another are one match, of as many tokens: a third of the time for them."""
+
+UNBROKEN = r"[\t\n -~\u3001-\u3011\u3400-\u9fff\uff01-\uff1f\u2010-\u201f…·]"
+"""Characters that no reader takes for parts of others."""
+
+# All that _native.pyx knows of characters: the kind of token that each begins, of which a later line wins. For one of kind 0,
+# and where a mark that joins comes next, PIECE itself is asked.
+_KINDS = (
+    (1, r"\W"), (10, rf"[^\W\d_{HAN}]"), (2, r"\s"), (4, f"[{_LATIN}]"), (3, "[A-Za-z]"), (5, f"[{HAN}]"), (6, r"\d"),
+    (8, f"[{_EMOJI}]"), (7, f"[{re.escape(_MARKS)}]"), (9, _APOSTROPHE), (0, "[@[:;=<^\U0001f1e6-\U0001f1ff]"),
+)  # fmt: skip
+_FLAGS = (
+    (16, UNBROKEN), (32, rf"[^\W\d_{HAN}]"), (64, rf"[{_LATIN}0-9\u0300-\u036f]"),
+    (128, "[\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\u20e3\u200d]"),
+)  # fmt: skip
+_TABLED = 0x20000
+"""Code points from here on are of kind 0 and join."""
+
+
+@cache
+def kinds() -> bytes:
+    """By code point: its kind and flags, which the compiled part names."""
+    every = "".join(map(chr, range(_TABLED)))
+    table = np.zeros(len(every), np.uint8)
+    for kind, pattern in _KINDS:
+        for run in re.finditer(f"{pattern}+", every):
+            table[run.start() : run.end()] = kind
+    for flag, pattern in _FLAGS:
+        for run in re.finditer(f"{pattern}+", every):
+            table[run.start() : run.end()] |= np.uint8(flag)
+    return table.tobytes()
+
 
 URL, MENTION = "<url>", "<user>"
 _SPACES = re.compile(r"\s+")

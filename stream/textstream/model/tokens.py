@@ -9,10 +9,12 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from textstream import native
 from textstream.event import Language
 from textstream.model import text as prepare
 from textstream.model.language import COLUMNS, decide, evidence
@@ -166,6 +168,19 @@ class _Surfaces(dict[str, int]):
         return word, tail, prepare.hashed(form), len(surface), len(surface) - len(surface.lstrip())
 
 
+class _Read(NamedTuple):
+    """What the tokens of a batch are, one text after the other."""
+
+    features: NDArray[np.int32]
+    """(tokens, FEATURES): the surface's own ids, and the bigram with the token before it in the same text"""
+    begins: NDArray[np.int32]
+    ends: NDArray[np.int32]
+    evidence: NDArray[np.float32]
+    """(texts, COLUMNS): summed over the tokens of each"""
+    of_text: Numbers
+    """(texts, 2): code points up to the end of the last token, and how many tokens have no row of their own"""
+
+
 class Tokeniser:
     """Cuts texts into tokens. Thread-safe; the table of surfaces is its only state."""
 
@@ -180,35 +195,55 @@ class Tokeniser:
         """Tokens of each text, in the order given; never raises on any `str`."""
         if not texts:
             return []
-        pieces = [self._cut(text) for text in texts]
         with self._lock:
-            rows, said, counts = self._look_up(pieces)
+            slots, counts = self._slots(texts)
+            surfaces = self._surfaces
+            table, said = surfaces.table, surfaces.evidence  # rows that stand are not changed
+        read = (self._read if native.compiled is None else self._read_compiled)(table, said, slots, counts)
         stops = np.cumsum(counts)
         starts = stops - counts
-        scored = np.minimum(counts, self.max_tokens)
-        languages = decide(_sums(said, starts, scored))
-        features = self._features(rows, starts[counts > 0])
-        read = np.concatenate([np.zeros(1, np.int64), np.cumsum(rows[:, _CHARS])])  # code points before each token
-        own = np.repeat(read[starts], counts)
-        begins, ends = (read[:-1] + rows[:, _LEAD] - own).astype(np.int32), (read[1:] - own).astype(np.int32)
-        until = (read[starts + scored] - read[starts]).tolist()
-        lacking = np.concatenate([np.zeros(1, np.int64), np.cumsum(rows[:, _WORD] >= self.lexicon.first_affix)])
-        unknown = (lacking[starts + scored] - lacking[starts]).tolist()
-        each = zip(texts, starts.tolist(), (starts + scored).tolist(), languages, until, unknown, strict=True)
-        return [
-            Tokens(text, features[a:b], begins[a:b], ends[a:b], language, bool(text[end:].strip()), None, lacked)
-            for text, a, b, language, end, lacked in each
-        ]
+        until, unknown = read.of_text.T.tolist()
+        features, begins, ends = (
+            [column[a:b] for a, b in zip(starts.tolist(), stops.tolist(), strict=True)]
+            for column in (read.features, read.begins, read.ends)
+        )
+        truncated = [len(text) > end and not text[end:].isspace() for text, end in zip(texts, until, strict=True)]
+        heads = [None] * len(texts)
+        return list(map(Tokens, texts, features, begins, ends, decide(read.evidence), truncated, heads, unknown))
+
+    def _slots(self, texts: Sequence[str]) -> tuple[Numbers, Numbers]:
+        """(tokens,) the slot of each; (texts,) tokens of each text. Under the lock."""
+        if len(self._surfaces) > MAX_SURFACES or self._surfaces.chars > MAX_SURFACE_CHARS:
+            self._surfaces = _Surfaces(self.lexicon)
+        surfaces = self._surfaces
+        if native.compiled is None:
+            slots, counts = self._look_up(list(map(self._cut, texts)))
+            slots, counts = self._within(slots, counts)
+        else:
+            slots = np.empty(sum([min(len(text), self.max_tokens) for text in texts]), np.int64)
+            counts = np.empty(len(texts), np.int64)
+            found = native.compiled.cut(
+                texts, self.max_tokens, self.max_tokens * CHARS_PER_TOKEN, prepare.MAX_TOKEN_CHARS, prepare.kinds(),
+                prepare.PIECE.match, surfaces, surfaces.new, surfaces.of_code, slots, counts,
+            )  # fmt: skip
+            slots = slots[:found]
+        surfaces.settle()
+        return slots, counts
+
+    def _within(self, slots: Numbers, counts: Numbers) -> tuple[Numbers, Numbers]:
+        """No more tokens of a text than are scored: the last piece may have brought many."""
+        if not len(counts) or counts.max() <= self.max_tokens:
+            return slots, counts
+        place = np.arange(len(slots)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return slots[place < self.max_tokens], np.minimum(counts, self.max_tokens)
 
     def _cut(self, text: str) -> list[str]:
         """Pieces that hold all tokens to be scored, and hardly more."""
         return prepare.RUN.findall(text[: self.max_tokens * CHARS_PER_TOKEN].rstrip())[: self.max_tokens]
 
-    def _look_up(self, pieces: list[list[str]]) -> tuple[Numbers, NDArray[np.float32], Numbers]:
-        """(tokens, columns) of the surface table, (tokens, COLUMNS) of evidence, (texts,) tokens of each. Under the lock."""
+    def _look_up(self, pieces: list[list[str]]) -> tuple[Numbers, Numbers]:
+        """(tokens,) the slot of each; (texts,) tokens of each text. Under the lock."""
         surfaces = self._surfaces
-        if len(surfaces) > MAX_SURFACES or surfaces.chars > MAX_SURFACE_CHARS:
-            surfaces = self._surfaces = _Surfaces(self.lexicon)
         flat = list(chain.from_iterable(pieces))
         lengths = np.fromiter(map(len, flat), np.int64, len(flat))
         codes = np.frombuffer("".join(flat).encode("utf-32-le", "surrogatepass"), np.uint32)
@@ -218,9 +253,33 @@ class Tokeniser:
         slots = np.empty(len(of_run), np.int64)
         slots[of_run] = surfaces.look_up_codes(codes[np.repeat(run, lengths)])
         slots[~of_run] = surfaces.look_up(compress(flat, (~run).tolist()), len(flat) - int(run.sum()))
-        surfaces.settle()
         stops = np.concatenate([np.zeros(1, np.int64), np.cumsum(each)])[np.cumsum(list(map(len, pieces)))]
-        return surfaces.table[slots], surfaces.evidence[slots], np.diff(stops, prepend=0)
+        return slots, np.diff(stops, prepend=0)
+
+    def _read(self, table: Numbers, evidence: NDArray[np.float32], slots: Numbers, counts: Numbers) -> _Read:
+        stops = np.cumsum(counts)
+        starts = stops - counts
+        rows = table[slots]
+        read = np.concatenate([np.zeros(1, np.int64), np.cumsum(rows[:, _CHARS])])  # code points before each token
+        own = np.repeat(read[starts], counts)
+        lacking = np.concatenate([np.zeros(1, np.int64), np.cumsum(rows[:, _WORD] >= self.lexicon.first_affix)])
+        return _Read(
+            self._features(rows, starts[counts > 0]),
+            (read[:-1] + rows[:, _LEAD] - own).astype(np.int32),
+            (read[1:] - own).astype(np.int32),
+            _sums(evidence[slots], starts, counts),
+            np.stack([read[stops] - read[starts], lacking[stops] - lacking[starts]], 1),
+        )
+
+    def _read_compiled(self, table: Numbers, evidence: NDArray[np.float32], slots: Numbers, counts: Numbers) -> _Read:
+        assert native.compiled is not None
+        total, lexicon = len(slots), self.lexicon
+        begins, ends = np.empty(total, np.int32), np.empty(total, np.int32)
+        said, of_text = np.zeros((len(counts), COLUMNS), np.float32), np.empty((len(counts), 2), np.int64)
+        read = _Read(np.empty((total, len(FEATURES)), np.int32), begins, ends, said, of_text)
+        rows = lexicon.first_affix, lexicon.first_bigram, lexicon.bigram_rows, int(_START)
+        native.compiled.read(table, evidence, slots, counts, rows, *read)
+        return read
 
     def _features(self, rows: Numbers, starts: Numbers) -> NDArray[np.int32]:
         """(total, FEATURES): the surface's own ids, and the bigram with the token before it in the same text."""

@@ -24,9 +24,9 @@ from tests.bench.streams.stage import fill, kafka, messages
 from tests.bench.streams.windows import watch
 from tests.support.kafka import unique
 from tests.support.reaper import Reaper
-from textstream.collector import settle
 from textstream.core.process import enrich, prepare
 from textstream.core.record import Position, Record
+from textstream.memory import settle
 from textstream.model.scorer import Scorer
 from textstream.score import line_codec
 

@@ -1,0 +1,452 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True, freethreading_compatible=False
+"""The loops that cost most of a message, compiled. Each function names the Python that says the same, and is its specification.
+
+Nothing of Unicode is known here: what a character is comes in as a table (`text.kinds`), and whatever begins a token of a rarer
+sort is handed to the pattern itself. Nothing is kept between calls, so the interpreter's lock is all that threads need.
+"""
+
+from cpython.dict cimport PyDict_GetItem, PyDict_SetItem
+from cpython.ref cimport PyObject
+from cpython.unicode cimport PyUnicode_FromKindAndData, PyUnicode_Substring, Py_UNICODE_ISALNUM
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memchr, memset
+
+cdef extern from "Python.h":
+    Py_UCS4* PyUnicode_AsUCS4(object text, Py_UCS4* buffer, Py_ssize_t size, int copy_null) except NULL
+    int PyUnicode_4BYTE_KIND
+    bint PyUnicode_IS_ASCII(object text)
+    Py_UCS4 PyUnicode_READ_CHAR(object text, Py_ssize_t at)
+
+# Kinds of characters, by what a token does that begins with one, and flags: the numbers of `text.kinds`.
+cdef enum:
+    ASK, SINGLE, SPACE, LETTER, LATIN, HAN, DIGIT, RUN, EMOJI, APOSTROPHE, OTHER
+    KIND = 15
+    UNBROKEN = 16  # never part of a larger grapheme
+    LETTERS = 32  # may stand within a word of any script
+    GOES_ON = 64  # may stand within a Latin word
+    JOINS = 128  # may belong to the character before it
+    LEAST_UNKNOWN = 0x20000  # code points from here on are not in the table
+    PADDING = 8  # zeros behind a text: as far as anything looks ahead
+
+
+cdef inline uint8_t _kind(Py_UCS4 c, const uint8_t* kinds) noexcept nogil:
+    if c < LEAST_UNKNOWN:
+        return kinds[c]
+    return ASK | JOINS
+
+
+cdef inline bint _is(Py_UCS4 c, int kind, const uint8_t* kinds) noexcept nogil:
+    return _kind(c, kinds) & KIND == kind
+
+
+cdef inline Py_ssize_t _t(const Py_UCS4* s, Py_ssize_t at, const uint8_t* kinds) noexcept nogil:
+    """Behind an apostrophe, perhaps a space, and a t that ends a word; 0 where that does not stand there."""
+    if not _is(s[at], APOSTROPHE, kinds):
+        return 0
+    at += 1 + _is(s[at + 1], SPACE, kinds)
+    return at + 1 if s[at] == c"t" and not _is(s[at + 1], LETTER, kinds) else 0
+
+
+cdef inline Py_ssize_t _not(const Py_UCS4* s, Py_ssize_t at, const uint8_t* kinds) noexcept nogil:
+    """The end of an English word whose letters end at `at`: with its 't, n't or tokenised n 't."""
+    cdef Py_ssize_t behind = at, end
+    cdef bint apart = _is(s[at], SPACE, kinds)
+    if not apart and (end := _t(s, at, kinds)):
+        return end
+    behind += apart
+    if s[behind] == c"n" and (end := _t(s, behind + 1 + _is(s[behind + 1], SPACE, kinds), kinds)):
+        return end
+    if apart and (end := _t(s, behind, kinds)):
+        return end
+    return at
+
+
+cdef inline Py_ssize_t _run(
+    const Py_UCS4* s, Py_ssize_t at, Py_ssize_t most, int mask, int wanted, const uint8_t* kinds
+) noexcept nogil:
+    """The end of a run of such characters, at most so many."""
+    most += at
+    while at < most and _kind(s[at], kinds) & mask == wanted:
+        at += 1
+    return at
+
+
+cdef Py_ssize_t _end(const Py_UCS4* s, Py_ssize_t at, Py_ssize_t longest, const uint8_t* kinds) noexcept nogil:
+    """Where the token ends that begins at `at`, as `text.PIECE` has it; 0 where the pattern must be asked."""
+    cdef Py_UCS4 c = s[at]
+    cdef int kind = _kind(c, kinds) & KIND, group
+    cdef Py_ssize_t end
+    if kind == HAN or kind == EMOJI or kind == DIGIT or c == c"#" or c == c"*":
+        if _kind(s[at + 1], kinds) & JOINS:
+            return 0
+    if kind == HAN or kind == EMOJI or kind == SINGLE:
+        return at + 1
+    if kind == LETTER:
+        if c == c"h" and s[at + 1] == c"t" and s[at + 2] == c"t" and s[at + 3] == c"p":
+            return 0
+        if c == c"w" and s[at + 1] == c"w" and s[at + 2] == c"w" and s[at + 3] == c".":
+            return 0
+        return _not(s, _run(s, at + 1, longest, GOES_ON, GOES_ON, kinds), kinds)
+    if kind == LATIN:
+        return _run(s, at + 1, longest, GOES_ON, GOES_ON, kinds)
+    if kind == DIGIT:
+        end = _run(s, at, 20, KIND, DIGIT, kinds)
+        for group in range(5):
+            if s[end] not in (c".", c",", c":", c"/", c"-") or not _is(s[end + 1], DIGIT, kinds):
+                break
+            end = _run(s, end + 1, 20, KIND, DIGIT, kinds)
+        return end
+    if kind == RUN:
+        end = at + 1
+        while end < at + longest and s[end] == c:
+            end += 1
+        return end
+    if kind == APOSTROPHE:
+        end = at + 2
+        if s[at + 1] in (c"r", c"v") and s[end] == c"e" or s[at + 1] == c"l" and s[end] == c"l":
+            end += 1
+        elif s[at + 1] not in (c"s", c"d", c"m"):
+            return at + 1
+        return at + 1 if _is(s[end], LETTER, kinds) else end
+    if kind == OTHER:
+        end = _run(s, at, longest, LETTERS, LETTERS, kinds)
+        return end if s[end] < LEAST_UNKNOWN else 0
+    return 0
+
+
+def cut(
+    list texts, Py_ssize_t most_tokens, Py_ssize_t most_chars, Py_ssize_t longest, const uint8_t[::1] kinds, object match,
+    object surfaces, list new, int32_t[::1] of_code, int64_t[::1] slots, int64_t[::1] counts
+):
+    """`Tokeniser._cut` and `_look_up`: the slots of all tokens, one text after the other, and how many each text has."""
+    cdef Py_UCS4* s = <Py_UCS4*> malloc((most_chars + PADDING) * sizeof(Py_UCS4))
+    cdef const uint8_t* kind = &kinds[0]
+    cdef Py_ssize_t at, begin, end, size, filled = 0, before, number
+    cdef str text
+    if s == NULL:
+        raise MemoryError
+    try:
+        for number in range(len(texts)):
+            text = <str> texts[number]
+            size = len(text)
+            if size > most_chars:
+                text = text[:most_chars]
+                size = most_chars
+            PyUnicode_AsUCS4(text, s, size + PADDING, 0)
+            while size and _is(s[size - 1], SPACE, kind):
+                size -= 1
+            for at in range(size, size + PADDING):
+                s[at] = 0
+            at, before = 0, filled
+            while at < size and filled - before < most_tokens:
+                begin = at
+                while _is(s[at], SPACE, kind):
+                    at += 1
+                end = _end(s, at, longest, kind)
+                if end == 0:
+                    end = match(text, begin, size).end()
+                if end == begin + 1 and s[begin] < <Py_UCS4> of_code.shape[0] and of_code[s[begin]] >= 0:
+                    slots[filled] = of_code[s[begin]]
+                else:
+                    slots[filled] = _slot(PyUnicode_FromKindAndData(PyUnicode_4BYTE_KIND, s + begin, end - begin), surfaces, new)
+                    if end == begin + 1 and _is(s[begin], HAN, kind):
+                        of_code[s[begin]] = slots[filled]
+                filled += 1
+                at = end
+            counts[number] = filled - before
+    finally:
+        free(s)
+    return filled
+
+
+cdef inline int64_t _slot(str surface, object surfaces, list new) except -1:
+    """`_Surfaces.__getitem__`."""
+    cdef PyObject* found = PyDict_GetItem(surfaces, surface)
+    if found != NULL:
+        return <int64_t> <object> found
+    cdef int64_t slot = len(surfaces)
+    PyDict_SetItem(surfaces, surface, slot)
+    new.append(surface)
+    return slot
+
+
+def terms(
+    list texts, const int64_t[::1] where, const int64_t[::1] first, const int64_t[::1] last, const int32_t[::1] begins,
+    const int32_t[::1] ends, const int64_t[::1] channel, const double[::1] sure, list moods, list towards, Py_ssize_t aspect,
+    Py_ssize_t most, Py_ssize_t tokens, tuple names, const uint8_t[::1] kinds, object splits_grapheme, object normalized
+):
+    """`Scorer._terms` for all texts: spans in order of their text, the most salient first, and the terms that they make."""
+    cdef list found = [[] for _ in texts], own
+    cdef uint8_t* taken = <uint8_t*> calloc(tokens, 1)
+    cdef Py_ssize_t span, begin, end, heard = 0
+    cdef bint kept
+    cdef str text, said, norm
+    cdef dict mood
+    if taken == NULL:
+        raise MemoryError
+    try:
+        for span in range(where.shape[0]):
+            mood = <dict> moods[where[span]]
+            if channel[span] == aspect:
+                mood = <dict> towards[heard]
+                heard += 1
+            if memchr(taken + first[span], 1, last[span] - first[span]) != NULL:
+                continue
+            text, begin, end = <str> texts[where[span]], begins[span], ends[span]
+            if not _alphanumeric(text, begin, end):
+                continue
+            if _splits(text, begin, &kinds[0], splits_grapheme) or _splits(text, end, &kinds[0], splits_grapheme):
+                continue
+            said = PyUnicode_Substring(text, begin, end)
+            norm = said.lower() if _folds_by_case(said) else normalized(said)
+            own = <list> found[where[span]]
+            kept = _again(own, norm, begin, end)
+            if not kept:
+                if len(own) == most:
+                    continue
+                own.append({
+                    "text": said, "normalized": norm, "kind": <str> names[channel[span]], "salience": sure[span],
+                    "begin": begin, "end": end, "sentiment": mood,
+                })
+            memset(taken + first[span], 1, last[span] - first[span])
+    finally:
+        free(taken)
+    return found
+
+
+cdef bint _again(list own, str norm, Py_ssize_t begin, Py_ssize_t end) except -1:
+    """Whether one of the terms is this one; it is told that it stands there too."""
+    cdef dict term
+    for term in own:
+        if <str> term["normalized"] == norm:
+            term["mentions"] = sorted([*term.get("mentions", [(term["begin"], term["end"])]), (begin, end)])
+            return True
+    return False
+
+
+cdef inline bint _alphanumeric(str text, Py_ssize_t begin, Py_ssize_t end) noexcept:
+    """Whether any character of text[begin:end] is a letter or a number."""
+    cdef Py_ssize_t at
+    for at in range(begin, end):
+        if Py_UNICODE_ISALNUM(PyUnicode_READ_CHAR(text, at)):
+            return True
+    return False
+
+
+cdef inline bint _splits(str text, Py_ssize_t at, const uint8_t* kinds, object splits_grapheme) except -1:
+    """`spans.splits_grapheme`, which is asked where a character beside the cut may be part of a larger grapheme."""
+    if at <= 0 or at >= len(text):
+        return False
+    if _kind(PyUnicode_READ_CHAR(text, at - 1), kinds) & UNBROKEN and _kind(PyUnicode_READ_CHAR(text, at), kinds) & UNBROKEN:
+        return False
+    return splits_grapheme(text, at)
+
+
+cdef inline bint _folds_by_case(str said) noexcept:
+    """Whether `text.fold` only changes the case of this: ASCII, single spaces within, no # before."""
+    cdef Py_ssize_t at, size = len(said)
+    cdef Py_UCS4 c, before = c" "
+    if not PyUnicode_IS_ASCII(said) or PyUnicode_READ_CHAR(said, 0) == c"#":
+        return False
+    for at in range(size):
+        c = PyUnicode_READ_CHAR(said, at)
+        if c <= c" " and (c != c" " or before == c" "):
+            return False
+        before = c
+    return before != c" "
+
+
+def sentiments(const int64_t[:, ::1] parts, tuple labels, Py_ssize_t whole):
+    """`calibrate.sentiments` of rounded probabilities (rows, 3), in parts of `whole`."""
+    cdef list found = []
+    cdef Py_ssize_t row, best
+    cdef int64_t a, b, c
+    cdef double unit = whole
+    for row in range(parts.shape[0]):
+        a, b, c = parts[row, 0], parts[row, 1], parts[row, 2]
+        best = (0 if a >= c else 2) if a >= b else (1 if b >= c else 2)
+        found.append({
+            "label": <str> labels[best], "score": (c - a) / unit,
+            "probabilities": {"negative": a / unit, "neutral": b / unit, "positive": c / unit},
+        })
+    return found
+
+
+def lay_out(
+    const int32_t[:, ::1] ids, const int64_t[::1] lengths, const int64_t[::1] bounds, tuple near, tuple windows,
+    int32_t[:, ::1] features, int32_t[::1] text, int32_t[:, ::1] beside, list places
+):
+    """`flat.feeds`, but for pooling: fills the arrays (rows of all passes, …) that are handed in."""
+    cdef Py_ssize_t number, row = 0, unit = 0, first, size, at, feature, run, begin
+    cdef Py_ssize_t passes = bounds.shape[0] - 1
+    cdef int32_t[:, ::1] place
+    cdef tuple window
+    for run in range(passes):
+        begin = row
+        for feature in range(features.shape[0]):
+            features[feature, row] = 0
+        text[row] = 0
+        row += 1
+        for number in range(bounds[run], bounds[run + 1]):
+            size = lengths[number]
+            for at in range(size):
+                for feature in range(features.shape[0]):
+                    features[feature, row + at] = ids[unit + at, feature]
+                text[row + at] = <int32_t> (number - bounds[run])
+            row += size
+            unit += size
+        _shift(near, features[0], lengths[bounds[run] : bounds[run + 1]], begin, False, beside)
+        for window, place in zip(windows, places):
+            _shift(window, features[0], lengths[bounds[run] : bounds[run + 1]], begin, True, place)
+
+
+cdef int _shift(
+    tuple away, const int32_t[::1] words, const int64_t[::1] lengths, Py_ssize_t begin, bint own, int32_t[:, ::1] groups
+) except -1:
+    """`flat.feeds.shifted` over one pass: of the words, or where `own`, of their places in the pass."""
+    cdef Py_ssize_t group, number, at, there, offset, row, count = len(away)
+    for group in range(count):
+        offset = away[group]
+        groups[begin, group] = <int32_t> group
+        row = begin + 1
+        for number in range(lengths.shape[0]):
+            for at in range(lengths[number]):
+                there = at + offset
+                if there < 0 or there >= lengths[number]:
+                    groups[row + at, group] = <int32_t> group
+                else:
+                    there += row
+                    groups[row + at, group] = <int32_t> ((there - begin if own else words[there]) * count + group)
+            row += lengths[number]
+    return 0
+
+
+cdef void _total(
+    const float* values, const int64_t* rows, Py_ssize_t size, Py_ssize_t columns, float* total, float* room
+) noexcept nogil:
+    """The sum of so many rows of `values`, those that `rows` names, in numpy's order (pairwise summation), for the same last bit.
+
+    `room` has place for 8 sums of all columns, and for 2 more at each of the levels that halving takes.
+    """
+    cdef Py_ssize_t at, column, lane, half
+    cdef const float* row
+    if size < 8:
+        for column in range(columns):
+            total[column] = 0
+        for at in range(size):
+            row = values + rows[at] * columns
+            for column in range(columns):
+                total[column] += row[column]
+    elif size <= 128:
+        for lane in range(8):
+            row = values + rows[lane] * columns
+            for column in range(columns):
+                room[lane * columns + column] = row[column]
+        for at in range(8, size - size % 8):
+            row = values + rows[at] * columns
+            for column in range(columns):
+                room[(at & 7) * columns + column] += row[column]
+        for column in range(columns):
+            total[column] = (
+                (room[column] + room[columns + column]) + (room[2 * columns + column] + room[3 * columns + column])
+            ) + ((room[4 * columns + column] + room[5 * columns + column]) + (room[6 * columns + column] + room[7 * columns + column]))
+        for at in range(size - size % 8, size):
+            row = values + rows[at] * columns
+            for column in range(columns):
+                total[column] += row[column]
+    else:
+        half = size // 2
+        half -= half % 8
+        _total(values, rows, half, columns, total, room + columns)
+        _total(values, rows + half, size - half, columns, room, room + columns)
+        for column in range(columns):
+            total[column] += room[column]
+
+
+def read(
+    const int64_t[:, ::1] table, const float[:, ::1] evidence, const int64_t[::1] slots, const int64_t[::1] counts,
+    tuple rows, int32_t[:, ::1] features, int32_t[::1] begins, int32_t[::1] ends, float[:, ::1] said, int64_t[:, ::1] of_text
+):
+    """`Tokeniser._read`: what the tokens of each text are, where they stand, and what they say of its language.
+
+    `rows` has the lexicon's first affix, first bigram and number of bigrams, and the key of a text's start.
+    """
+    cdef int64_t first_affix = rows[0], first_bigram = rows[1], place, lacking
+    cdef uint32_t bigrams = rows[2], start = rows[3], before, key, mixed
+    cdef Py_ssize_t number, at = 0, until, columns = evidence.shape[1], column
+    cdef const int64_t* row
+    cdef const int64_t* slot = &slots[0] if slots.shape[0] else NULL
+    cdef float* room = <float*> malloc(64 * columns * sizeof(float))
+    if room == NULL:
+        raise MemoryError
+    with nogil:
+        for number in range(counts.shape[0]):
+            place, lacking, before, until = 0, 0, start, at + counts[number]
+            if counts[number]:
+                _total(&evidence[0, 0], slot + at + 1, counts[number] - 1, columns, &said[number, 0], room)
+                for column in range(columns):
+                    said[number, column] = evidence[slot[at], column] + said[number, column]
+            while at < until:
+                row = &table[slot[at], 0]
+                key = <uint32_t> row[2]
+                mixed = (before * <uint32_t> 0x9E3779B1) ^ (key * <uint32_t> 0x85EBCA77)
+                mixed ^= mixed >> 15
+                features[at, 0] = <int32_t> row[0]
+                features[at, 1] = <int32_t> (first_bigram + mixed % bigrams)
+                features[at, 2] = <int32_t> row[1]
+                begins[at] = <int32_t> (place + row[4])
+                place += row[3]
+                ends[at] = <int32_t> place
+                lacking += row[0] >= first_affix
+                before = key
+                at += 1
+            of_text[number, 0] = place
+            of_text[number, 1] = lacking
+    free(room)
+
+
+def sums(const float[:, ::1] values, const int64_t[::1] begin, const int64_t[::1] end, float[:, ::1] found):
+    """`spans.span_sums`."""
+    cdef Py_ssize_t span, column, columns = values.shape[1], at, longest = 1
+    for span in range(begin.shape[0]):
+        longest = max(longest, end[span] - begin[span])
+    cdef float* room = <float*> malloc(64 * columns * sizeof(float))
+    cdef int64_t* rows = <int64_t*> malloc(longest * sizeof(int64_t))
+    if room == NULL or rows == NULL:
+        free(room)
+        free(rows)
+        raise MemoryError
+    for span in range(begin.shape[0]):
+        for at in range(end[span] - begin[span]):
+            rows[at] = begin[span] + at
+        _total(&values[0, 0], rows + 1, end[span] - begin[span] - 1, columns, &found[span, 0], room)
+        for column in range(columns):
+            found[span, column] = values[begin[span], column] + found[span, column]
+    free(room)
+    free(rows)
+
+
+def extremes(const float[::1] values, const int64_t[::1] begin, const int64_t[::1] end, float[::1] least, float[::1] most):
+    """`spans._extremes`."""
+    cdef Py_ssize_t span, at
+    cdef float low, high
+    for span in range(begin.shape[0]):
+        low = high = values[begin[span]]
+        for at in range(begin[span] + 1, end[span]):
+            low, high = min(low, values[at]), max(high, values[at])
+        least[span], most[span] = low, high
+
+
+def pool(const int64_t[::1] lengths, const int64_t[::1] bounds, int32_t[::1] rows):
+    """The rows of `flat._pooling`, of all passes one after the other: (texts, longest) each."""
+    cdef Py_ssize_t run, number, at, longest, place, filled = 0
+    for run in range(bounds.shape[0] - 1):
+        longest, place = 0, 1
+        for number in range(bounds[run], bounds[run + 1]):
+            longest = max(longest, lengths[number])
+        for number in range(bounds[run], bounds[run + 1]):
+            for at in range(longest):
+                rows[filled + at] = <int32_t> (place + at) if at < lengths[number] else 0
+            filled += longest
+            place += lengths[number]

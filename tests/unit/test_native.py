@@ -1,0 +1,157 @@
+"""The compiled part says what the Python says that it stands for, on any text, to the last bit."""
+
+# ruff: noqa: D103 (a test's name is the sentence it proves)
+
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests.support.bundles import SHIPPED
+from textstream import _native, native
+from textstream.core.process import enrich, prepare
+from textstream.core.record import Position, Record
+from textstream.model import spans
+from textstream.model.scorer import Scorer
+from textstream.model.text import MAX_TOKEN_CHARS, PIECE, UNBROKEN, cut, kinds
+from textstream.model.tokens import Tokeniser
+from textstream.score import line_codec
+
+ROOT = Path(__file__).parents[2]
+SWIFT = Scorer.load(SHIPPED["swift"], device="cpu")
+CODEC = line_codec(SWIFT, "t", "text", "")
+
+SIGNS = (
+    "aAhtpswnlevrmdDoOP01٣１@_-,，:：/。<3^=;[]()|\\*#?!~…！？～、\"'’`´ \t\r\n\xa0\u3000\x1c\x00²½ǅéÀ×ßяЖとカ안مرحn·好吃々〇"
+)
+JOINED = "\u0301\ufe0f\ufe00\u200d\u20e3👍🏽🇨🇳❤①\U0001f100\U00020000\U00031350\U000e0067\U000e0100\ud800\udc00\U0010ffff"
+WORDS = [
+    "http://",
+    "https",
+    "www.",
+    "n't",
+    " n ' t",
+    "can’ t",
+    " 's",
+    "'ll",
+    "@王:",
+    "1️⃣",
+    "👨‍👩‍👧",
+    "9" * 21,
+    "a" * 40,
+    "room ",
+    "服务很差",
+    "THE ",
+]
+TEXTS = st.one_of(
+    st.text(max_size=30), st.lists(st.one_of(st.sampled_from(SIGNS + JOINED), st.sampled_from(WORDS))).map("".join)
+)
+T = TypeVar("T")
+BATCHES = st.lists(TEXTS, min_size=1, max_size=6)
+
+
+def in_python(function: Callable[[], T]) -> T:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "compiled", None)
+        return function()
+
+
+def cut_compiled(text: str) -> list[str]:
+    surfaces: dict[str, int] = {}
+    slots, counts = np.empty(len(text) + 1, np.int64), np.empty(1, np.int64)
+    of_code = np.full(2**16, -1, np.int32)
+    table, longest = np.frombuffer(kinds(), np.uint8), len(text) + 1
+    found = _native.cut([text], longest, longest, MAX_TOKEN_CHARS, table, PIECE.match, surfaces, [], of_code, slots, counts)
+    by_slot = {slot: surface for surface, slot in surfaces.items()}
+    return [by_slot[slot] for slot in slots[:found].tolist()]
+
+
+@settings(max_examples=2000)
+@given(TEXTS)
+@example("do n ' tx can't 't n't")
+@example("=/ :o) 1\u20e3 #\ufe0f\u20e3 好\U000e0100")
+@example("я\U00031350" + "a" * 41 + "n't")
+def test_a_text_is_cut_where_the_pattern_cuts_it(text: str) -> None:
+    assert cut_compiled(text) == cut(text.rstrip())
+
+
+def test_every_character_is_cut_as_the_pattern_cuts_it() -> None:
+    """Each one alone, between letters, twice, before a mark that joins, and behind white space."""
+    for code in range(0x32400):
+        text = "{0} a{0}b{0}{0} {0}\ufe0f7{0}".format(chr(code))
+        assert cut_compiled(text) == cut(text.rstrip()), hex(code)
+
+
+@settings(max_examples=300)
+@given(BATCHES)
+def test_tokens_are_those_of_python(texts: list[str]) -> None:
+    """And the evidence of the language is summed in the same order: its probability has the same digits."""
+    cutter: Tokeniser = SWIFT._tokeniser  # type: ignore[assignment]
+    for one, other in zip(cutter(texts), in_python(lambda: cutter(texts)), strict=True):
+        assert (one.text, one.language, one.truncated, one.unknown) == (
+            other.text,
+            other.language,
+            other.truncated,
+            other.unknown,
+        )
+        for name in ("features", "begins", "ends"):
+            assert np.array_equal(getattr(one, name), getattr(other, name))
+
+
+@settings(max_examples=150)
+@given(BATCHES)
+@example(["The room was lovely, THE ROOM! but the staff were rude \u0301👍🏽 " * 9, "服务很差，房间很好，服務好", ""])
+@example(["the food was cold. " * 400, "x"])
+def test_events_are_those_of_python(texts: list[str]) -> None:
+    """Byte for byte: what is published does not tell which of the two ran."""
+    encodable = [text.encode("utf-8", "replace") for text in texts]
+
+    def outcomes() -> list[tuple[bytes | None, object]]:
+        records = [Record(Position("t", 0, at, 0), value) for at, value in enumerate(encodable)]
+        return [(one.value, one.headers) for one in enrich(prepare(records, CODEC, SWIFT), CODEC, SWIFT, 0).outcomes]
+
+    assert outcomes() == in_python(outcomes)
+
+
+@given(st.lists(st.integers(1, 700), min_size=1, max_size=12), st.sampled_from([1, 3, 31]), st.integers(0, 99))
+def test_sums_have_the_same_last_bit(lengths: list[int], columns: int, seed: int) -> None:
+    """However long a span is: numpy adds in pairs, and so must we."""
+    ends = np.cumsum(lengths)
+    values = np.random.default_rng(seed).normal(size=(ends[-1], columns)).astype(np.float32)
+    found = spans.span_sums(values, ends - lengths, ends)
+    assert found.tobytes() == in_python(lambda: spans.span_sums(values, ends - lengths, ends)).tobytes()
+
+
+def test_a_cut_beside_what_stands_alone_splits_nothing() -> None:
+    """The compiled part asks about graphemes only where one of the two characters may be part of a larger one."""
+    alone = [chr(code) for code in range(0x10000) if spans.plain(chr(code))]
+    assert UNBROKEN and len(alone) > 27_000
+    for one in alone:
+        assert not spans.splits_grapheme(f"a{one}好", 1) and not spans.splits_grapheme(f"a{one}好", 2)
+
+
+def test_the_version_says_which_of_the_two_runs() -> None:
+    told = subprocess.run([sys.executable, "-m", "textstream", "--version"], capture_output=True, text=True, check=True).stdout
+    assert told.endswith("(compiled)\n")
+
+
+@pytest.mark.parametrize(("compiler", "built"), [("cc", True), ("/nonexistent/cc", False)])
+def test_a_wheel_is_built_with_and_without_a_compiler(tmp_path: Path, compiler: str, built: bool) -> None:
+    """Without one it is pure Python, says so, and holds all the rest."""
+    environment = {**os.environ, "CC": compiler}
+    command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert any(name.startswith("textstream/_native.") and name.endswith((".so", ".pyd")) for name in names) == built
+    assert wheel.name.endswith("py3-none-any.whl") != built
+    assert ("runs without its compiled part" in done.stdout + done.stderr) != built
+    assert {"textstream/native.py", "textstream/bundles/swift/model.onnx", "textstream/py.typed"} <= set(names)
