@@ -230,7 +230,18 @@ _DEEP = Recipe(
 """For a GPU, where an epoch takes half a minute; hours on two cores."""
 
 RECIPES: dict[str, Recipe] = {
-    "swift": Recipe(),
+    "swift": Recipe(
+        version="0.3.0",
+        seed=20261127,
+        weighed=True,
+        experts=8,
+        learning_rate=2e-3,
+        feature_dropout=0.08,
+        pair_dropout=0.3,
+        dropout=0.15,
+        average_decay=0.999,
+        soft_per_source=False,
+    ),
     "deep-en": replace(
         _DEEP,
         languages=("en",),
@@ -262,16 +273,5 @@ for _language in ("en", "zh"):
         seed=20261124,
     )
 """A second pass (`train --from`, `--soft`) on what several teachers have said together, of far more texts."""
-RECIPES["swift-2"] = replace(
-    RECIPES["swift"],
-    share=0.5,
-    epochs=1,
-    learning_rate=1.5e-3,
-    soft_per_source=False,
-    twin_weight=0.5,
-    dropout=0.2,
-    feature_dropout=0.1,
-    seed=20261124,
-)
-"""A short second pass (`train --from`) in which texts alone have to tell how seldom reviews are neutral, with less heed to
-names."""
+RECIPES["swift-2"] = replace(RECIPES["swift"], epochs=1, learning_rate=1.5e-3, term_sentiment_weight=1.0, seed=20261128)
+"""A second pass (`train --from`) in which the sentiment towards terms, of which few rows tell, weighs more."""
