@@ -5,18 +5,23 @@ Nothing of Unicode is known here: what a character is comes in as a table (`text
 sort is handed to the pattern itself. Nothing is kept between calls, so the interpreter's lock is all that threads need.
 """
 
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItem, PyDict_SetItem
 from cpython.ref cimport PyObject
 from cpython.unicode cimport PyUnicode_FromKindAndData, PyUnicode_Substring, Py_UNICODE_ISALNUM
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
-from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memchr, memset
+from libc.math cimport rint, signbit
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memchr, memcpy, memset, strlen
 
 cdef extern from "Python.h":
     Py_UCS4* PyUnicode_AsUCS4(object text, Py_UCS4* buffer, Py_ssize_t size, int copy_null) except NULL
     int PyUnicode_4BYTE_KIND
     bint PyUnicode_IS_ASCII(object text)
     Py_UCS4 PyUnicode_READ_CHAR(object text, Py_ssize_t at)
+    int PyUnicode_KIND(object text)
+    void* PyUnicode_DATA(object text)
+    Py_UCS4 PyUnicode_READ(int kind, void* data, Py_ssize_t at)
 
 # Kinds of characters, by what a token does that begins with one, and flags: the numbers of `text.kinds`.
 cdef enum:
@@ -450,3 +455,228 @@ def pool(const int64_t[::1] lengths, const int64_t[::1] bounds, int32_t[::1] row
                 rows[filled + at] = <int32_t> (place + at) if at < lengths[number] else 0
             filled += longest
             place += lengths[number]
+
+
+cdef struct Page:  # bytes that are being written
+    char* begin
+    char* at
+    char* end
+
+
+cdef int _room(Page* page, Py_ssize_t size) except -1:
+    """Room for so many bytes more."""
+    cdef Py_ssize_t used = page.at - page.begin
+    cdef char* larger
+    if page.end - page.at < size:
+        larger = <char*> realloc(page.begin, 2 * (used + size))
+        if larger == NULL:
+            raise MemoryError
+        page.begin, page.at, page.end = larger, larger + used, larger + 2 * (used + size)
+    return 0
+
+
+cdef inline int _put(Page* page, const char* said, Py_ssize_t size) except -1:
+    _room(page, size)
+    memcpy(page.at, said, size)
+    page.at += size
+    return 0
+
+
+cdef inline int _fixed(Page* page, const char* said) except -1:
+    return _put(page, said, strlen(said))
+
+
+cdef int _string(Page* page, str text) except -1:
+    """A string of JSON, escaped as orjson escapes it."""
+    cdef Py_ssize_t at
+    cdef int kind = PyUnicode_KIND(text)
+    cdef void* data = PyUnicode_DATA(text)
+    cdef uint32_t c
+    _room(page, 6 * len(text) + 2)
+    cdef char* to = page.at
+    to[0] = c'"'
+    to += 1
+    for at in range(len(text)):
+        c = <uint32_t> PyUnicode_READ(kind, data, at)
+        if c < 0x80:
+            if c >= 0x20 and c != c'"' and c != c"\\":
+                to[0] = <char> c
+                to += 1
+            else:
+                to = _escaped(to, c)
+        elif c < 0x800:
+            to[0], to[1] = <char> (0xC0 | c >> 6), <char> (0x80 | c & 0x3F)
+            to += 2
+        elif c < 0x10000:
+            if 0xD800 <= c < 0xE000:
+                raise TypeError("str is not valid UTF-8: surrogates not allowed")
+            to[0], to[1], to[2] = <char> (0xE0 | c >> 12), <char> (0x80 | c >> 6 & 0x3F), <char> (0x80 | c & 0x3F)
+            to += 3
+        else:
+            to[0], to[1] = <char> (0xF0 | c >> 18), <char> (0x80 | c >> 12 & 0x3F)
+            to[2], to[3] = <char> (0x80 | c >> 6 & 0x3F), <char> (0x80 | c & 0x3F)
+            to += 4
+    to[0] = c'"'
+    page.at = to + 1
+    return 0
+
+
+cdef const char* SHORT = b"btn.fr"
+cdef const char* HEX = b"0123456789abcdef"
+
+
+cdef inline char* _escaped(char* to, uint32_t c) noexcept:
+    to[0] = c"\\"
+    if c == c'"' or c == c"\\":
+        to[1] = <char> c
+    elif c >= 8 and c <= 13 and c != 11:
+        to[1] = SHORT[c - 8]
+    else:
+        memcpy(to + 1, b"u00", 3)
+        to[4], to[5] = <char> (c"0" + (c >> 4)), HEX[c & 15]
+        return to + 6
+    return to + 2
+
+
+cdef int _integer(Page* page, int64_t value) except -1:
+    """Of what is never negative."""
+    cdef char digits[20]
+    cdef int at = 20
+    while True:
+        at -= 1
+        digits[at] = <char> (c"0" + value % 10)
+        value //= 10
+        if value == 0:
+            return _put(page, digits + at, 20 - at)
+
+
+cdef int _number(Page* page, object value, object dumps) except -1:
+    """A number between -1 and 1 of at most four digits; any other is given to `dumps`."""
+    cdef double exact = value if type(value) is float else 2
+    cdef int parts, digit
+    if not (-1 <= exact <= 1 and rint(exact * 10000) / 10000 == exact):
+        other = <bytes> dumps(value)
+        return _put(page, PyBytes_AS_STRING(other), PyBytes_GET_SIZE(other))
+    _room(page, 8)
+    if signbit(exact):
+        page.at[0] = c"-"
+        page.at += 1
+    parts = <int> abs(<int> rint(exact * 10000))
+    page.at[0], page.at[1] = <char> (c"0" + parts // 10000), c"."
+    page.at += 2
+    while True:
+        parts = parts % 10000 * 10
+        page.at[0] = <char> (c"0" + parts // 10000)
+        page.at += 1
+        if parts % 10000 == 0:
+            return 0
+
+
+cdef int _sentiment(Page* page, object mood, object dumps) except -1:
+    cdef dict chances
+    if mood is None:
+        return _fixed(page, b"null")
+    chances = <dict> (<dict> mood)["probabilities"]
+    _fixed(page, b'{"label":')
+    _string(page, <str> (<dict> mood)["label"])
+    _fixed(page, b',"score":')
+    _number(page, (<dict> mood)["score"], dumps)
+    _fixed(page, b',"probabilities":{"negative":')
+    _number(page, chances["negative"], dumps)
+    _fixed(page, b',"neutral":')
+    _number(page, chances["neutral"], dumps)
+    _fixed(page, b',"positive":')
+    _number(page, chances["positive"], dumps)
+    return _fixed(page, b"}}")
+
+
+cdef int _term(Page* page, dict term, object mood, Py_ssize_t mood_at, Py_ssize_t mood_size, object dumps) except -1:
+    """`mood` is the message's, and stands already at `mood_at`."""
+    _fixed(page, b'{"text":')
+    _string(page, <str> term["text"])
+    _fixed(page, b',"normalized":')
+    _string(page, <str> term["normalized"])
+    _fixed(page, b',"kind":')
+    _string(page, <str> term["kind"])
+    _fixed(page, b',"salience":')
+    _number(page, term["salience"], dumps)
+    _fixed(page, b',"begin":')
+    _integer(page, term["begin"])
+    _fixed(page, b',"end":')
+    _integer(page, term["end"])
+    _fixed(page, b',"sentiment":')
+    if term["sentiment"] is mood:
+        _room(page, mood_size)
+        _put(page, page.begin + mood_at, mood_size)
+    else:
+        _sentiment(page, term["sentiment"], dumps)
+    if "mentions" in term:
+        _fixed(page, b',"mentions":')
+        said = <bytes> dumps(term["mentions"])
+        _put(page, PyBytes_AS_STRING(said), PyBytes_GET_SIZE(said))
+    return _fixed(page, b"}")
+
+
+def event(
+    str text, dict analysis, str topic, int64_t partition, int64_t offset, str timestamp, str processed_at, bytes model,
+    bytes kept, object dumps
+):
+    """`event.enriched_event` as `orjson.dumps` has it: bytes of JSON. `model` is JSON already, and so is `kept`, the input."""
+    cdef Page page
+    cdef dict language = <dict> analysis["language"]
+    cdef object mood = analysis["sentiment"], term
+    cdef Py_ssize_t mood_at, mood_size, number = 0
+    page.begin = page.at = <char*> malloc(2048)
+    if page.begin == NULL:
+        raise MemoryError
+    page.end = page.begin + 2048
+    try:
+        _fixed(&page, b'{"id":')
+        _string(&page, topic)
+        page.at -= 1
+        _fixed(&page, b"-")
+        _integer(&page, partition)
+        _fixed(&page, b"-")
+        _integer(&page, offset)
+        _fixed(&page, b'","text":')
+        _string(&page, text)
+        _fixed(&page, b',"language":{"code":')
+        _string(&page, <str> language["code"])
+        _fixed(&page, b',"probability":')
+        _number(&page, language["probability"], dumps)
+        _fixed(&page, b',"supported":true' if language["supported"] else b',"supported":false')
+        _fixed(&page, b'},"sentiment":')
+        mood_at = page.at - page.begin
+        _sentiment(&page, mood, dumps)
+        mood_size = page.at - page.begin - mood_at
+        _fixed(&page, b',"key_terms":[')
+        for term in <list> analysis["key_terms"]:
+            if number:
+                _fixed(&page, b",")
+            _term(&page, <dict> term, mood, mood_at, mood_size, dumps)
+            number += 1
+        _fixed(&page, b'],"truncated":true,"model":' if analysis["truncated"] else b'],"truncated":false,"model":')
+        _put(&page, PyBytes_AS_STRING(model), PyBytes_GET_SIZE(model))
+        _fixed(&page, b',"source":{"topic":')
+        _string(&page, topic)
+        _fixed(&page, b',"partition":')
+        _integer(&page, partition)
+        _fixed(&page, b',"offset":')
+        _integer(&page, offset)
+        _fixed(&page, b',"timestamp":')
+        if timestamp is None:
+            _fixed(&page, b"null")
+        else:
+            _string(&page, timestamp)
+        _fixed(&page, b'},"processed_at":')
+        _string(&page, processed_at)
+        if "scored_until" in analysis:
+            _fixed(&page, b',"scored_until":')
+            _integer(&page, analysis["scored_until"])
+        if kept is not None:
+            _fixed(&page, b',"input":')
+            _put(&page, PyBytes_AS_STRING(kept), PyBytes_GET_SIZE(kept))
+        _fixed(&page, b"}")
+        return PyBytes_FromStringAndSize(page.begin, page.at - page.begin)
+    finally:
+        free(page.begin)
