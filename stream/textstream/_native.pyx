@@ -6,11 +6,11 @@ sort is handed to the pattern itself. Nothing is kept between calls, so the inte
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.dict cimport PyDict_GetItem, PyDict_SetItem
+from cpython.dict cimport PyDict_GetItem, PyDict_Next, PyDict_SetItem
 from cpython.ref cimport PyObject
 from cpython.unicode cimport PyUnicode_FromKindAndData, PyUnicode_Substring, Py_UNICODE_ISALNUM
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
-from libc.math cimport rint, signbit
+from libc.math cimport fabs, rint, signbit
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcpy, memset, strlen
 
@@ -32,6 +32,7 @@ cdef enum:
     GOES_ON = 64  # may stand within a Latin word
     JOINS = 128  # may belong to the character before it
     LEAST_UNKNOWN = 0x20000  # code points from here on are not in the table
+    PAGE = 4096  # bytes that a page begins with
     PADDING = 8  # zeros behind a text: as far as anything looks ahead
 
 
@@ -457,21 +458,25 @@ def pool(const int64_t[::1] lengths, const int64_t[::1] bounds, int32_t[::1] row
             place += lengths[number]
 
 
-cdef struct Page:  # bytes that are being written
+cdef struct Page:  # bytes that are being written; the sentiment of the message, which most of its terms share, is copied
     char* begin
     char* at
     char* end
+    PyObject* mood
+    Py_ssize_t mood_at, mood_size
 
 
-cdef int _room(Page* page, Py_ssize_t size) except -1:
+cdef inline int _room(Page* page, Py_ssize_t size) except -1:
     """Room for so many bytes more."""
+    return 0 if page.end - page.at >= size else _grow(page, size)
+
+
+cdef int _grow(Page* page, Py_ssize_t size) except -1:
     cdef Py_ssize_t used = page.at - page.begin
-    cdef char* larger
-    if page.end - page.at < size:
-        larger = <char*> realloc(page.begin, 2 * (used + size))
-        if larger == NULL:
-            raise MemoryError
-        page.begin, page.at, page.end = larger, larger + used, larger + 2 * (used + size)
+    cdef char* larger = <char*> realloc(page.begin, 2 * (used + size))
+    if larger == NULL:
+        raise MemoryError
+    page.begin, page.at, page.end = larger, larger + used, larger + 2 * (used + size)
     return 0
 
 
@@ -488,15 +493,15 @@ cdef inline int _fixed(Page* page, const char* said) except -1:
 
 cdef int _string(Page* page, str text) except -1:
     """A string of JSON, escaped as orjson escapes it."""
-    cdef Py_ssize_t at
+    cdef Py_ssize_t at, size = len(text)
     cdef int kind = PyUnicode_KIND(text)
     cdef void* data = PyUnicode_DATA(text)
     cdef uint32_t c
-    _room(page, 6 * len(text) + 2)
+    _room(page, 6 * size + 2)
     cdef char* to = page.at
     to[0] = c'"'
     to += 1
-    for at in range(len(text)):
+    for at in range(size):
         c = <uint32_t> PyUnicode_READ(kind, data, at)
         if c < 0x80:
             if c >= 0x20 and c != c'"' and c != c"\\":
@@ -539,7 +544,7 @@ cdef inline char* _escaped(char* to, uint32_t c) noexcept:
 
 
 cdef int _integer(Page* page, int64_t value) except -1:
-    """Of what is never negative."""
+    """Of what is not negative."""
     cdef char digits[20]
     cdef int at = 20
     while True:
@@ -550,18 +555,18 @@ cdef int _integer(Page* page, int64_t value) except -1:
             return _put(page, digits + at, 20 - at)
 
 
-cdef int _number(Page* page, object value, object dumps) except -1:
-    """A number between -1 and 1 of at most four digits; any other is given to `dumps`."""
-    cdef double exact = value if type(value) is float else 2
-    cdef int parts, digit
-    if not (-1 <= exact <= 1 and rint(exact * 10000) / 10000 == exact):
-        other = <bytes> dumps(value)
-        return _put(page, PyBytes_AS_STRING(other), PyBytes_GET_SIZE(other))
+cdef inline bint _short(double value) noexcept:
+    """Whether it is a number between -1 and 1 of at most four digits, as all are that the model says."""
+    return -1 <= value <= 1 and rint(value * 10000) / 10000 == value
+
+
+cdef int _number(Page* page, double value) except -1:
+    """One that is `_short`."""
+    cdef int parts = <int> fabs(rint(value * 10000))
     _room(page, 8)
-    if signbit(exact):
+    if signbit(value):
         page.at[0] = c"-"
         page.at += 1
-    parts = <int> abs(<int> rint(exact * 10000))
     page.at[0], page.at[1] = <char> (c"0" + parts // 10000), c"."
     page.at += 2
     while True:
@@ -572,49 +577,45 @@ cdef int _number(Page* page, object value, object dumps) except -1:
             return 0
 
 
-cdef int _sentiment(Page* page, object mood, object dumps) except -1:
-    cdef dict chances
-    if mood is None:
-        return _fixed(page, b"null")
-    chances = <dict> (<dict> mood)["probabilities"]
-    _fixed(page, b'{"label":')
-    _string(page, <str> (<dict> mood)["label"])
-    _fixed(page, b',"score":')
-    _number(page, (<dict> mood)["score"], dumps)
-    _fixed(page, b',"probabilities":{"negative":')
-    _number(page, chances["negative"], dumps)
-    _fixed(page, b',"neutral":')
-    _number(page, chances["neutral"], dumps)
-    _fixed(page, b',"positive":')
-    _number(page, chances["positive"], dumps)
-    return _fixed(page, b"}}")
-
-
-cdef int _term(Page* page, dict term, object mood, Py_ssize_t mood_at, Py_ssize_t mood_size, object dumps) except -1:
-    """`mood` is the message's, and stands already at `mood_at`."""
-    _fixed(page, b'{"text":')
-    _string(page, <str> term["text"])
-    _fixed(page, b',"normalized":')
-    _string(page, <str> term["normalized"])
-    _fixed(page, b',"kind":')
-    _string(page, <str> term["kind"])
-    _fixed(page, b',"salience":')
-    _number(page, term["salience"], dumps)
-    _fixed(page, b',"begin":')
-    _integer(page, term["begin"])
-    _fixed(page, b',"end":')
-    _integer(page, term["end"])
-    _fixed(page, b',"sentiment":')
-    if term["sentiment"] is mood:
-        _room(page, mood_size)
-        _put(page, page.begin + mood_at, mood_size)
+cdef int _value(Page* page, object value, object dumps) except -1:
+    """What an analysis is made of: strings, short numbers, dictionaries and lists; `dumps` is given the rest."""
+    cdef PyObject* key
+    cdef PyObject* item
+    cdef Py_ssize_t at = 0
+    cdef char before = c"{"
+    if type(value) is str:
+        _string(page, <str> value)
+    elif type(value) is float and _short(<double> value):
+        _number(page, <double> value)
+    elif type(value) is int and value >= 0:
+        _integer(page, value)
+    elif value is True or value is False:
+        _fixed(page, b"true" if value else b"false")
+    elif type(value) is dict and value:
+        if <PyObject*> value == page.mood:
+            _room(page, page.mood_size)  # before the place is taken that it is copied from
+            return _put(page, page.begin + page.mood_at, page.mood_size)
+        while PyDict_Next(value, &at, &key, &item):
+            _put(page, &before, 1)
+            _string(page, <str> <object> key)
+            _put(page, b":", 1)
+            _value(page, <object> item, dumps)
+            before = c","
+        _put(page, b"}", 1)
+    elif type(value) is list and value:
+        before = c"["
+        for one in <list> value:
+            _put(page, &before, 1)
+            _value(page, one, dumps)
+            before = c","
+        _put(page, b"]", 1)
     else:
-        _sentiment(page, term["sentiment"], dumps)
-    if "mentions" in term:
-        _fixed(page, b',"mentions":')
-        said = <bytes> dumps(term["mentions"])
-        _put(page, PyBytes_AS_STRING(said), PyBytes_GET_SIZE(said))
-    return _fixed(page, b"}")
+        _bytes(page, dumps(value))
+    return 0
+
+
+cdef inline int _bytes(Page* page, bytes said) except -1:
+    return _put(page, PyBytes_AS_STRING(said), PyBytes_GET_SIZE(said))
 
 
 def event(
@@ -623,40 +624,32 @@ def event(
 ):
     """`event.enriched_event` as `orjson.dumps` has it: bytes of JSON. `model` is JSON already, and so is `kept`, the input."""
     cdef Page page
-    cdef dict language = <dict> analysis["language"]
-    cdef object mood = analysis["sentiment"], term
-    cdef Py_ssize_t mood_at, mood_size, number = 0
-    page.begin = page.at = <char*> malloc(2048)
+    page.begin = page.at = <char*> malloc(PAGE)
     if page.begin == NULL:
         raise MemoryError
-    page.end = page.begin + 2048
+    page.end, page.mood = page.begin + PAGE, NULL
     try:
         _fixed(&page, b'{"id":')
         _string(&page, topic)
-        page.at -= 1
-        _fixed(&page, b"-")
+        (page.at - 1)[0] = c"-"  # in place of the quote
         _integer(&page, partition)
-        _fixed(&page, b"-")
+        _put(&page, b"-", 1)
         _integer(&page, offset)
         _fixed(&page, b'","text":')
         _string(&page, text)
-        _fixed(&page, b',"language":{"code":')
-        _string(&page, <str> language["code"])
-        _fixed(&page, b',"probability":')
-        _number(&page, language["probability"], dumps)
-        _fixed(&page, b',"supported":true' if language["supported"] else b',"supported":false')
-        _fixed(&page, b'},"sentiment":')
-        mood_at = page.at - page.begin
-        _sentiment(&page, mood, dumps)
-        mood_size = page.at - page.begin - mood_at
-        _fixed(&page, b',"key_terms":[')
-        for term in <list> analysis["key_terms"]:
-            if number:
-                _fixed(&page, b",")
-            _term(&page, <dict> term, mood, mood_at, mood_size, dumps)
-            number += 1
-        _fixed(&page, b'],"truncated":true,"model":' if analysis["truncated"] else b'],"truncated":false,"model":')
-        _put(&page, PyBytes_AS_STRING(model), PyBytes_GET_SIZE(model))
+        _fixed(&page, b',"language":')
+        _value(&page, analysis["language"], dumps)
+        _fixed(&page, b',"sentiment":')
+        page.mood_at = page.at - page.begin
+        mood = analysis["sentiment"]
+        _value(&page, mood, dumps)
+        page.mood, page.mood_size = <PyObject*> mood, page.at - page.begin - page.mood_at
+        _fixed(&page, b',"key_terms":')
+        _value(&page, analysis["key_terms"], dumps)
+        _fixed(&page, b',"truncated":')
+        _value(&page, analysis["truncated"], dumps)
+        _fixed(&page, b',"model":')
+        _bytes(&page, model)
         _fixed(&page, b',"source":{"topic":')
         _string(&page, topic)
         _fixed(&page, b',"partition":')
@@ -664,19 +657,16 @@ def event(
         _fixed(&page, b',"offset":')
         _integer(&page, offset)
         _fixed(&page, b',"timestamp":')
-        if timestamp is None:
-            _fixed(&page, b"null")
-        else:
-            _string(&page, timestamp)
+        _value(&page, timestamp, dumps)
         _fixed(&page, b'},"processed_at":')
         _string(&page, processed_at)
         if "scored_until" in analysis:
             _fixed(&page, b',"scored_until":')
-            _integer(&page, analysis["scored_until"])
+            _value(&page, analysis["scored_until"], dumps)
         if kept is not None:
             _fixed(&page, b',"input":')
-            _put(&page, PyBytes_AS_STRING(kept), PyBytes_GET_SIZE(kept))
-        _fixed(&page, b"}")
+            _bytes(&page, kept)
+        _put(&page, b"}", 1)
         return PyBytes_FromStringAndSize(page.begin, page.at - page.begin)
     finally:
         free(page.begin)
