@@ -433,15 +433,47 @@ def sums(const float[:, ::1] values, const int64_t[::1] begin, const int64_t[::1
     free(rows)
 
 
-def extremes(const float[::1] values, const int64_t[::1] begin, const int64_t[::1] end, float[::1] least, float[::1] most):
-    """`spans._extremes`."""
-    cdef Py_ssize_t span, at
-    cdef float low, high
+def evidence(
+    const float[:, ::1] logits, const float[::1] odds, const float[::1] parted, const uint8_t[::1] first,
+    const int64_t[::1] begin, const int64_t[::1] at, const int64_t[::1] length, const float[::1] total,
+    const float[::1] logs, tuple specific, tuple bounds, float[:, ::1] said
+):
+    """The evidence of `spans.spans_of`, but for sums, logarithms and where a span is in its channel, which are handed in."""
+    cdef float unread = bounds[0], read = bounds[1], sure = bounds[2], least, goes_on
+    cdef Py_ssize_t tokens = first.shape[0], span, token, one, behind, text = 0
+    cdef float* read_for = <float*> malloc(2 * tokens * sizeof(float))
+    cdef const float* channel
+    if read_for == NULL:
+        raise MemoryError
+    for one in range(2):
+        channel = &odds[<Py_ssize_t> specific[one] * tokens]
+        for token in range(tokens):
+            if first[token]:
+                text = token
+                read_for[2 * text + one] = channel[token]
+            read_for[2 * text + one] = max(read_for[2 * text + one], channel[token])
+        for token in range(tokens):
+            text = token if first[token] else text
+            read_for[2 * token + one] = _within(read_for[2 * text + one], unread, read)
     for span in range(begin.shape[0]):
-        low = high = values[begin[span]]
-        for at in range(begin[span] + 1, end[span]):
-            low, high = min(low, values[at]), max(high, values[at])
-        least[span], most[span] = low, high
+        behind = begin[span] + length[span]
+        least = odds[begin[span]]
+        for token in range(begin[span], behind):
+            least = min(least, odds[token])
+        behind = behind if behind < odds.shape[0] else 0
+        goes_on = -sure if first[behind % tokens] else logits[2, behind] - parted[behind]
+        said[span, 0] = <float> (<double> total[span] / <double> length[span])
+        said[span, 1] = least
+        said[span, 2] = logs[length[span] - 1]
+        said[span, 3] = read_for[2 * at[span]]
+        said[span, 4] = read_for[2 * at[span] + 1]
+        said[span, 5] = _within(goes_on, -sure, sure)
+        said[span, 6] = _within(logits[1, begin[span]] - logits[2, begin[span]], -sure, sure)
+    free(read_for)
+
+
+cdef inline float _within(float value, float least, float most) noexcept nogil:
+    return min(max(value, least), most)
 
 
 def pool(const int64_t[::1] lengths, const int64_t[::1] bounds, int32_t[::1] rows):
