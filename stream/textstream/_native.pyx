@@ -490,25 +490,6 @@ def pool(const int64_t[::1] lengths, const int64_t[::1] bounds, int32_t[::1] row
             place += lengths[number]
 
 
-def gather(object texts, object by_language, list kinds, str other):
-    """`quality._gather`."""
-    cdef dict said, language, mood, term
-    cdef list length, unknown, truncated, label, sure
-    for text, found in texts:
-        said = <dict> found
-        language = <dict> said["language"]
-        length, unknown, truncated, label, sure = <tuple> by_language[language["code"] if language["supported"] else other]
-        length.append(text.count)
-        unknown.append(text.unknown)
-        truncated.append(said["truncated"])
-        if said["sentiment"]:
-            mood = <dict> said["sentiment"]
-            label.append(mood["label"])
-            sure.append((<dict> mood["probabilities"])[mood["label"]])
-        for term in <list> said["key_terms"]:
-            kinds.append(term["kind"])
-
-
 cdef struct Page:  # bytes that are being written; the sentiment of the message, which most of its terms share, is copied
     char* begin
     char* at

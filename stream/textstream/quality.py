@@ -12,8 +12,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from textstream import native
-from textstream.event import KINDS, LABELS, Analysis, Kind, Label
+from textstream.event import KINDS, LABELS, Analysis, Kind
 
 OTHER = "other"
 """The language of all texts in one that the model does not support."""
@@ -89,52 +88,31 @@ class Quality:
     key_terms: Mapping[Kind, int]
 
 
-class _Columns(NamedTuple):
-    """What is counted of the texts of one language, one entry a text; the last two of those that were scored."""
-
-    length: list[int]
-    unknown: list[int]
-    truncated: list[bool]
-    label: list[Label]
-    sure: list[float]
-
-
 def quality(texts: Iterable[tuple[Tokens, Analysis]]) -> Quality:
     """Fold texts, each with what was said of it."""
-    by_language: defaultdict[str, _Columns] = defaultdict(lambda: _Columns([], [], [], [], []))
-    kinds: list[Kind] = []
-    (_gather if native.compiled is None else native.compiled.gather)(texts, by_language, kinds, OTHER)
-    return Quality({code: _texts(own) for code, own in by_language.items()}, {kind: kinds.count(kind) for kind in KINDS})
+    by_language: defaultdict[str, list[tuple[Tokens, Analysis]]] = defaultdict(list)
+    for pair in texts:
+        language = pair[1]["language"]
+        by_language[language["code"] if language["supported"] else OTHER].append(pair)
+    kinds = [term["kind"] for pairs in by_language.values() for _, said in pairs for term in said["key_terms"]]
+    return Quality({code: _texts(pairs) for code, pairs in by_language.items()}, {kind: kinds.count(kind) for kind in KINDS})
 
 
-def _gather(
-    texts: Iterable[tuple[Tokens, Analysis]], by_language: Mapping[str, _Columns], kinds: list[Kind], other: str
-) -> None:
-    """Each text into the columns of its language, and the kinds of its terms."""
-    for text, said in texts:
-        language, mood = said["language"], said["sentiment"]
-        own = by_language[language["code"] if language["supported"] else other]
-        own.length.append(text.count)
-        own.unknown.append(text.unknown)
-        own.truncated.append(said["truncated"])
-        if mood:
-            own.label.append(mood["label"])
-            own.sure.append(mood["probabilities"][mood["label"]])
-        kinds += [term["kind"] for term in said["key_terms"]]
-
-
-def _texts(own: _Columns) -> Texts:
+def _texts(pairs: Sequence[tuple[Tokens, Analysis]]) -> Texts:
+    length, unknown = [text.count for text, _ in pairs], [text.unknown for text, _ in pairs]
+    moods = [mood for _, said in pairs if (mood := said["sentiment"])]
+    label, sure = [mood["label"] for mood in moods], [mood["probabilities"][mood["label"]] for mood in moods]
     return Texts(
-        messages=len(own.length),
-        truncated=sum(own.truncated),
-        tokens=sum(own.length),
-        unknown=sum(own.unknown),
-        confidence_sum=sum(own.sure),
+        messages=len(pairs),
+        truncated=sum([said["truncated"] for _, said in pairs]),
+        tokens=sum(length),
+        unknown=sum(unknown),
+        confidence_sum=sum(sure),
         bins={
-            "sentiment": [own.label.count(one) for one in LABELS],
-            "confidence": _binned(_CONFIDENCE, np.array(own.sure)),
-            "length": _binned(_LENGTH, np.array(own.length)),
-            "unknown": _binned(_UNKNOWN, np.array(own.unknown) / np.maximum(own.length, 1)),
+            "sentiment": [label.count(one) for one in LABELS],
+            "confidence": _binned(_CONFIDENCE, np.array(sure)),
+            "length": _binned(_LENGTH, np.array(length)),
+            "unknown": _binned(_UNKNOWN, np.array(unknown) / np.maximum(length, 1)),
         },
     )
 

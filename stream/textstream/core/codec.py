@@ -1,7 +1,7 @@
 """Bytes to text, and outcomes to bytes: the input and output contracts of one pipeline, pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -132,12 +132,14 @@ class Codec:
 
     def encode(self, record: Record, text: str, analysis: Analysis, now_ms: int) -> Outcome:
         """The enriched event of one record. Raises `Poison` when the broker would not take it."""
+        value = self._event(record, text, analysis, now_ms)
         sentiment = analysis["sentiment"]
         headers = _model_headers(analysis["model"]) if "model" in analysis else self._model_headers
-        value = self._event(record, text, analysis, now_ms)
-        return self._fitting(self._outcome(record, "enriched", value, now_ms, sentiment["label"] if sentiment else "none", headers))
+        label = sentiment["label"] if sentiment else "none"
+        return self._fitting(self._outcome(record, "enriched", value, now_ms, label, headers))
 
     def _event(self, record: Record, text: str, analysis: Analysis, now_ms: int) -> bytes:
+        """As JSON."""
         processed_at = rfc3339(now_ms)
         assert processed_at is not None, f"the clock shows {now_ms} ms, beyond the year 9999"
         topic, partition, offset, _ = record.origin or record.position
@@ -145,15 +147,13 @@ class Codec:
         if native.compiled is not None:
             model = orjson.dumps(analysis["model"]) if "model" in analysis else self._model_json
             kept = record.value if self._keep_input else None
-            value: bytes = native.compiled.event(
-                text, analysis, topic, partition, offset, timestamp, processed_at, model, kept, orjson.dumps
-            )
-            return value
+            event: Callable[..., bytes] = native.compiled.event
+            return event(text, analysis, topic, partition, offset, timestamp, processed_at, model, kept, orjson.dumps)
         source: Source = {"topic": topic, "partition": partition, "offset": offset, "timestamp": timestamp}
-        event = enriched_event(text, analysis, model=self._model, source=source, processed_at=processed_at)
+        whole = enriched_event(text, analysis, model=self._model, source=source, processed_at=processed_at)
         if self._keep_input:
-            event["input"] = orjson.Fragment(record.value or b"")
-        return orjson.dumps(event)
+            whole["input"] = orjson.Fragment(record.value or b"")
+        return orjson.dumps(whole)
 
     def tombstone(self, record: Record, now_ms: int) -> Outcome:
         """The null value, forwarded. Raises `Poison` when the broker would not take it."""
