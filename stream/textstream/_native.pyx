@@ -20,6 +20,7 @@ cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object text)
     Py_UCS4 PyUnicode_READ_CHAR(object text, Py_ssize_t at)
     int PyUnicode_KIND(object text)
+    int64_t PyLong_AsLongLongAndOverflow(object number, int* beyond)
     void* PyUnicode_DATA(object text)
     Py_UCS4 PyUnicode_READ(int kind, void* data, Py_ssize_t at)
 
@@ -614,12 +615,13 @@ cdef int _value(Page* page, object value, object dumps) except -1:
     cdef PyObject* key
     cdef PyObject* item
     cdef Py_ssize_t at = 0
+    cdef int beyond = 0
     cdef char before = c"{"
     if type(value) is str:
         _string(page, <str> value)
     elif type(value) is float and _short(<double> value):
         _number(page, <double> value)
-    elif type(value) is int and value >= 0:
+    elif type(value) is int and PyLong_AsLongLongAndOverflow(value, &beyond) >= 0 and not beyond:
         _integer(page, value)
     elif value is True or value is False:
         _fixed(page, b"true" if value else b"false")
