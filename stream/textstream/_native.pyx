@@ -5,18 +5,24 @@ Nothing of Unicode is known here: what a character is comes in as a table (`text
 sort is handed to the pattern itself. Nothing is kept between calls, so the interpreter's lock is all that threads need.
 """
 
-from cpython.dict cimport PyDict_GetItem, PyDict_SetItem
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_GetItem, PyDict_Next, PyDict_SetItem
 from cpython.ref cimport PyObject
 from cpython.unicode cimport PyUnicode_FromKindAndData, PyUnicode_Substring, Py_UNICODE_ISALNUM
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
-from libc.stdlib cimport calloc, free, malloc
-from libc.string cimport memchr, memset
+from libc.math cimport fabs, rint, signbit
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memchr, memcpy, memset, strlen
 
 cdef extern from "Python.h":
     Py_UCS4* PyUnicode_AsUCS4(object text, Py_UCS4* buffer, Py_ssize_t size, int copy_null) except NULL
     int PyUnicode_4BYTE_KIND
     bint PyUnicode_IS_ASCII(object text)
     Py_UCS4 PyUnicode_READ_CHAR(object text, Py_ssize_t at)
+    int PyUnicode_KIND(object text)
+    int64_t PyLong_AsLongLongAndOverflow(object number, int* beyond)
+    void* PyUnicode_DATA(object text)
+    Py_UCS4 PyUnicode_READ(int kind, void* data, Py_ssize_t at)
 
 # Kinds of characters, by what a token does that begins with one, and flags: the numbers of `text.kinds`.
 cdef enum:
@@ -27,6 +33,7 @@ cdef enum:
     GOES_ON = 64  # may stand within a Latin word
     JOINS = 128  # may belong to the character before it
     LEAST_UNKNOWN = 0x20000  # code points from here on are not in the table
+    PAGE = 4096  # bytes that a page begins with
     PADDING = 8  # zeros behind a text: as far as anything looks ahead
 
 
@@ -427,15 +434,47 @@ def sums(const float[:, ::1] values, const int64_t[::1] begin, const int64_t[::1
     free(rows)
 
 
-def extremes(const float[::1] values, const int64_t[::1] begin, const int64_t[::1] end, float[::1] least, float[::1] most):
-    """`spans._extremes`."""
-    cdef Py_ssize_t span, at
-    cdef float low, high
+def evidence(
+    const float[:, ::1] logits, const float[::1] odds, const float[::1] parted, const uint8_t[::1] first,
+    const int64_t[::1] begin, const int64_t[::1] at, const int64_t[::1] length, const float[::1] total,
+    const float[::1] logs, tuple specific, tuple bounds, float[:, ::1] said
+):
+    """The evidence of `spans.spans_of`, but for sums, logarithms and where a span is in its channel, which are handed in."""
+    cdef float unread = bounds[0], read = bounds[1], sure = bounds[2], least, goes_on
+    cdef Py_ssize_t tokens = first.shape[0], span, token, one, behind, text = 0
+    cdef float* read_for = <float*> malloc(2 * tokens * sizeof(float))
+    cdef const float* channel
+    if read_for == NULL:
+        raise MemoryError
+    for one in range(2):
+        channel = &odds[<Py_ssize_t> specific[one] * tokens]
+        for token in range(tokens):
+            if first[token]:
+                text = token
+                read_for[2 * text + one] = channel[token]
+            read_for[2 * text + one] = max(read_for[2 * text + one], channel[token])
+        for token in range(tokens):
+            text = token if first[token] else text
+            read_for[2 * token + one] = _within(read_for[2 * text + one], unread, read)
     for span in range(begin.shape[0]):
-        low = high = values[begin[span]]
-        for at in range(begin[span] + 1, end[span]):
-            low, high = min(low, values[at]), max(high, values[at])
-        least[span], most[span] = low, high
+        behind = begin[span] + length[span]
+        least = odds[begin[span]]
+        for token in range(begin[span], behind):
+            least = min(least, odds[token])
+        behind = behind if behind < odds.shape[0] else 0
+        goes_on = -sure if first[behind % tokens] else logits[2, behind] - parted[behind]
+        said[span, 0] = <float> (<double> total[span] / <double> length[span])
+        said[span, 1] = least
+        said[span, 2] = logs[length[span] - 1]
+        said[span, 3] = read_for[2 * at[span]]
+        said[span, 4] = read_for[2 * at[span] + 1]
+        said[span, 5] = _within(goes_on, -sure, sure)
+        said[span, 6] = _within(logits[1, begin[span]] - logits[2, begin[span]], -sure, sure)
+    free(read_for)
+
+
+cdef inline float _within(float value, float least, float most) noexcept nogil:
+    return min(max(value, least), most)
 
 
 def pool(const int64_t[::1] lengths, const int64_t[::1] bounds, int32_t[::1] rows):
@@ -450,3 +489,218 @@ def pool(const int64_t[::1] lengths, const int64_t[::1] bounds, int32_t[::1] row
                 rows[filled + at] = <int32_t> (place + at) if at < lengths[number] else 0
             filled += longest
             place += lengths[number]
+
+
+cdef struct Page:  # bytes that are being written; the sentiment of the message, which most of its terms share, is copied
+    char* begin
+    char* at
+    char* end
+    PyObject* mood
+    Py_ssize_t mood_at, mood_size
+
+
+cdef inline int _room(Page* page, Py_ssize_t size) except -1:
+    """Room for so many bytes more."""
+    return 0 if page.end - page.at >= size else _grow(page, size)
+
+
+cdef int _grow(Page* page, Py_ssize_t size) except -1:
+    cdef Py_ssize_t used = page.at - page.begin
+    cdef char* larger = <char*> realloc(page.begin, 2 * (used + size))
+    if larger == NULL:
+        raise MemoryError
+    page.begin, page.at, page.end = larger, larger + used, larger + 2 * (used + size)
+    return 0
+
+
+cdef inline int _put(Page* page, const char* said, Py_ssize_t size) except -1:
+    _room(page, size)
+    memcpy(page.at, said, size)
+    page.at += size
+    return 0
+
+
+cdef inline int _fixed(Page* page, const char* said) except -1:
+    return _put(page, said, strlen(said))
+
+
+cdef int _string(Page* page, str text) except -1:
+    """A string of JSON, escaped as orjson escapes it."""
+    cdef Py_ssize_t at, size = len(text)
+    cdef int kind = PyUnicode_KIND(text)
+    cdef void* data = PyUnicode_DATA(text)
+    cdef uint32_t c
+    _room(page, 6 * size + 2)
+    cdef char* to = page.at
+    to[0] = c'"'
+    to += 1
+    for at in range(size):
+        c = <uint32_t> PyUnicode_READ(kind, data, at)
+        if c < 0x80:
+            if c >= 0x20 and c != c'"' and c != c"\\":
+                to[0] = <char> c
+                to += 1
+            else:
+                to = _escaped(to, c)
+        elif c < 0x800:
+            to[0], to[1] = <char> (0xC0 | c >> 6), <char> (0x80 | c & 0x3F)
+            to += 2
+        elif c < 0x10000:
+            if 0xD800 <= c < 0xE000:
+                raise TypeError("str is not valid UTF-8: surrogates not allowed")
+            to[0], to[1], to[2] = <char> (0xE0 | c >> 12), <char> (0x80 | c >> 6 & 0x3F), <char> (0x80 | c & 0x3F)
+            to += 3
+        else:
+            to[0], to[1] = <char> (0xF0 | c >> 18), <char> (0x80 | c >> 12 & 0x3F)
+            to[2], to[3] = <char> (0x80 | c >> 6 & 0x3F), <char> (0x80 | c & 0x3F)
+            to += 4
+    to[0] = c'"'
+    page.at = to + 1
+    return 0
+
+
+cdef const char* SHORT = b"btn.fr"
+cdef const char* HEX = b"0123456789abcdef"
+
+
+cdef inline char* _escaped(char* to, uint32_t c) noexcept:
+    to[0] = c"\\"
+    if c == c'"' or c == c"\\":
+        to[1] = <char> c
+    elif c >= 8 and c <= 13 and c != 11:
+        to[1] = SHORT[c - 8]
+    else:
+        memcpy(to + 1, b"u00", 3)
+        to[4], to[5] = <char> (c"0" + (c >> 4)), HEX[c & 15]
+        return to + 6
+    return to + 2
+
+
+cdef int _integer(Page* page, int64_t value) except -1:
+    """Of what is not negative."""
+    cdef char digits[20]
+    cdef int at = 20
+    while True:
+        at -= 1
+        digits[at] = <char> (c"0" + value % 10)
+        value //= 10
+        if value == 0:
+            return _put(page, digits + at, 20 - at)
+
+
+cdef inline bint _short(double value) noexcept:
+    """Whether it is a number between -1 and 1 of at most four digits, as all are that the model says."""
+    return -1 <= value <= 1 and rint(value * 10000) / 10000 == value
+
+
+cdef int _number(Page* page, double value) except -1:
+    """One that is `_short`."""
+    cdef int parts = <int> fabs(rint(value * 10000))
+    _room(page, 8)
+    if signbit(value):
+        page.at[0] = c"-"
+        page.at += 1
+    page.at[0], page.at[1] = <char> (c"0" + parts // 10000), c"."
+    page.at += 2
+    while True:
+        parts = parts % 10000 * 10
+        page.at[0] = <char> (c"0" + parts // 10000)
+        page.at += 1
+        if parts % 10000 == 0:
+            return 0
+
+
+cdef int _value(Page* page, object value, object dumps) except -1:
+    """What an analysis is made of: strings, short numbers, dictionaries and lists; `dumps` is given the rest."""
+    cdef PyObject* key
+    cdef PyObject* item
+    cdef Py_ssize_t at = 0
+    cdef int beyond = 0
+    cdef char before = c"{"
+    if type(value) is str:
+        _string(page, <str> value)
+    elif type(value) is float and _short(<double> value):
+        _number(page, <double> value)
+    elif type(value) is int and PyLong_AsLongLongAndOverflow(value, &beyond) >= 0 and not beyond:
+        _integer(page, value)
+    elif value is True or value is False:
+        _fixed(page, b"true" if value else b"false")
+    elif type(value) is dict and value:
+        if <PyObject*> value == page.mood:
+            _room(page, page.mood_size)  # before the place is taken that it is copied from
+            return _put(page, page.begin + page.mood_at, page.mood_size)
+        while PyDict_Next(value, &at, &key, &item):
+            _put(page, &before, 1)
+            _string(page, <str> <object> key)
+            _put(page, b":", 1)
+            _value(page, <object> item, dumps)
+            before = c","
+        _put(page, b"}", 1)
+    elif type(value) is list and value:
+        before = c"["
+        for one in <list> value:
+            _put(page, &before, 1)
+            _value(page, one, dumps)
+            before = c","
+        _put(page, b"]", 1)
+    else:
+        _bytes(page, dumps(value))
+    return 0
+
+
+cdef inline int _bytes(Page* page, bytes said) except -1:
+    return _put(page, PyBytes_AS_STRING(said), PyBytes_GET_SIZE(said))
+
+
+def event(
+    str text, dict analysis, str topic, int64_t partition, int64_t offset, str timestamp, str processed_at, bytes model,
+    bytes kept, object dumps
+):
+    """`event.enriched_event` as `orjson.dumps` has it: bytes of JSON. `model` is JSON already, and so is `kept`, the input."""
+    cdef Page page
+    page.begin = page.at = <char*> malloc(PAGE)
+    if page.begin == NULL:
+        raise MemoryError
+    page.end, page.mood = page.begin + PAGE, NULL
+    try:
+        _fixed(&page, b'{"id":')
+        _string(&page, topic)
+        (page.at - 1)[0] = c"-"  # in place of the quote
+        _integer(&page, partition)
+        _put(&page, b"-", 1)
+        _integer(&page, offset)
+        _fixed(&page, b'","text":')
+        _string(&page, text)
+        _fixed(&page, b',"language":')
+        _value(&page, analysis["language"], dumps)
+        _fixed(&page, b',"sentiment":')
+        page.mood_at = page.at - page.begin
+        mood = analysis["sentiment"]
+        _value(&page, mood, dumps)
+        page.mood, page.mood_size = <PyObject*> mood, page.at - page.begin - page.mood_at
+        _fixed(&page, b',"key_terms":')
+        _value(&page, analysis["key_terms"], dumps)
+        _fixed(&page, b',"truncated":')
+        _value(&page, analysis["truncated"], dumps)
+        _fixed(&page, b',"model":')
+        _bytes(&page, model)
+        _fixed(&page, b',"source":{"topic":')
+        _string(&page, topic)
+        _fixed(&page, b',"partition":')
+        _integer(&page, partition)
+        _fixed(&page, b',"offset":')
+        _integer(&page, offset)
+        _fixed(&page, b',"timestamp":')
+        _value(&page, timestamp, dumps)
+        _fixed(&page, b'},"processed_at":')
+        _string(&page, processed_at)
+        if "scored_until" in analysis:
+            _fixed(&page, b',"scored_until":')
+            _value(&page, analysis["scored_until"], dumps)
+        if kept is not None:
+            _fixed(&page, b',"input":')
+            _bytes(&page, kept)
+        _put(&page, b"}", 1)
+        return PyBytes_FromStringAndSize(page.begin, page.at - page.begin)
+    finally:
+        free(page.begin)

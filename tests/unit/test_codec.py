@@ -9,10 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fakes import FakeScorer, analysis
+from tests.support.ways import both_ways
 from textstream.core.codec import Codec, Route, TopicLimits, wire_size
 from textstream.core.record import Position, Record
 from textstream.errors import Poison
 from textstream.event import json_schema, rfc3339
+
+pytestmark = both_ways
 
 NOW_MS = 1_764_000_000_000
 TOPIC = "reviews"

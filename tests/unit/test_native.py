@@ -8,7 +8,7 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 
 from tests.support.bundles import SHIPPED
 from textstream import _native, native
+from textstream.core.codec import Codec
 from textstream.core.process import enrich, prepare
 from textstream.core.record import Position, Record
 from textstream.model import spans
 from textstream.model.scorer import Scorer
 from textstream.model.text import MAX_TOKEN_CHARS, PIECE, UNBROKEN, cut, kinds
 from textstream.model.tokens import Tokeniser
-from textstream.score import line_codec
+from textstream.score import UNLIMITED, line_codec
 
 ROOT = Path(__file__).parents[2]
 SWIFT = Scorer.load(SHIPPED["swift"], device="cpu")
@@ -128,6 +129,49 @@ def test_sums_have_the_same_last_bit(lengths: list[int], columns: int, seed: int
     values = np.random.default_rng(seed).normal(size=(ends[-1], columns)).astype(np.float32)
     found = spans.span_sums(values, ends - lengths, ends)
     assert found.tobytes() == in_python(lambda: spans.span_sums(values, ends - lengths, ends)).tobytes()
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.sampled_from([0.5, 3, 30]), st.integers(0, 99))
+def test_evidence_has_the_same_last_bit(lengths: list[int], spread: float, seed: int) -> None:
+    """Of any logits, with spans of every length and at every border of a text."""
+    first = np.zeros(sum(lengths), np.bool_)
+    first[np.cumsum([0, *lengths[:-1]])] = True
+    tags = np.random.default_rng(seed).normal(0, spread, (len(first), 3, 3)).astype(np.float32)
+    found, expected = spans.candidates(tags, first), in_python(lambda: spans.candidates(tags, first))
+    for name in ("channel", "begin", "end", "evidence"):
+        assert getattr(found, name).tobytes() == getattr(expected, name).tobytes()
+
+
+SHORT = st.one_of(st.integers(-10_000, 10_000).map(lambda parts: parts / 10_000), st.just(-0.0))
+NUMBERS = st.one_of(SHORT, st.floats(), st.integers(-(2**63), 2**64 - 1), st.booleans(), st.none())
+ENCODABLE = st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from('"\\\x00\x08\x0b\x1f\x7f')))
+VALUES = st.recursive(
+    st.one_of(NUMBERS, ENCODABLE), lambda inner: st.one_of(st.lists(inner), st.dictionaries(ENCODABLE, inner)), max_leaves=9
+)
+
+
+@settings(max_examples=500)
+@given(ENCODABLE, VALUES, VALUES, st.integers(0, 2**63 - 1), st.sampled_from([-1, 0, 1_764_000_000_000]), st.booleans())
+@example("x" * 9000, {"score": -0.5, "label": "negative"}, ["y" * 5000], 0, -1, False)
+@example("", {}, [], 0, -1, True)
+def test_an_event_is_the_json_that_orjson_writes(
+    text: str, mood: object, rest: object, offset: int, timestamp_ms: int, cut_short: bool
+) -> None:
+    """Byte for byte, whatever an analysis holds: strings of any script, numbers of any length, a sentiment that terms share."""
+    said: Any = {
+        "language": rest,
+        "sentiment": {"label": "neutral", "said": mood},
+        "key_terms": [{"text": text, "sentiment": mood}, rest, {"mentions": [(1, 2)]}],
+        "truncated": cut_short,
+    } | ({"scored_until": 7, "model": {"name": "n", "version": "1", "digest": "d"}} if cut_short else {})
+    said["key_terms"].append({"sentiment": said["sentiment"]})
+    codec = Codec(input_format="json", pointer="", keep_input=cut_short, model=SWIFT.info, routes={"t-文": UNLIMITED})
+    record = Record(Position("t-文", 3, offset, 0), b'{"a": "b"}', timestamp_ms=timestamp_ms)
+
+    def value() -> bytes | None:
+        return codec.encode(record, text, said, 0).value
+
+    assert value() == in_python(value)
 
 
 def test_a_cut_beside_what_stands_alone_splits_nothing() -> None:

@@ -30,8 +30,8 @@ from textstream.score import line_codec
 MESSAGES = 256
 PARTITION = ("in", 0)
 CEILINGS = {  # a message: calls into Python functions, calls into C, blocks held by its outcome
-    "swift": (33.5, 47.0, 15.5),
-    "noop": (23.0, 26.3, 11.9),
+    "swift": (23.1, 29.6, 10.5),
+    "noop": (17.9, 21.1, 9.8),
     "delivery": (58.6, 37.6, 4.3),
 }
 

@@ -1,13 +1,14 @@
 """Bytes to text, and outcomes to bytes: the input and output contracts of one pipeline, pure."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import orjson
 
+from textstream import native
 from textstream.core.record import Header, Outcome, OutcomeKind, Record, is_ours
 from textstream.core.replay import replayed
 from textstream.errors import Poison
@@ -84,7 +85,7 @@ class Codec:
         self._path = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
         self._keep_input = keep_input and input_format == "json"
         self._model = model
-        self._model_headers = _model_headers(model)
+        self._model_headers, self._model_json = _model_headers(model), orjson.dumps(model)
         self._routes = routes
         self._replays = replays or {}
 
@@ -131,20 +132,28 @@ class Codec:
 
     def encode(self, record: Record, text: str, analysis: Analysis, now_ms: int) -> Outcome:
         """The enriched event of one record. Raises `Poison` when the broker would not take it."""
+        value = self._event(record, text, analysis, now_ms)
+        sentiment = analysis["sentiment"]
+        headers = _model_headers(analysis["model"]) if "model" in analysis else self._model_headers
+        label = sentiment["label"] if sentiment else "none"
+        return self._fitting(self._outcome(record, "enriched", value, now_ms, label, headers))
+
+    def _event(self, record: Record, text: str, analysis: Analysis, now_ms: int) -> bytes:
+        """As JSON."""
         processed_at = rfc3339(now_ms)
         assert processed_at is not None, f"the clock shows {now_ms} ms, beyond the year 9999"
         topic, partition, offset, _ = record.origin or record.position
-        source: Source = {
-            "topic": topic, "partition": partition, "offset": offset, "timestamp": rfc3339(record.timestamp_ms)
-        }  # fmt: skip
-        event = enriched_event(text, analysis, model=self._model, source=source, processed_at=processed_at)
+        timestamp = rfc3339(record.timestamp_ms)
+        if native.compiled is not None:
+            model = orjson.dumps(analysis["model"]) if "model" in analysis else self._model_json
+            kept = record.value if self._keep_input else None
+            event: Callable[..., bytes] = native.compiled.event
+            return event(text, analysis, topic, partition, offset, timestamp, processed_at, model, kept, orjson.dumps)
+        source: Source = {"topic": topic, "partition": partition, "offset": offset, "timestamp": timestamp}
+        whole = enriched_event(text, analysis, model=self._model, source=source, processed_at=processed_at)
         if self._keep_input:
-            event["input"] = orjson.Fragment(record.value or b"")
-        sentiment = analysis["sentiment"]
-        label = sentiment["label"] if sentiment else "none"
-        headers = _model_headers(analysis["model"]) if "model" in analysis else self._model_headers
-        outcome = self._outcome(record, "enriched", orjson.dumps(event), now_ms, label=label, model=headers)
-        return self._fitting(outcome)
+            whole["input"] = orjson.Fragment(record.value or b"")
+        return orjson.dumps(whole)
 
     def tombstone(self, record: Record, now_ms: int) -> Outcome:
         """The null value, forwarded. Raises `Poison` when the broker would not take it."""
@@ -184,11 +193,11 @@ class Codec:
         kind: OutcomeKind,
         value: bytes | None,
         now_ms: int,
-        *,
         label: str = "none",
+        model: tuple[Header, ...] | None = None,
+        *,
         about: Sequence[Header] = (),
         reason: str = "",
-        model: tuple[Header, ...] | None = None,
     ) -> Outcome:
         """One record's outcome under the input's headers and ours, at a time that the broker takes."""
         topic, partition, offset, _ = record.origin or record.position

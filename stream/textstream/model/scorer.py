@@ -173,14 +173,14 @@ class Scorer:
         first = np.zeros(len(scored.tokens), np.bool_)
         first[scored.starts] = True
         found = candidates(scored.tokens[:, :_TAGS].reshape(-1, len(KINDS), 3), first)
-        text = np.searchsorted(scored.starts, found.begin, side="right") - 1
+        text = (np.cumsum(first) - 1)[found.begin]
         chances = salience(found.evidence, number[text] * len(KINDS) + found.channel, self._terms)
         rounded = np.asarray(np.round(chances.astype(np.float64), DIGITS), np.float64)
         heard = np.nonzero(rounded >= min(self.min_salience, NAMED))[0]  # one too weak to be said may still name a kind
         which, channel, sure = united(found.channel[heard], found.begin[heard], found.end[heard], rounded[heard])
         kept = heard[which]
-        order = np.lexsort((found.begin[kept], -sure, text[kept]))
-        order = order[sure[order] >= self.min_salience]
+        order = np.flatnonzero(sure >= self.min_salience)  # as they stand in the texts, and so do equals of a text below
+        order = order[np.argsort(2 * text[kept[order]] - sure[order], kind="stable")]
         kept, channel, sure = kept[order], channel[order], sure[order]
         where, first_token, end_token = text[kept], found.begin[kept], found.end[kept]
         own = np.flatnonzero(channel == _ASPECT)  # the others take the sentiment of their message

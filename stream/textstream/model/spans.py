@@ -108,7 +108,13 @@ def spans_of(
     length = end - begin
     if not len(begin):
         return Candidates(channel, at, at, np.zeros((0, EVIDENCE), np.float32))
-    mean = span_sums(odds[:, None], begin, end)[:, 0] / length
+    total = span_sums(odds[:, None], begin, end)[:, 0]
+    if native.compiled is not None:
+        said, logs = np.empty((len(begin), EVIDENCE), np.float32), np.log(np.arange(1, length.max() + 1)).astype(np.float32)
+        bounds, parted = (UNREAD, READ, SURE), _log_sum(logits[0], logits[1])
+        native.compiled.evidence(logits, odds, parted, first, begin, at, length, total, logs, _SPECIFIC, bounds, said)
+        return Candidates(channel, at, at + length, said)
+    mean = total / length
     least, _ = _extremes(odds, begin, end)
     behind = np.where(end < len(odds), end, 0)
     goes_on = logits[2, behind] - _log_sum(logits[0, behind], logits[1, behind])
@@ -166,10 +172,6 @@ def _extremes(
     values: NDArray[np.float32], begin: NDArray[np.int64], end: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """(spans,) the least and the greatest of `values` (tokens,) in each span."""
-    if native.compiled is not None:
-        least, most = np.empty(len(begin), np.float32), np.empty(len(begin), np.float32)
-        native.compiled.extremes(values, begin, end, least, most)
-        return least, most
     flat = np.append(values, np.float32(0))  # one more, so that the last span may end at the end
     cuts = np.stack([begin, end], 1).ravel()
     return np.minimum.reduceat(flat, cuts)[::2], np.maximum.reduceat(flat, cuts)[::2]
