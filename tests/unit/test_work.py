@@ -29,10 +29,10 @@ from textstream.score import line_codec
 
 MESSAGES = 256
 PARTITION = ("in", 0)
-CEILINGS = {  # a message: calls into Python functions, calls into C, blocks held by its outcome
+CEILINGS = {  # a message, scored by the compiled part: calls into Python functions, calls into C, blocks held by its outcome
     "swift": (23.1, 29.6, 10.5),
     "noop": (17.9, 21.1, 9.8),
-    "delivery": (58.6, 37.6, 4.3),
+    "delivery": (28.5, 23.0, 4.7),
 }
 
 
@@ -164,6 +164,6 @@ PATHS: Mapping[str, Callable[[], Sequence[float]]] = {
 def test_a_message_costs_no_more_work_than_it_did(path: str) -> None:
     """Calls and blocks stay below their ceilings, and the same work gives the same counts."""
     found = PATHS[path]()
-    assert PATHS[path]() == pytest.approx(found, rel=0.01), "the counts are not the same twice"
+    assert PATHS[path]() == pytest.approx(found, rel=0.03), "the counts are not the same twice"
     for what, count, ceiling in zip(("Python calls", "C calls", "blocks"), found, CEILINGS[path], strict=True):
         assert 0 < count <= ceiling, f"{path}: {count:.2f} {what} a message, at most {ceiling}"

@@ -70,7 +70,7 @@ class Batcher:
         if closed_by is None:
             return None
         items = list(self._next_items())
-        tokens = sum(item.tokens_count for item in items)
+        tokens = sum([item.tokens_count for item in items])
         self._waiting_tokens -= tokens
         self._oldest = now if self._waiting else None
         return Batch(items, tokens, closed_by)
@@ -108,7 +108,7 @@ class Budget:
 
     def __init__(self, *, max_messages: int, max_bytes: int, max_tokens: int) -> None:
         self.messages = self.bytes = self.tokens = 0
-        self._limits = (max_messages, max_bytes, max_tokens)
+        self._max_messages, self._max_bytes, self._max_tokens = max_messages, max_bytes, max_tokens
         self._full = False
 
     def add(self, item: Prepared) -> None:
@@ -116,7 +116,9 @@ class Budget:
         self.messages += 1
         self.bytes += item.size
         self.tokens += item.tokens_count
-        self._full = self._full or any(used >= limit for used, limit in self._used())
+        self._full = self._full or (
+            self.messages >= self._max_messages or self.bytes >= self._max_bytes or self.tokens >= self._max_tokens
+        )
 
     def remove(self, item: Prepared) -> None:
         """A record's outcome was acknowledged, or the record was dropped as stale."""
@@ -124,7 +126,11 @@ class Budget:
         self.bytes -= item.size
         self.tokens -= item.tokens_count
         assert self.messages >= 0 and self.bytes >= 0 and self.tokens >= 0, "more left the budget than entered"
-        self._full = self._full and any(used > limit * self.RESUME for used, limit in self._used())
+        self._full = self._full and (
+            self.messages > self._max_messages * self.RESUME
+            or self.bytes > self._max_bytes * self.RESUME
+            or self.tokens > self._max_tokens * self.RESUME
+        )
 
     @property
     def full(self) -> bool:
@@ -134,7 +140,4 @@ class Budget:
     @property
     def room(self) -> int:
         """How many more messages may be polled; bytes and tokens are known only after polling."""
-        return 0 if self._full else self._limits[0] - self.messages
-
-    def _used(self) -> Iterator[tuple[int, int]]:
-        return zip((self.messages, self.bytes, self.tokens), self._limits, strict=True)
+        return 0 if self._full else self._max_messages - self.messages

@@ -69,14 +69,19 @@ class PartitionOffsets:
         pending, settled = self._pending, self._settled
         assert pending and pending[0] <= offset <= self._last_delivered, f"offset {offset} settled, but not pending"
         assert offset not in settled, f"offset {offset} settled twice"
-        settled.add(offset)
+        if offset != pending[0]:
+            settled.add(offset)
+            return
+        self._free()  # reports come in order, nearly always
         while pending and pending[0] in settled:
-            first = pending.popleft()
-            self._sent_ms.popleft()
-            settled.remove(first)
-            self._freed += 1
-            self.next_offset = first + 1
+            settled.remove(pending[0])
+            self._free()
         self._skip_to_end()
+
+    def _free(self) -> None:
+        self.next_offset = self._pending.popleft() + 1
+        self._sent_ms.popleft()
+        self._freed += 1
 
     def reach_end(self, end: int) -> None:
         """Everything before `end` has been delivered; what was not are transaction markers and aborted records."""
@@ -166,25 +171,30 @@ class Ledger:
 
     def is_current(self, position: Position) -> bool:
         """Whether the record was read in the present assignment of its partition."""
-        owned = self._partitions.get((position.topic, position.partition))
-        return owned is not None and owned.epoch == position.epoch
+        return self._current(position) is not None
+
+    def _current(self, position: Position) -> PartitionOffsets | None:
+        topic, partition, _, epoch = position
+        owned = self._partitions.get((topic, partition))
+        return owned if owned is not None and owned.epoch == epoch else None
 
     def deliver(self, position: Position, sent_ms: int) -> None:
         """A record was handed to us, sent at that time."""
-        assert self.is_current(position), f"{position} delivered, but its partition is not assigned"
-        self._partitions[position.topic, position.partition].deliver(position.offset, sent_ms)
+        owned = self._current(position)
+        assert owned is not None, f"{position} delivered, but its partition is not assigned"
+        owned.deliver(position.offset, sent_ms)
 
     def settle(self, position: Position) -> bool:
         """A record's outcome is acknowledged. A stale one changes nothing, and then this is false."""
-        current = self.is_current(position)
-        if current:
-            self._partitions[position.topic, position.partition].settle(position.offset)
-        return current
+        owned = self._current(position)
+        if owned is not None:
+            owned.settle(position.offset)
+        return owned is not None
 
     def reach_end(self, end: Position) -> None:
         """The end of a partition was reached, at this position. A stale one changes nothing."""
-        if self.is_current(end):
-            self._partitions[end.topic, end.partition].reach_end(end.offset)
+        if (owned := self._current(end)) is not None:
+            owned.reach_end(end.offset)
 
     def jump(self, partition: TopicPartition, offset: int) -> None:
         """What lies before this offset and was not delivered is gone: reading goes on there."""

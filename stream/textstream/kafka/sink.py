@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from time import monotonic
-from typing import Any, cast
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka import TopicPartition as Offset
@@ -80,7 +80,7 @@ class Sink:
                 position.partition if position.partition < kept_partitions else BY_KEY,
                 on_delivery=partial(self._on_delivery, item, outcome),
                 timestamp=outcome.timestamp_ms,
-                headers=cast("list[tuple[str, str | bytes | None]]", outcome.headers),
+                headers=outcome.headers,  # type: ignore[arg-type]  # it takes text for a value too, and changes none
             )
         except BufferError:
             return False

@@ -3,7 +3,10 @@
 Names follow Prometheus: base units (seconds, bytes), `_total` for counters. No label takes its values from messages.
 """
 
+from bisect import bisect_left
+from collections import Counter as Counts
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Generic, Literal, TypeVar, overload
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
@@ -32,6 +35,12 @@ class BatchHistogram(Histogram):
         self._sum.inc(total)
         for bucket, count in zip(self._buckets, counts, strict=True):
             bucket.inc(count)
+
+    def observe_all(self, values: Sequence[float]) -> None:
+        """Each of these. `observe` takes two locks and walks over the bounds for each, this one once for all."""
+        self._sum.inc(sum(values))
+        for bucket, count in Counts(map(partial(bisect_left, self._upper_bounds), values)).items():
+            self._buckets[bucket].inc(count)
 
 
 M = TypeVar("M", bound=Counter | Gauge | Histogram)
@@ -115,7 +124,7 @@ class Metrics:
         shown_by="test_a_stage_that_is_stuck_shows_what_it_holds",
     )
     stage_seconds = Declared(
-        Histogram,
+        BatchHistogram,
         "Time of one pass of a stage: prepare (decode, tokenise), wait (for the model), score (infer, enrich,"
         " encode) of a batch, deliver (from produce to acknowledgement) of a message.",
         ["stage"],
@@ -123,7 +132,7 @@ class Metrics:
         shown_by="test_each_stage_counts_what_goes_in_and_out",
     )
     end_to_end_seconds = Declared(
-        Histogram,
+        BatchHistogram,
         "From the producer's timestamp until the outcome stands: to the broker's acknowledgement, under exactly-once to the"
         " commit of its transaction.",
         buckets=END_TO_END_BUCKETS,
