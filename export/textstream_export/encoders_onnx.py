@@ -17,6 +17,7 @@ from textstream.model.tokens import FEATURES
 from textstream_export.encoders import Attention, Recurrent, sinusoids
 from textstream_export.graph import Array, Graph, array
 from textstream_export.network import Network
+from textstream_export.to_onnx import sentiment
 from textstream_export.transformer_onnx import float_layers, head, padded_model
 
 GATES = {"GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
@@ -41,7 +42,7 @@ def build(network: Network) -> onnx.ModelProto:
     mean = g.add("Div", g.add("ReduceSum", x, units, name="total", keepdims=0), count, name="mean")
     top = g.add("Relu", g.add("ReduceMax", x, units, name="largest", keepdims=0), name="top")
     pooled = g.add("Concat", mean, top, name="pooled", axis=1)  # (batch, 2 · width)
-    head(g, "sentiment", network.sentiment, pooled)
+    sentiment(g, network, pooled)
     message = g.add("MatMul", pooled, g.constant("message_w", array(network.message.weight).T), name="message")
     g.add("Add", head(g, "each", network.token, x), g.add("Unsqueeze", message, units, name="message_"), name="tokens")
     return padded_model(g, "textstream-encoder", len(FEATURES))
@@ -56,12 +57,12 @@ def parity(network: Network, model: onnx.ModelProto, texts: Sequence[NDArray[np.
     ids = np.zeros((len(texts), max(map(len, texts)), len(FEATURES)), np.int32)
     for row, own in zip(ids, texts, strict=True):
         row[: len(own)] = own
-    sentiment, tokens = session.run(None, {"ids": ids})
+    moods, tokens = session.run(None, {"ids": ids})
     gap = 0.0
     with torch.inference_mode():
         for at, own in enumerate(texts):
             expected = network(torch.from_numpy(own.astype(np.int64))[None])
-            found = sentiment[at], tokens[at, : len(own)]
+            found = moods[at], tokens[at, : len(own)]
             gap = max(gap, *(float(np.abs(a - b[0].numpy()).max()) for a, b in zip(found, expected, strict=True)))
     return gap
 

@@ -51,7 +51,7 @@ def build(network: Network, words: int, kept_in: int = TensorProto.FLOAT16) -> o
         mixed = _product(g, name, g.add("Reshape", rows, width, name=f"{name}_seen"), window.weight)
         x = g.add("Add", x, g.add("Relu", mixed, name=f"{name}_relu"), name=f"{name}_out")  # (units, width)
     pooled = _pooled(g, encoder, x)
-    _sentiment(g, network, pooled)
+    sentiment(g, network, pooled)
     message = _linear(g, "message", pooled, network.message.weight, network.token.bias)
     own = g.add("Gather", message, "text", name="message_of_each")
     g.add("Add", _product(g, "token", x, network.token.weight), own, name="tokens")
@@ -132,7 +132,7 @@ def _shares(g: Graph, weigh: nn.Linear, x: str) -> str:
     )
 
 
-def _sentiment(g: Graph, network: Network, pooled: str) -> None:
+def sentiment(g: Graph, network: Network, pooled: str) -> None:
     """(texts, 3): what one head says, or several, each as much as the text is its."""
     head = network.sentiment.weight, network.sentiment.bias
     if network.expert is None:

@@ -45,7 +45,7 @@ PHASES: tuple[tuple[str, Any, str], ...] = (
     ("sentiment: as published", scorer, "sentiments"),
     ("analysis", scorer.Scorer, "analyse"),
     ("quality", process, "quality"),
-    ("event", codecs, "enriched_event"),
+    ("event: headers, JSON", codecs, "enriched_event"),
     ("event: headers, JSON", process, "_outcome"),
     ("enrich", process, "enrich"),
 )

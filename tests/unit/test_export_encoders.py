@@ -53,7 +53,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def network(recipe: Recipe, rows: int = ROWS) -> Network:
     torch.manual_seed(3)
-    return Network(encoder_of(recipe, rows), recipe.width, 40, recipe.dropout)
+    return Network(encoder_of(recipe, rows), recipe.width, 40, recipe.dropout, recipe.experts)
 
 
 def some_ids(texts: int, units: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from operator import methodcaller
+from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
@@ -52,23 +53,19 @@ class Source:
     def poll(self, max_records: int, timeout_s: float) -> Polled:
         """What has been fetched, at most `max_records`; waits up to `timeout_s` for the first. Rebalances happen in here.
 
-        `consume` with a timeout would wait for `max_records`, so the first is waited for alone, and those behind it are taken
-        with it: asked the other way round, each message that had to be waited for made a turn of its own, which at 2,000 a
-        second tripled the median latency.
+        `consume` with a timeout would wait for `max_records`, so it is asked without one first.
         """
         self._credentials.renew(self._consumer)
-        first = self._consumer.poll(timeout_s)
-        messages = [] if first is None else self._with_those_behind(first, max_records - 1)
+        messages = self._consumer.consume(max_records, 0) or self._consumer.consume(1, timeout_s)
         if self._not_allowed is not None:
             raise classified(self._not_allowed, "committing offsets")
         polled = Polled([], [], [])
-        epochs: dict[Partition, int | None] = {}  # none changes any more: rebalances are over
         for message in messages:
             error = message.error()
             code = None if error is None else error.code()
             if error is not None and code not in (KafkaError._PARTITION_EOF, *OUT_OF_RANGE):
                 raise_unless_passing(error)
-            elif (position := self._position(message, epochs)) is None:
+            elif (position := self._position(message)) is None:
                 continue  # fetched before the partition was taken from us, or sent back
             elif code is None:
                 polled.records.append(read_record(message, position))
@@ -78,22 +75,10 @@ class Source:
                 polled.out_of_range.append((position.topic, position.partition))
         return polled
 
-    def _with_those_behind(self, first: Message, most: int) -> list[Message]:
-        epoch = self._epoch_of(first)
-        behind = self._consumer.consume(most, 0) if most else []
-        # A rebalance may have happened in here, between the two: then the first is of an older assignment, and read again.
-        return [first, *behind] if self._epoch_of(first) == epoch else behind
-
-    def _epoch_of(self, message: Message) -> int | None:
-        topic, partition = message.topic(), message.partition()
-        return None if topic is None or partition is None else self._assignment.epoch_of((topic, partition))
-
-    def _position(self, message: Message, epochs: dict[Partition, int | None]) -> Position | None:
+    def _position(self, message: Message) -> Position | None:
         topic, partition, offset = message.topic(), message.partition(), message.offset()
         assert topic is not None and partition is not None and offset is not None, "a message without a position"
-        if (topic, partition) not in epochs:
-            epochs[topic, partition] = self._assignment.epoch_of((topic, partition))
-        epoch = epochs[topic, partition]
+        epoch = self._assignment.epoch_of((topic, partition))
         return None if epoch is None else Position(topic, partition, offset, epoch)
 
     def pause(self, partitions: Sequence[Partition]) -> None:
@@ -212,7 +197,7 @@ def read_record(message: Message, position: Position) -> Record:
     headers: tuple[Header, ...] = ()
     fault = None
     try:
-        headers = tuple(_headers(message) or ())
+        headers = tuple(cast("list[Header]", _headers(message) or []))
     except (UnicodeDecodeError, SystemError) as error:
         reason = error if isinstance(error, UnicodeDecodeError) else error.__cause__
         if not isinstance(reason, UnicodeDecodeError):

@@ -180,7 +180,8 @@ class TopicAdmin:
 
 
 def _all_names(topics: tuple[Topics, ...]) -> list[str]:
-    return [name for one in topics for name in one.all]
+    """Each once, for inputs may share outputs: a name that is asked for twice crashes the client (its thread of answers)."""
+    return list(dict.fromkeys(name for one in topics for name in one.all))
 
 
 def _as_large_as(source: TopicLimits) -> dict[str, str]:
