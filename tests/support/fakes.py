@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from textstream.bench.noop import analysis
 from textstream.drift import Reference
 from textstream.event import Analysis, ModelInfo
 from textstream.quality import Computed
@@ -43,17 +44,3 @@ class FakeScorer:
             raise RuntimeError(f"cannot score {failing}")
         self.computed = self.computed.plus(sum(tokens.count for tokens in batch), 0)
         return [analysis() for _ in batch]
-
-
-def analysis() -> Analysis:
-    """A neutral analysis without key terms."""
-    return {
-        "language": {"code": "en", "probability": 1.0, "supported": True},
-        "sentiment": {
-            "label": "neutral",
-            "score": 0.0,
-            "probabilities": {"negative": 0.25, "neutral": 0.5, "positive": 0.25},
-        },
-        "key_terms": [],
-        "truncated": False,
-    }

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.fakes import FakeScorer, analysis
+from tests.support.fakes import FakeScorer
 from tests.support.ways import both_ways
+from textstream.bench.noop import analysis
 from textstream.core.codec import Codec, Route, TopicLimits, wire_size
 from textstream.core.record import Position, Record
 from textstream.errors import Poison

@@ -11,7 +11,8 @@ from hypothesis import given
 from tests.simulation.scene import Scene
 from tests.simulation.world import NOW_MS
 from tests.support.bundles import SHIPPED
-from tests.support.fakes import FakeScorer, FakeTokens, analysis
+from tests.support.fakes import FakeScorer, FakeTokens
+from textstream.bench.noop import analysis
 from textstream.core.offsets import PartitionOffsets
 from textstream.drift import WINDOW_MESSAGES, Reference, psi, reference_of
 from textstream.event import Analysis, Kind, Label

@@ -10,7 +10,8 @@ import orjson
 import pytest
 from hypothesis import given
 
-from tests.support.fakes import FakeScorer, FakeTokens, analysis
+from tests.support.fakes import FakeScorer, FakeTokens
+from textstream.bench.noop import analysis
 from textstream.core.codec import Codec, Route, TopicLimits
 from textstream.core.process import PROBE, enrich, prepare
 from textstream.core.record import Outcome, Position, Record
