@@ -32,7 +32,7 @@ BROKERS = 3
 LONG = Plan(
     "", "", messages=252_000, seconds=240, kills=16, pauses=3, crowd=(1, 4, 4, 2), session_s=6, finish_s=240, seed=0
 )  # fmt: skip
-SHORT = Plan("", "", messages=4_000, seconds=12, kills=3, pauses=1, crowd=(1, 2), session_s=3, finish_s=25, seed=0)
+SHORT = Plan("", "", messages=4_000, seconds=12, kills=3, pauses=1, crowd=(1, 2), session_s=3, finish_s=90, seed=0)
 RESTARTS = 3
 """Broker restarts in each part of the long matrix; one in the short form."""
 

@@ -159,7 +159,13 @@ class Reader:
         self._admin = AdminClient(self._config)
 
     def read(self, topics: Sequence[str], *, committed: bool = True) -> Iterator[Message]:
-        """Every record of these topics, in order within each partition."""
+        """Every record of these topics, in order within each partition.
+
+        A leader that was just elected may call an end what lies before it, so the ends are asked for first: it tells them
+        only when it knows them (KIP-207).
+        """
+        isolation = IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED
+        left = self._ends(topics, isolation)
         consumer = Consumer(
             {
                 **self._config,
@@ -171,7 +177,6 @@ class Reader:
             }
         )
         try:
-            left = {(topic, partition) for topic in topics for partition in self._partitions(topic)}
             consumer.assign([TopicPartition(*partition, 0) for partition in left])
             heard_at = time.monotonic()
             while left:
@@ -181,7 +186,8 @@ class Reader:
                     if error is None:
                         yield message
                     elif error.code() == KafkaError._PARTITION_EOF:
-                        left.discard(_at(message))
+                        if _offset(message) >= left.get(_at(message), 0):
+                            left.pop(_at(message), None)
                     else:
                         raise KafkaException(error)
                 if time.monotonic() - heard_at > SILENCE_S:

@@ -34,6 +34,7 @@ from urllib.parse import urlsplit
 
 from confluent_kafka import (
     Consumer,
+    IsolationLevel,
     KafkaError,
     KafkaException,
     Message,
@@ -190,10 +191,11 @@ class RealKafka(abc.ABC):
             }
         )
         try:
-            open_partitions = set(self.partitions(topic))
-            consumer.assign([TopicPartition(topic, partition, 0) for partition in open_partitions])
+            # Asked for first: a leader that was just elected may call an end what lies before it.
+            ends = self.end_offsets(topic, isolation)
+            consumer.assign([TopicPartition(topic, partition, 0) for partition in ends])
             deadline = time.monotonic() + READ_TIMEOUT_S
-            while open_partitions:
+            while ends:
                 assert time.monotonic() < deadline, f"reading {topic} took more than {READ_TIMEOUT_S} s"
                 message = consumer.poll(1)
                 if message is None:
@@ -202,7 +204,9 @@ class RealKafka(abc.ABC):
                 if error is None:
                     yield _record(message)
                 elif error.code() == KafkaError._PARTITION_EOF:
-                    open_partitions.discard(message.partition())
+                    partition, offset = message.partition(), message.offset()
+                    if partition in ends and offset >= ends[partition]:
+                        del ends[partition]
                 else:
                     raise KafkaException(error)
         finally:
@@ -215,17 +219,18 @@ class RealKafka(abc.ABC):
         assert metadata.partitions, f"the broker knows no partitions of {topic}"
         return sorted(metadata.partitions)
 
-    def end_offsets(self, topic: str) -> dict[int, int]:
-        """For each partition the offset after its last record (or transaction marker)."""
-        return self._offsets(topic, OffsetSpec.latest())
+    def end_offsets(self, topic: str, isolation: str = "read_uncommitted") -> dict[int, int]:
+        """For each partition the offset after its last record (or transaction marker) that such a reader sees."""
+        return self._offsets(topic, OffsetSpec.latest(), isolation)
 
     def begin_offsets(self, topic: str) -> dict[int, int]:
         """For each partition the first offset that the broker has not deleted: 0, unless retention went over it."""
         return self._offsets(topic, OffsetSpec.earliest())
 
-    def _offsets(self, topic: str, which: OffsetSpec) -> dict[int, int]:
+    def _offsets(self, topic: str, which: OffsetSpec, isolation: str = "read_uncommitted") -> dict[int, int]:
         asked = {TopicPartition(topic, partition): which for partition in self.partitions(topic)}
-        futures = self.admin.list_offsets(asked, request_timeout=30)
+        level = IsolationLevel[isolation.upper()]
+        futures = self.admin.list_offsets(asked, isolation_level=level, request_timeout=30)
         return {position.partition: future.result().offset for position, future in futures.items()}
 
     def committed_offsets(self, group: str, topic: str) -> dict[int, int]:

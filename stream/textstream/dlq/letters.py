@@ -7,7 +7,7 @@ from typing import Self
 from confluent_kafka import KafkaError, Message
 
 from textstream.core.offsets import TopicPartition as Partition
-from textstream.core.record import Record
+from textstream.core.record import Position, Record
 from textstream.core.replay import DeadLetter, read_dead_letter, without_ours
 from textstream.dlq.choice import Choice
 from textstream.errors import Misconfigured, Transient
@@ -81,7 +81,8 @@ class Letters:
             letter = read_dead_letter(read_record(message, where))
             if self._choice.takes(letter):
                 yield letter
-        if error is not None or where.offset >= last - 1:
+        # A leader that was just elected may call an end what lies before it, until it knows what the old one acknowledged.
+        if where.offset >= (last - 1 if error is None else last):
             del self.unfinished[partition]
             self._reader.pause([partition])
 
@@ -111,11 +112,16 @@ class Originals:
                     raise Transient(f"the original of {source.id} did not come within {STALL_S:g} s")
             elif (error := messages[0].error()) is None:
                 return _uncut(letter, read_record(messages[0], position(messages[0])))
+            elif error.code() == KafkaError._PARTITION_EOF and position(messages[0]).offset < self._end_of(source):
+                continue  # a leader that was just elected, as above
             elif error.code() in GONE:
                 return None
             else:
                 raise_unless_passing(error)
         return None
+
+    def _end_of(self, source: Position) -> int:
+        return self._reader.bounds((source.topic, source.partition))[1]
 
 
 def _uncut(letter: DeadLetter, found: Record) -> Record | None:
