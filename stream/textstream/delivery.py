@@ -89,31 +89,31 @@ class Delivery(ABC, Generic[AnySink]):
         self._outbox.extend(outcomes)
         while self._outbox:
             item, outcome = self._outbox[0]
-            if self._ledger.is_current(item.record.position):
-                if not self._send(item, outcome):
-                    return  # the client's queue is full, and acknowledgements will make room; or all of it is stale by now
-            else:
-                self._budget.remove(item)
-                self._metrics.stale_records.inc()
-                self._metrics.stages["deliver"].leave(1, self._clock.wall_ms())
+            if not self._ledger.is_current(item.record.position):
+                self.drop([item])
+            elif not self._send(item, outcome):
+                return  # the client's queue is full, and acknowledgements will make room; or all of it is stale by now
             self._outbox.popleft()
+
+    def drop(self, items: Sequence[Prepared]) -> None:
+        """These are of an older assignment: whoever has their partitions now reads them again."""
+        self._budget.remove(items)
+        self._metrics.stale_records.inc(len(items))
+        self._metrics.stages["deliver"].leave(len(items), self._clock.wall_ms())
 
     def settle(self, wait_s: float) -> None:
         """Take acknowledgements, waiting up to `wait_s` for the first; an outcome that the broker refused stops the worker."""
-        reports, settled = self._sink.reports(wait_s), 0
+        reports = self._sink.reports(wait_s)
         if not reports:
             return
-        acknowledged: list[tuple[Prepared, Outcome]] = []
-        latencies_s: list[float] = []
-        for item, outcome, error, latency_s in reports:
-            self._budget.remove(item)
+        self._budget.remove([item for item, _, _, _ in reports])
+        for item, _, error, _ in reports:
             if error is not None:
                 self._refused(item, error)
-            else:
-                settled += self._ledger.settle(item.record.position)
-                acknowledged.append((item, outcome))
-                latencies_s.append(latency_s)
+        acknowledged = [(item, outcome) for item, outcome, error, _ in reports if error is None]
+        settled = self._ledger.settle([item.record.position for item, _ in acknowledged])
         self._acknowledged(acknowledged)
+        latencies_s = [latency_s for _, _, error, latency_s in reports if error is None]
         self._metrics.stage_seconds.labels("deliver").observe_all(latencies_s)
         self._metrics.stages["deliver"].leave(len(reports), self._clock.wall_ms())
         self._metrics.stages["commit"].enter(settled)

@@ -16,8 +16,8 @@ from textstream.core.breaker import Breaker
 from textstream.core.codec import Codec
 from textstream.core.offsets import Ledger, TopicPartition
 from textstream.core.ports import Clock, Pipeline, Polled, Scored, Source, World
-from textstream.core.process import Prepared, Scorer, prepare
-from textstream.core.record import Outcome, Record
+from textstream.core.process import Scorer, prepare
+from textstream.core.record import Record
 from textstream.delivery import AtLeastOnce, Delivery, ExactlyOnce
 from textstream.errors import Misconfigured, Transient
 from textstream.extent import ASK_S, Backfill, Between, Endless, Extent
@@ -308,11 +308,11 @@ class Worker:
     def _prepare(self, records: Sequence[Record]) -> None:
         started_at, now_ms = self._clock.now(), self._clock.wall_ms()
         self._telemetry.polled(records)
-        for record, item in zip(records, prepare(records, self._codec, self._scorer), strict=True):
-            # As it stands in its topic: the time of a replay, not of what it replays. One without a time waits from now on.
-            self._ledger.deliver(record.position, record.timestamp_ms if record.timestamp_ms > 0 else now_ms)
-            self._budget.add(item)
-            self._batcher.add(item, started_at)
+        items = prepare(records, self._codec, self._scorer)
+        # As it stands in its topic: the time of a replay, not of what it replays. One without a time waits from now on.
+        self._ledger.deliver([(one.position, one.timestamp_ms if one.timestamp_ms > 0 else now_ms) for one in records])
+        self._budget.add(items)
+        self._batcher.add(items, started_at)
         self._telemetry.prepared(len(records), started_at)
 
     def _skip(self, partition: TopicPartition) -> None:
@@ -351,8 +351,17 @@ class Worker:
         for one in scored:
             self._learn_from(one)
             self._telemetry.scored(one, self._pipeline)
-        outcomes = (each for one in scored for each in zip(one.batch.items, one.enriched.outcomes, strict=True))
-        self._delivery.publish([each for each in outcomes if self._let_through(*each)])
+        outcomes = [each for one in scored for each in zip(one.batch.items, one.enriched.outcomes, strict=True)]
+        current = [each for each in outcomes if self._ledger.is_current(each[0].record.position)]
+        if len(current) < len(outcomes):  # uncounted: whoever has them now counts them
+            self._delivery.drop([item for item, _ in outcomes if not self._ledger.is_current(item.record.position)])
+        passing = self._breaker.lets_through([outcome.reason for _, outcome in current])
+        for _, outcome in current[:passing]:
+            if outcome.kind == "dead":
+                log.info("dead_letter", **dead_letter_fields(outcome, show_text=self._settings.privacy.log_text))
+        if passing < len(current) and not self._stopped:
+            self._open_breaker()
+        self._delivery.publish(current[:passing])
 
     def _learn_from(self, scored: Scored) -> None:
         """Batches get smaller where memory ran out on one, and slowly larger again."""
@@ -367,24 +376,16 @@ class Worker:
 
     # ---- breaker ---------------------------------------------------------------------------------------------------
 
-    def _let_through(self, item: Prepared, outcome: Outcome) -> bool:
-        """Whether an outcome may go out. Stale ones are dropped later, uncounted; the first that is held is told of."""
-        if not self._ledger.is_current(item.record.position):
-            return True
-        if self._breaker.lets_through(outcome):
-            if outcome.kind == "dead":
-                log.info("dead_letter", **dead_letter_fields(outcome, show_text=self._settings.privacy.log_text))
-            return True
-        if not self._stopped:
-            self._stopped = (
-                f"stopped: {self._breaker.trip} (delivery.breaker_share, breaker_window, breaker_run); nothing from there on is"
-                " committed: mend the producer or the settings and restart"
-            )
-            self._metrics.breaker_open.set(1)
-            self._metrics.ready.set(0)
-            self._health.held(self._stopped)
-            log.error("breaker_open", why=self._stopped, on_breaker=self._settings.delivery.on_breaker)
-        return False
+    def _open_breaker(self) -> None:
+        """Say why; the first outcome that is held is told of."""
+        self._stopped = (
+            f"stopped: {self._breaker.trip} (delivery.breaker_share, breaker_window, breaker_run); nothing from there on is"
+            " committed: mend the producer or the settings and restart"
+        )
+        self._metrics.breaker_open.set(1)
+        self._metrics.ready.set(0)
+        self._health.held(self._stopped)
+        log.error("breaker_open", why=self._stopped, on_breaker=self._settings.delivery.on_breaker)
 
     def _hold(self) -> None:
         """A turn behind an open breaker: what went out before is acknowledged and committed, and the group stays whole."""

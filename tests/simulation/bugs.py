@@ -4,7 +4,7 @@
 Each is a mistake that somebody could make, or has made: one method that does slightly the wrong thing.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -113,8 +113,9 @@ def markers_at_the_end_are_forgotten(self: PartitionOffsets, end: int) -> None:
 
 
 @bug(ALO, Ledger, "settle", *NEVER_PAST, "the worker's own checks")
-def settled_in_the_wrong_partition(self: Ledger, position: Position) -> bool:
-    return settle(self, position._replace(partition=min(number for _, number in self._partitions) if self._partitions else 0))
+def settled_in_the_wrong_partition(self: Ledger, positions: Iterable[Position]) -> int:
+    first = min((number for _, number in self._partitions), default=0)
+    return settle(self, [position._replace(partition=first) for position in positions])
 
 
 @bug(ALO, Delivery, "publish", "a stale result is never produced")
@@ -220,25 +221,27 @@ def membership_taken_at_the_time_of_the_commit(self: ExactlyOnce, deadline: floa
 
 
 @bug(ALO, Budget, "remove", "drain in time")
-def the_budget_is_never_released(self: Budget, item: Prepared) -> None:
+def the_budget_is_never_released(self: Budget, items: Sequence[Prepared]) -> None:
     pass
 
 
 @bug(ALO, Budget, "remove", "memory is bounded", "the worker's own checks")
-def the_budget_is_released_twice(self: Budget, item: Prepared) -> None:
-    remove(self, item)
+def the_budget_is_released_twice(self: Budget, items: Sequence[Prepared]) -> None:
+    remove(self, items)
     self.messages = max(0, self.messages - 1)
 
 
 @bug(ALO, Batcher, "_next_items", "order")
-def the_last_come_are_scored_first(self: Batcher) -> Iterator[Prepared]:
-    yield from reversed(list(next_items(self)))
+def the_last_come_are_scored_first(self: Batcher) -> tuple[list[Prepared], int]:
+    items, tokens = next_items(self)
+    return items[::-1], tokens
 
 
 @bug(ALO, Batcher, "_next_items", "queues keep their bounds")
-def batches_know_no_limit(self: Batcher) -> Iterator[Prepared]:
-    while self._waiting:
-        yield self._waiting.popleft()
+def batches_know_no_limit(self: Batcher) -> tuple[list[Prepared], int]:
+    items = list(self._waiting)
+    self._waiting.clear()
+    return items, sum(item.tokens_count for item in items)
 
 
 @bug(EO, Backfill, "look", "a backfill ends when all is done", backfill=True)

@@ -552,7 +552,7 @@ class SimSink:
             return
         batch.purged = True
         self._travelling.remove(batch)
-        self._reports += [(Report(item, outcome, error), run) for item, outcome, run in batch.items]
+        self._reports += [((item, outcome, error, 0.0), run) for item, outcome, run in batch.items]
         self._failed = str(error) if error is not None else self._failed
         self._loop.tell(self._process.actor)
 
@@ -566,8 +566,9 @@ class SimSink:
         taken, self._reports = self._reports, []
         self.unreported -= len(taken)
         for report, run in taken:
-            offset = report.item.record.position.offset
-            self._setting.observer.reported(run, offset, acknowledged=report.error is None)
+            item, _, error, _ = report
+            offset = item.record.position.offset
+            self._setting.observer.reported(run, offset, acknowledged=error is None)
         return [report for report, _ in taken]
 
     def close(self) -> None:
@@ -578,7 +579,7 @@ class SimSink:
     def _purge(self) -> None:
         for batch in self._travelling:
             batch.purged = True
-            self._reports += [(Report(item, outcome, Fatal("purged")), run) for item, outcome, run in batch.items]
+            self._reports += [((item, outcome, Fatal("purged"), 0.0), run) for item, outcome, run in batch.items]
         self._travelling.clear()
         self._filling.clear()
 

@@ -19,7 +19,7 @@ def test_batches_keep_order_and_limits(tokens: list[int], max_messages: int, max
     """Every record comes out once, in order; a batch keeps both limits unless one record alone is above them."""
     batcher = Batcher(max_messages=max_messages, max_tokens=max_tokens, max_wait_s=1)
     for offset, count in enumerate(tokens):
-        batcher.add(item(offset, count), now=0)
+        batcher.add([item(offset, count)], now=0)
     batches = []
     while (batch := batcher.take(0, flush=True)) is not None:
         batches.append(batch)
@@ -35,16 +35,16 @@ def test_each_limit_closes_a_batch() -> None:
     """A batch closes by count, by tokens, by age or when told to, and says which."""
     batcher = Batcher(max_messages=3, max_tokens=10, max_wait_s=0.5)
     assert batcher.take(0, flush=True) is None
-    batcher.add(item(0, 2), now=1.0)
+    batcher.add([item(0, 2)], now=1.0)
     assert batcher.take(1.49) is None
     assert batcher.take(1.5).closed_by == "age"
     for offset in range(3):
-        batcher.add(item(offset), now=2.0)
+        batcher.add([item(offset)], now=2.0)
     assert batcher.take(2.0).closed_by == "messages"
-    batcher.add(item(3, 9), now=3.0)
-    batcher.add(item(4, 1), now=3.0)
+    batcher.add([item(3, 9)], now=3.0)
+    batcher.add([item(4, 1)], now=3.0)
     assert batcher.take(3.0).closed_by == "tokens"
-    batcher.add(item(5), now=4.0)
+    batcher.add([item(5)], now=4.0)
     assert batcher.take(4.0, flush=True).closed_by == "flush"
 
 
@@ -52,7 +52,7 @@ def test_age_counts_from_the_oldest_left_behind() -> None:
     """After a batch closed by count, what is left waits no longer than the limit from then."""
     batcher = Batcher(max_messages=2, max_tokens=100, max_wait_s=1)
     for offset in range(3):
-        batcher.add(item(offset), now=0)
+        batcher.add([item(offset)], now=0)
     assert len(batcher.take(0).items) == 2
     assert batcher.take(0.9) is None
     assert len(batcher.take(1).items) == 1
@@ -65,15 +65,15 @@ def test_the_budget_fills_and_empties_with_a_gap() -> None:
         items = [item(offset, tokens=1, size=10) for offset in range(4)]
         for one in items:
             assert not budget.full
-            budget.add(one)
+            budget.add([one])
         assert budget.full
         assert budget.room == 0
-        budget.remove(items[0])
+        budget.remove([items[0]])
         assert not budget.full
-        budget.add(items[0])
+        budget.add([items[0]])
         assert budget.full
         for one in items:
-            budget.remove(one)
+            budget.remove([one])
         assert (budget.messages, budget.bytes, budget.tokens, budget.full) == (0, 0, 0, False)
 
 
@@ -82,11 +82,11 @@ def test_the_budget_stays_full_above_three_quarters() -> None:
     budget = Budget(max_messages=100, max_bytes=10**9, max_tokens=10**9)
     items = [item(offset) for offset in range(100)]
     for one in items:
-        budget.add(one)
+        budget.add([one])
     for one in items[:24]:
-        budget.remove(one)
+        budget.remove([one])
         assert budget.full
-    budget.remove(items[24])
+    budget.remove([items[24]])
     assert budget.room == 25
 
 
@@ -99,7 +99,7 @@ def test_the_token_limit_shrinks_where_memory_ran_out_and_grows_back_slowly() ->
         batcher.shrink(too_large)
         assert batcher.max_tokens == 400
     for offset in range(10):
-        batcher.add(item(offset, 100), now=0)
+        batcher.add([item(offset, 100)], now=0)
     assert [batcher.take(0).tokens for _ in range(3)] == [400, 400, 200]
     limits = []
     for _ in range(3):

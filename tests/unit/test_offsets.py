@@ -52,13 +52,13 @@ def test_what_an_older_assignment_left_is_ignored() -> None:
     ledger = Ledger()
     assign(ledger, {("t", 0): 0})
     old = Position("t", 0, 7, ledger.epoch_of(("t", 0)))
-    ledger.deliver(old, 0)
+    ledger.deliver([(old, 0)])
     ledger.release([("t", 0)])
     assert not ledger.is_current(old)
-    ledger.settle(old)
+    ledger.settle([old])
     assign(ledger, {("t", 0): 7})
     assert not ledger.is_current(old)
-    ledger.settle(old)
+    ledger.settle([old])
     assert ledger.next_offset(("t", 0)) == 7
     assert ledger.take_commits() == {}
 
@@ -68,10 +68,10 @@ def test_an_offset_is_asked_for_once_unless_its_commit_failed() -> None:
     ledger = Ledger()
     assign(ledger, {("t", 0): 0, ("t", 1): 0})
     position = Position("t", 1, 41, ledger.epoch_of(("t", 1)))
-    ledger.deliver(position, 0)
+    ledger.deliver([(position, 0)])
     assert ledger.pending() == ledger.pending([("t", 1)]) == 1
     assert ledger.take_commits() == {}
-    ledger.settle(position)
+    ledger.settle([position])
     assert ledger.take_commits() == {("t", 1): 42}
     assert ledger.take_commits() == {}
     ledger.refuse([("t", 1)])
@@ -84,8 +84,8 @@ def test_a_commit_counts_once_it_is_confirmed() -> None:
     assign(ledger, {("t", 0): 7, ("t", 1): 7})
     for partition in (0, 1):
         position = Position("t", partition, 7, 1)
-        ledger.deliver(position, 0)
-        ledger.settle(position)
+        ledger.deliver([(position, 0)])
+        ledger.settle([position])
     ledger.take_commits()
     assert ledger.unconfirmed([("t", 1), ("t", 2)]) == {("t", 1): 8}
     ledger.confirm({("t", 0): 8, ("t", 1): 7, ("t", 2): 8})
@@ -114,8 +114,8 @@ def test_nothing_is_unconfirmed_only_when_the_group_holds_it(committed: int | No
 
     for offset, step in enumerate(steps):
         if step == "settle":
-            ledger.deliver(Position(*partition, offset, 1), 0)
-            ledger.settle(Position(*partition, offset, 1))
+            ledger.deliver([(Position(*partition, offset, 1), 0)])
+            ledger.settle([Position(*partition, offset, 1)])
         elif step == "ask":
             on_the_way += ledger.take_commits().values()
         elif step == "hear":
@@ -161,12 +161,12 @@ def test_records_that_are_gone_are_passed_over_once() -> None:
     """Reading goes on behind them, also where the broker tells of them twice; what came before is settled as ever."""
     ledger = Ledger()
     assign(ledger, {("t", 0): 3})
-    ledger.deliver(Position("t", 0, 3, 1), 0)
+    ledger.deliver([(Position("t", 0, 3, 1), 0)])
     ledger.jump(("t", 0), 20)
     assert ledger.read_from(("t", 0)) == 20
-    ledger.settle(Position("t", 0, 3, 1))
+    ledger.settle([Position("t", 0, 3, 1)])
     assert ledger.next_offset(("t", 0)) == 4
-    ledger.deliver(Position("t", 0, 20, 1), 0)
+    ledger.deliver([(Position("t", 0, 20, 1), 0)])
     assert ledger.read_from(("t", 0)) == 21
 
 
@@ -186,9 +186,9 @@ def test_a_rewind_begins_where_the_group_stands() -> None:
     ledger = Ledger()
     ledger.assign({("t", 0): 3, ("t", 1): 5}, {("t", 0): 3, ("t", 1): None})
     for offset in (3, 4):
-        ledger.deliver(Position("t", 0, offset, 1), 0)
-        ledger.settle(Position("t", 0, offset, 1))
-    ledger.deliver(Position("t", 1, 6, 1), 0)
+        ledger.deliver([(Position("t", 0, offset, 1), 0)])
+        ledger.settle([Position("t", 0, offset, 1)])
+    ledger.deliver([(Position("t", 1, 6, 1), 0)])
     ledger.confirm({("t", 0): 4})
     ledger.rewind()
     assert not ledger.is_current(Position("t", 1, 6, 1))

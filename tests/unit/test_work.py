@@ -28,11 +28,11 @@ from textstream.observe.metrics import Metrics
 from textstream.score import line_codec
 
 MESSAGES = 256
-PARTITION = ("in", 0)
+PARTITION, EPOCH = ("in", 0), 1
 CEILINGS = {  # a message, scored by the compiled part: calls into Python functions, calls into C, blocks held by its outcome
-    "swift": (23.1, 29.6, 10.5),
-    "noop": (17.9, 21.1, 9.8),
-    "delivery": (28.5, 23.0, 4.7),
+    "swift": (21.6, 31.0, 10.4),
+    "noop": (15.6, 21.9, 9.8),
+    "delivery": (5.9, 13.8, 4.7),
 }
 
 
@@ -40,7 +40,8 @@ def records() -> list[Record]:
     """The sample's messages, good and bad, as they are polled."""
     values = samples.values()
     return [
-        Record(Position(*PARTITION, at, 1), values[at % len(values)], timestamp_ms=1_764_000_000_000) for at in range(MESSAGES)
+        Record(Position(*PARTITION, at, EPOCH), values[at % len(values)], timestamp_ms=1_764_000_000_000)
+        for at in range(MESSAGES)
     ]
 
 
@@ -100,7 +101,7 @@ class ReadySink:
     def reports(self, timeout_s: float = 0) -> list[Report]:
         """All that was sent."""
         sent, self.sent = self.sent, []
-        return [Report(item, outcome, None) for item, outcome in sent]
+        return [(item, outcome, None, 0.0) for item, outcome in sent]
 
 
 class ReadySource:
@@ -130,11 +131,10 @@ def delivering() -> tuple[float, float, float]:
         batcher = Batcher(max_messages=MESSAGES, max_tokens=100_000, max_wait_s=0.0)
         delivery: Any = AtLeastOnce(ReadySink(), source, ledger, budget, metrics, clock, interval_s=0.0, limit_s=1.0)  # type: ignore[arg-type]
         ledger.assign({PARTITION: 0}, {PARTITION: None})
-        for item in items:
-            item.record.position = item.record.position._replace(epoch=ledger.epoch_of(PARTITION) or 0)
-            ledger.deliver(item.record.position, item.record.timestamp_ms)
-            budget.add(item)
-            batcher.add(item, 0.0)
+        assert ledger.epoch_of(PARTITION) == EPOCH
+        ledger.deliver([(item.record.position, item.record.timestamp_ms) for item in items])
+        budget.add(items)
+        batcher.add(items, 0.0)
         batches = list(taken(batcher))
         delivery.publish(zip(items, outcomes, strict=True))
         delivery.settle(0)

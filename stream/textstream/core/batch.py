@@ -6,7 +6,7 @@ Sorting by length, so that little is padding, is the scorer's business and never
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,12 +45,12 @@ class Batcher:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def add(self, item: Prepared, now: float) -> None:
-        """A record joins the queue; the in-flight `Budget` bounds how long that grows."""
-        if self._oldest is None:
+    def add(self, items: Sequence[Prepared], now: float) -> None:
+        """Records join the queue; the in-flight `Budget` bounds how long that grows."""
+        if self._oldest is None and items:
             self._oldest = now
-        self._waiting.append(item)
-        self._waiting_tokens += item.tokens_count
+        self._waiting.extend(items)
+        self._waiting_tokens += sum([item.tokens_count for item in items])
 
     def shrink(self, batch: Batch) -> None:
         """Memory ran out on a batch: from now on at most half of its tokens at once."""
@@ -69,8 +69,7 @@ class Batcher:
         closed_by = self._due(now, flush)
         if closed_by is None:
             return None
-        items = list(self._next_items())
-        tokens = sum([item.tokens_count for item in items])
+        items, tokens = self._next_items()
         self._waiting_tokens -= tokens
         self._oldest = now if self._waiting else None
         return Batch(items, tokens, closed_by)
@@ -86,15 +85,17 @@ class Batcher:
             return "age"
         return "flush" if flush else None
 
-    def _next_items(self) -> Iterator[Prepared]:
-        """As many as fit, at least one: a record above the token limit goes alone."""
-        tokens = count = 0
-        while self._waiting and count < self._max_messages:
-            tokens += self._waiting[0].tokens_count
-            if count and tokens > self.max_tokens:
-                return
-            count += 1
-            yield self._waiting.popleft()
+    def _next_items(self) -> tuple[list[Prepared], int]:
+        """As many as fit, at least one, and their tokens: a record above the token limit goes alone."""
+        items: list[Prepared] = []
+        tokens = 0
+        while self._waiting and len(items) < self._max_messages:
+            more = self._waiting[0].tokens_count
+            if items and tokens + more > self.max_tokens:
+                break
+            items.append(self._waiting.popleft())
+            tokens += more
+        return items, tokens
 
 
 class Budget:
@@ -111,20 +112,20 @@ class Budget:
         self._max_messages, self._max_bytes, self._max_tokens = max_messages, max_bytes, max_tokens
         self._full = False
 
-    def add(self, item: Prepared) -> None:
-        """A record was taken on."""
-        self.messages += 1
-        self.bytes += item.size
-        self.tokens += item.tokens_count
+    def add(self, items: Sequence[Prepared]) -> None:
+        """Records were taken on."""
+        self.messages += len(items)
+        self.bytes += sum([item.size for item in items])
+        self.tokens += sum([item.tokens_count for item in items])
         self._full = self._full or (
             self.messages >= self._max_messages or self.bytes >= self._max_bytes or self.tokens >= self._max_tokens
         )
 
-    def remove(self, item: Prepared) -> None:
-        """A record's outcome was acknowledged, or the record was dropped as stale."""
-        self.messages -= 1
-        self.bytes -= item.size
-        self.tokens -= item.tokens_count
+    def remove(self, items: Sequence[Prepared]) -> None:
+        """The outcomes of records were acknowledged, or the records were dropped as stale."""
+        self.messages -= len(items)
+        self.bytes -= sum([item.size for item in items])
+        self.tokens -= sum([item.tokens_count for item in items])
         assert self.messages >= 0 and self.bytes >= 0 and self.tokens >= 0, "more left the budget than entered"
         self._full = self._full and (
             self.messages > self._max_messages * self.RESUME

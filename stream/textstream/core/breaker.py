@@ -5,10 +5,8 @@ taken as good, so the share is always one of a whole window: one bad record of t
 """
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from textstream.core.record import Outcome
 
 GOOD = ""
 """The reason of an outcome that is no dead letter."""
@@ -42,37 +40,38 @@ class Breaker:
 
     def forget(self) -> None:
         """Count from the beginning: what was counted was taken back, and will come again."""
-        self._recent: deque[str] = deque()  # reasons of the last `window` outcomes
+        self._recent: deque[str] = deque(maxlen=self._window)  # reasons of the last outcomes
         self._reasons: Counter[str] = Counter()  # of the dead letters among them
         self._dead = 0
         self._in_a_row: Counter[str] = Counter()
         self._running = 0
 
-    def lets_through(self, outcome: Outcome) -> bool:
-        """Count the next outcome; whether it may be published. Ask once for each."""
+    def lets_through(self, reasons: Sequence[str]) -> int:
+        """Count the next outcomes, each by its reason, once; how many of them, from the first on, may be published."""
+        if self.trip is None and not self._dead and not any(reasons):  # nearly always
+            self._recent.extend(reasons)
+            return len(reasons)
+        return next((at for at, reason in enumerate(reasons) if not self._lets_one_through(reason)), len(reasons))
+
+    def _lets_one_through(self, reason: str) -> bool:
         if self.trip is not None:
             return False
-        self._remember(outcome.reason)
-        if outcome.reason == GOOD:
-            if self._running:
-                self._running = 0
-                self._in_a_row.clear()
+        if len(self._recent) == self._window and (oldest := self._recent[0]) != GOOD:
+            self._dead -= 1
+            self._reasons[oldest] -= 1
+            if not self._reasons[oldest]:
+                del self._reasons[oldest]
+        self._recent.append(reason)
+        if reason == GOOD:
+            self._running = 0
+            self._in_a_row.clear()
             return True
+        self._dead += 1
+        self._reasons[reason] += 1
         self._running += 1
-        self._in_a_row[outcome.reason] += 1
+        self._in_a_row[reason] += 1
         if self._dead > self._most_dead:
             self.trip = Trip(self._dead, len(self._recent), dict(self._reasons))
         elif self._run and self._running >= self._run:
             self.trip = Trip(self._running, self._running, dict(self._in_a_row))
         return self.trip is None
-
-    def _remember(self, reason: str) -> None:
-        self._recent.append(reason)
-        if reason != GOOD:
-            self._dead += 1
-            self._reasons[reason] += 1
-        if len(self._recent) > self._window and (oldest := self._recent.popleft()) != GOOD:
-            self._dead -= 1
-            self._reasons[oldest] -= 1
-            if not self._reasons[oldest]:
-                del self._reasons[oldest]

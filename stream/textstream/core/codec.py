@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 
@@ -89,10 +89,10 @@ class Codec:
         self._routes = routes
         self._replays = replays or {}
 
-    def original(self, record: Record) -> Record:
-        """A replay as the record that it stands for; every other record as it is, whatever its headers say."""
-        source_topic = self._replays.get(record.position.topic)
-        return record if source_topic is None else replayed(record, source_topic)
+    def originals(self, records: Sequence[Record]) -> list[Record]:
+        """Replays as the records that they stand for; every other record as it is, whatever its headers say."""
+        sources = self._replays
+        return [replayed(one, sources[topic]) if (topic := one.position.topic) in sources else one for one in records]
 
     def route(self, routes: Mapping[str, Route], replays: Mapping[str, str]) -> None:
         """What is read beside what was, and what its outputs take. Of what went, records may be in flight."""
@@ -116,18 +116,14 @@ class Codec:
         except orjson.JSONDecodeError as error:
             self._decode_utf8(value)  # which of the two it is not
             raise Poison("not_json", "decode", f"the value is not JSON: {error}") from None
-        text = self._at_pointer(document)
-        if not isinstance(text, str):
-            message = f"the text at {self._pointer!r} is {_json_type(text)}, not a string"
-            raise Poison("text_not_string", "decode", message)
-        return text
-
-    def _at_pointer(self, document: Any) -> Any:
         for key in self._path:
             try:
                 document = document[_index(key) if isinstance(document, list) else key]
             except (KeyError, IndexError, TypeError):
                 raise Poison("no_text", "decode", f"the JSON value has nothing at {self._pointer!r}") from None
+        if not isinstance(document, str):
+            message = f"the text at {self._pointer!r} is {_json_type(document)}, not a string"
+            raise Poison("text_not_string", "decode", message)
         return document
 
     def encode(self, record: Record, text: str, analysis: Analysis, now_ms: int) -> Outcome:

@@ -72,16 +72,16 @@ class PartitionOffsets:
         if offset != pending[0]:
             settled.add(offset)
             return
-        self._free()  # reports come in order, nearly always
-        while pending and pending[0] in settled:
+        while True:  # once, nearly always: reports come in order
+            self.next_offset = pending.popleft() + 1
+            self._sent_ms.popleft()
+            self._freed += 1
+            if not pending:
+                self._skip_to_end()
+                return
+            if pending[0] not in settled:
+                return
             settled.remove(pending[0])
-            self._free()
-        self._skip_to_end()
-
-    def _free(self) -> None:
-        self.next_offset = self._pending.popleft() + 1
-        self._sent_ms.popleft()
-        self._freed += 1
 
     def reach_end(self, end: int) -> None:
         """Everything before `end` has been delivered; what was not are transaction markers and aborted records."""
@@ -171,30 +171,31 @@ class Ledger:
 
     def is_current(self, position: Position) -> bool:
         """Whether the record was read in the present assignment of its partition."""
-        return self._current(position) is not None
-
-    def _current(self, position: Position) -> PartitionOffsets | None:
         topic, partition, _, epoch = position
         owned = self._partitions.get((topic, partition))
-        return owned if owned is not None and owned.epoch == epoch else None
+        return owned is not None and owned.epoch == epoch
 
-    def deliver(self, position: Position, sent_ms: int) -> None:
-        """A record was handed to us, sent at that time."""
-        owned = self._current(position)
-        assert owned is not None, f"{position} delivered, but its partition is not assigned"
-        owned.deliver(position.offset, sent_ms)
+    def deliver(self, records: Iterable[tuple[Position, int]]) -> None:
+        """Records were handed to us, each sent at its time."""
+        for (topic, partition, offset, epoch), sent_ms in records:
+            owned = self._partitions.get((topic, partition))
+            assert owned is not None and owned.epoch == epoch, f"{offset} of {topic}-{partition}, which is not assigned"
+            owned.deliver(offset, sent_ms)
 
-    def settle(self, position: Position) -> bool:
-        """A record's outcome is acknowledged. A stale one changes nothing, and then this is false."""
-        owned = self._current(position)
-        if owned is not None:
-            owned.settle(position.offset)
-        return owned is not None
+    def settle(self, positions: Iterable[Position]) -> int:
+        """The outcomes of these records are acknowledged. Stale ones change nothing; how many were not."""
+        settled = 0
+        for topic, partition, offset, epoch in positions:
+            owned = self._partitions.get((topic, partition))
+            if owned is not None and owned.epoch == epoch:
+                owned.settle(offset)
+                settled += 1
+        return settled
 
     def reach_end(self, end: Position) -> None:
         """The end of a partition was reached, at this position. A stale one changes nothing."""
-        if (owned := self._current(end)) is not None:
-            owned.reach_end(end.offset)
+        if self.is_current(end):
+            self._partitions[end.topic, end.partition].reach_end(end.offset)
 
     def jump(self, partition: TopicPartition, offset: int) -> None:
         """What lies before this offset and was not delivered is gone: reading goes on there."""

@@ -7,7 +7,7 @@ out, no record is blamed either, unless it alone needs too much and that text do
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 from textstream.core.codec import Codec
@@ -51,24 +51,24 @@ class Scorer(Protocol):
 
 @dataclass(slots=True)
 class Prepared:
-    """A record ready for the model; without `tokens` it is a tombstone, or poison and on its way to a dead letter."""
+    """A record ready for the model; without `tokens` it is a tombstone, or poison and on its way to a dead letter.
+
+    `tokens_count` is what it costs the model, `size` what it holds in memory, about: the bytes of value, key and headers.
+    """
 
     record: Record
     text: str = ""
     tokens: Tokens | None = None
     poison: Poison | None = None
+    tokens_count: int = field(init=False)
+    size: int = field(init=False)
 
-    @property
-    def tokens_count(self) -> int:
-        """What it costs the model."""
-        return self.tokens.count if self.tokens is not None else 0
-
-    @property
-    def size(self) -> int:
-        """What it holds in memory, about: the bytes of value, key and headers."""
+    def __post_init__(self) -> None:
         record = self.record
-        headers = sum(len(name) + len(content or b"") for name, content in record.headers) if record.headers else 0
-        return len(record.value or b"") + len(record.key or b"") + headers
+        self.tokens_count = 0 if self.tokens is None else self.tokens.count
+        self.size = len(record.value or b"") + len(record.key or b"")
+        if record.headers:
+            self.size += sum(len(name) + len(content or b"") for name, content in record.headers)
 
 
 class Enriched(NamedTuple):
@@ -85,7 +85,7 @@ class Enriched(NamedTuple):
 
 def prepare(records: Sequence[Record], codec: Codec, scorer: Scorer) -> list[Prepared]:
     """Decode → tokenise."""
-    records = [codec.original(record) for record in records]
+    records = codec.originals(records)
     decoded = [_decode(record, codec) for record in records]
     texts = [text for text in decoded if isinstance(text, str)]
     tokens = iter(_isolating("tokenise", scorer.tokenise, texts, lambda: [PROBE])[0])
@@ -104,7 +104,7 @@ def enrich(batch: Sequence[Prepared], codec: Codec, scorer: Scorer, now_ms: int)
     tokens = [item.tokens for item in batch if item.tokens is not None]
     results, halvings = _isolating("infer", scorer.analyse, tokens, lambda: scorer.tokenise([PROBE]))
     computed = scorer.computed.since(before)
-    told = quality(pair for pair in zip(tokens, results, strict=True) if not isinstance(pair[1], Poison))
+    told = quality([pair for pair in zip(tokens, results, strict=True) if not isinstance(pair[1], Poison)])
     analyses = iter(results)
     outcomes = [_outcome(item, next(analyses) if item.tokens is not None else None, codec, now_ms) for item in batch]
     return Enriched(outcomes, told, computed, halvings)

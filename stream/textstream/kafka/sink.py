@@ -112,7 +112,7 @@ class Sink:
 
     def _on_delivery(self, item: Prepared, outcome: Outcome, error: KafkaError | None, message: Message) -> None:
         told = None if error is None else refused(outcome.record.position, error)
-        self._reports.append(Report(item, outcome, told, message.latency() or 0.0))
+        self._reports.append((item, outcome, told, message.latency() or 0.0))
 
     def _on_error(self, error: KafkaError) -> None:
         if error.fatal():

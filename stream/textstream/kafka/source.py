@@ -60,26 +60,27 @@ class Source:
         if self._not_allowed is not None:
             raise classified(self._not_allowed, "committing offsets")
         polled = Polled([], [], [])
+        epochs: dict[Partition, int | None] = {}  # they change inside `consume` alone
         for message in messages:
             error = message.error()
             code = None if error is None else error.code()
             if error is not None and code not in (KafkaError._PARTITION_EOF, *OUT_OF_RANGE):
                 raise_unless_passing(error)
-            elif (position := self._position(message)) is None:
+                continue
+            topic, partition, offset = message.topic(), message.partition(), message.offset()
+            assert topic is not None and partition is not None and offset is not None, "a message without a position"
+            if (topic, partition) not in epochs:
+                epochs[topic, partition] = self._assignment.epoch_of((topic, partition))
+            if (epoch := epochs[topic, partition]) is None:
                 continue  # fetched before the partition was taken from us, or sent back
-            elif code is None:
+            position = Position(topic, partition, offset, epoch)
+            if code is None:
                 polled.records.append(read_record(message, position))
             elif code == KafkaError._PARTITION_EOF:
                 polled.ends.append(position)
             else:
-                polled.out_of_range.append((position.topic, position.partition))
+                polled.out_of_range.append((topic, partition))
         return polled
-
-    def _position(self, message: Message) -> Position | None:
-        topic, partition, offset = message.topic(), message.partition(), message.offset()
-        assert topic is not None and partition is not None and offset is not None, "a message without a position"
-        epoch = self._assignment.epoch_of((topic, partition))
-        return None if epoch is None else Position(topic, partition, offset, epoch)
 
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Fetch no more of these; what was prefetched is thrown away."""

@@ -53,7 +53,7 @@ class Telemetry:
     def polled(self, records: Sequence[Record]) -> None:
         """These are to be prepared."""
         self._metrics.stages["prepare"].enter(len(records))
-        for topic, count in Counter(record.position.topic for record in records).items():
+        for topic, count in Counter([record.position.topic for record in records]).items():
             self._metrics.records_polled.labels(topic).inc(count)
 
     def prepared(self, messages: int, started_at: float) -> None:
