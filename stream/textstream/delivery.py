@@ -16,6 +16,7 @@ Both hold the outbox: what is scored and not yet taken by the client. It lies wi
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from textstream.core.batch import Budget
@@ -42,6 +43,8 @@ FLUSH_WAIT_S = 0.01
 """Longest wait for one acknowledgement before the limit is looked at again."""
 
 log = get_logger("delivery")
+
+_labels = attrgetter("record.position.topic", "kind", "reason")
 
 
 AnySink = TypeVar("AnySink", bound=Sink)
@@ -85,15 +88,22 @@ class Delivery(ABC, Generic[AnySink]):
         return len(self._outbox) + self._sink.unreported
 
     def publish(self, outcomes: Iterable[tuple[Prepared, Outcome]]) -> None:
-        """Send outcomes in the order in which their records were polled; those of an older assignment are dropped."""
+        """Send outcomes in the order in which their records were polled: those that wait, then these, which are current."""
+        if self._outbox:
+            self._drop_what_is_stale()
         self._outbox.extend(outcomes)
         while self._outbox:
-            item, outcome = self._outbox[0]
-            if not self._ledger.is_current(item.record.position):
-                self.drop([item])
-            elif not self._send(item, outcome):
+            if not self._send(*self._outbox[0]):
                 return  # the client's queue is full, and acknowledgements will make room; or all of it is stale by now
             self._outbox.popleft()
+
+    def _drop_what_is_stale(self) -> None:
+        waiting, self._outbox = self._outbox, deque()
+        for item, outcome in waiting:
+            if self._ledger.is_current(item.record.position):
+                self._outbox.append((item, outcome))
+            else:
+                self.drop([item])
 
     def drop(self, items: Sequence[Prepared]) -> None:
         """These are of an older assignment: whoever has their partitions now reads them again."""
@@ -136,6 +146,11 @@ class Delivery(ABC, Generic[AnySink]):
         """Whether what is to be committed has grown to its limit."""
         return False
 
+    @property
+    def standing(self) -> int:
+        """How many outcomes came to stand since the last call of `take_standing`."""
+        return len(self._standing)
+
     def take_standing(self) -> list[Stood]:
         """The outcomes that came to stand since the last call."""
         standing, self._standing = self._standing, []
@@ -149,8 +164,7 @@ class Delivery(ABC, Generic[AnySink]):
         now_ms = self._clock.wall_ms()
         self._standing += [(outcome, now_ms) for _, outcome in standing]
         # Together: a labelled counter and a histogram cost more for one message than all the rest of its delivery.
-        kinds = Counter([(item.record.position.topic, outcome.kind, outcome.reason) for item, outcome in standing])
-        for labels, count in kinds.items():
+        for labels, count in Counter(map(_labels, [outcome for _, outcome in standing])).items():
             self._metrics.outcomes.labels(*labels).inc(count)
         sent_ms = [item.record.timestamp_ms for item, _ in standing]
         self._metrics.end_to_end_seconds.observe_all([max(0, now_ms - at_ms) / 1000 for at_ms in sent_ms if at_ms > 0])

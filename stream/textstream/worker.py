@@ -247,7 +247,7 @@ class Worker:
             self._take(self._source.poll(max(1, min(self._budget.room, MAX_POLL_RECORDS)), self._poll_wait_s()))
         self._dispatch()
         self._delivery.commit_when_due()
-        self._telemetry.show_when_due(self._delivery.take_standing)
+        self._telemetry.show_when_due(self._delivery.standing, self._delivery.take_standing)
         self._refresh_when_due()
         self._look_for_the_end_when_due()
         self._telemetry.observe_when_due(self._ledger, self._budget, self._source)
@@ -397,7 +397,7 @@ class Worker:
             self._paused |= running
         self._source.poll(1, IDLE_WAIT_S)  # for rebalances; a record that was fetched before the pause is dropped, uncommitted
         self._delivery.commit_when_due()
-        self._telemetry.show_when_due(self._delivery.take_standing)
+        self._telemetry.show_when_due(self._delivery.standing, self._delivery.take_standing)
         self._telemetry.observe_when_due(self._ledger, self._budget, self._source, fetching=False)
         self._health.turned(self._scoring.waiting_since)
 

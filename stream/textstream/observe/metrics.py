@@ -3,10 +3,9 @@
 Names follow Prometheus: base units (seconds, bytes), `_total` for counters. No label takes its values from messages.
 """
 
-from bisect import bisect_left
-from collections import Counter as Counts
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from itertools import pairwise
 from typing import Generic, Literal, TypeVar, overload
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
@@ -34,13 +33,14 @@ class BatchHistogram(Histogram):
         """So many values in each bucket, the one for all above the last bound included, which are `total` together."""
         self._sum.inc(total)
         for bucket, count in zip(self._buckets, counts, strict=True):
-            bucket.inc(count)
+            if count:
+                bucket.inc(count)
 
     def observe_all(self, values: Sequence[float]) -> None:
         """Each of these. `observe` takes two locks and walks over the bounds for each, this one once for all."""
-        self._sum.inc(sum(values))
-        for bucket, count in Counts(map(partial(bisect_left, self._upper_bounds), values)).items():
-            self._buckets[bucket].inc(count)
+        ordered = sorted(values)
+        ends = [bisect_right(ordered, bound) for bound in self._upper_bounds]
+        self.observe_counts([end - begin for begin, end in pairwise([0, *ends])], sum(values))
 
 
 M = TypeVar("M", bound=Counter | Gauge | Histogram)

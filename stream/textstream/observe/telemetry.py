@@ -24,6 +24,8 @@ OBSERVE_INTERVAL_S = 1.0
 """Between two updates of lag and in-flight gauges: well below any scrape interval."""
 SHOW_INTERVAL_S = 0.1
 """Between two hand-overs of what stands to the page, which draws once a second."""
+SHOWN_AT_ONCE = 1_000
+"""Most outcomes that wait for that: with all those of a tenth of a second, delivering took a twentieth longer."""
 MAX_LOGGED_BYTES = 500
 """Most of a dead letter's value that a log line shows, under `privacy.log_text`."""
 
@@ -82,10 +84,11 @@ class Telemetry:
         if self._tracing is not None:
             self._tracing.trace(scored, pipeline, self._clock)
 
-    def show_when_due(self, take_standing: Callable[[], list[Stood]]) -> None:
-        """Hand the page what stands. A few times a second, for it costs about the same for one message and for a hundred."""
+    def show_when_due(self, standing: int, take_standing: Callable[[], list[Stood]]) -> None:
+        """Hand the page what stands. A few times a second, for it costs about the same for one message and for a hundred; and
+        before it is much, for until then it is held in memory."""
         now = self._clock.now()
-        if now - self._shown_at >= SHOW_INTERVAL_S:
+        if now - self._shown_at >= SHOW_INTERVAL_S or standing >= SHOWN_AT_ONCE:
             self._shown_at = now
             self._live.add(take_standing(), self._clock.wall_ms() / 1000)
 
