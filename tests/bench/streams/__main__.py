@@ -26,10 +26,15 @@ def main() -> int:
     """Measure, write, plot; 1 where a contender could not be measured or wrote something else than it should."""
     arguments = _parser().parse_args()
     if arguments.what == "plot":
-        plots.comparison(arguments.results, arguments.plot)
-        plots.curves(arguments.curves, arguments.curves_plot)
+        for draw, results, plot in (
+            (plots.comparison, arguments.results, arguments.plot),
+            (plots.curves, arguments.curves, arguments.curves_plot),
+        ):
+            if results.exists():
+                draw(results, plot)
         return 0
-    os.sched_setaffinity(0, cores()[1])  # and with it the broker, the sender and the reader
+    arguments.cores, others = cores()
+    os.sched_setaffinity(0, others)  # and with it the broker, the sender and the reader
     if arguments.what == "scaling":
         status = scaling.run(arguments)
         plots.curves(arguments.curves, arguments.curves_plot)

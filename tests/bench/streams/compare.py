@@ -15,16 +15,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import KafkaException
+
 from tests.bench.streams import latency, proof, summary
 from tests.bench.streams.contenders import Contender, Job
 from tests.bench.streams.environments import Unavailable, versions
 from tests.bench.streams.processes import ContenderEnded, Running
-from tests.bench.streams.stage import DISTINCT, Output, fill, kafka, messages, write_lines
+from tests.bench.streams.stage import Output, fill, kafka, messages, write_lines
 from tests.bench.streams.windows import watch
 from tests.support.kafka import KAFKA_VERSION, RealKafka, unique, wait_until
 from tests.support.reaper import Reaper
 from textstream.bench.load import pair
-from textstream.bench.run import cores
+from textstream.errors import TextstreamError
 
 PROVED = 400
 """Messages that each contender writes first, to be looked at one by one."""
@@ -32,6 +34,9 @@ STILL_S = 1.5
 """Nothing more is to come when nothing has come for so long."""
 PROOF_S = 180.0
 ALONE_TEXTS = 5_000
+FAILURES = (
+    AssertionError, ContenderEnded, Unavailable, proof.Wrong, TextstreamError, KafkaException, BufferError, TimeoutError
+)  # fmt: skip
 LATENCY = ("raw", "noop", "swift")
 """And the fastest peer."""
 
@@ -44,7 +49,8 @@ class Bench:
     reaper: Reaper
     folder: Path
     partitions: int
-    errors: dict[str, str] = field(default_factory=dict)
+    cores: Sequence[int]  # of the contenders
+    errors: dict[str, list[str]] = field(default_factory=dict)
     runs: dict[str, list[dict[str, Any] | None]] = field(default_factory=dict)
     latencies: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -57,7 +63,7 @@ class Bench:
             self.folder / "messages.jsonl", linger_ms,
         )  # fmt: skip
         log = self.folder / f"{output.name}.log"
-        running = Running(contender, job, cores()[0], log, self.reaper)
+        running = Running(contender, job, self.cores, log, self.reaper)
         try:
             yield running, output
         finally:
@@ -68,17 +74,19 @@ class Bench:
         """None where it fails, and why is kept: one contender's failure is no other's."""
         try:
             return step()
-        except (AssertionError, ContenderEnded, Unavailable, proof.Wrong) as error:
-            self.errors[name] = f"{type(error).__name__}: {error}"
-            print(f"{name}: {self.errors[name]}", file=sys.stderr, flush=True)
+        except FAILURES as error:
+            self.errors.setdefault(name, []).append(f"{type(error).__name__}: {error}")
+            print(f"{name}: {self.errors[name][-1]}", file=sys.stderr, flush=True)
             return None
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Everything, with the results written after each round."""
+    shared = set(arguments.cores) & os.sched_getaffinity(0)
+    assert not shared or os.cpu_count() == 1, f"contenders share the cores {shared} with the broker"
     began, reaper = time.monotonic(), Reaper()
     with tempfile.TemporaryDirectory() as folder, kafka(reaper) as broker:
-        bench = Bench(broker, reaper, Path(folder), arguments.partitions)
+        bench = Bench(broker, reaper, Path(folder), arguments.partitions, arguments.cores)
         values = messages()
         write_lines(values[:ALONE_TEXTS], bench.folder / "messages.jsonl")
         ready = _proved(bench, arguments.contenders, values)
@@ -86,11 +94,12 @@ def run(arguments: argparse.Namespace) -> int:
         fill(broker, topic, values, arguments.messages, arguments.partitions)
         for number in range(arguments.rounds):
             for contender in ready if number % 2 == 0 else reversed(ready):
-                _window(bench, contender, topic, arguments)
-            _write(bench, arguments, began)
+                if number == 0 or not contender.once:
+                    _window(bench, contender, topic, arguments)
+            _write(bench, arguments, began, len(set(values)))
         if arguments.loads:
             _latencies(bench, arguments, values)
-        _write(bench, arguments, began)
+        _write(bench, arguments, began, len(set(values)))
     reaper.close()
     return 1 if bench.errors else 0
 
@@ -130,7 +139,10 @@ def _window(bench: Bench, contender: Contender, topic: str, arguments: argparse.
         with bench.running(contender, topic) as (running, output):
             count = output.count if contender.writes != "nothing" else lambda: _last_number(running.said)
             most = arguments.messages if contender.writes != "nothing" else sys.maxsize
-            window = watch(running, count, warm_up_s=arguments.warm_up, window_s=arguments.window, most=most)
+            window = watch(
+                running, count, warm_up_s=arguments.warm_up, window_s=arguments.window, most=most,
+                may_finish=contender.kind == "limit",
+            )  # fmt: skip
         return window.as_dict()
 
     found = bench.attempt(contender.name, step)
@@ -171,24 +183,24 @@ def _latencies(bench: Bench, arguments: argparse.Namespace, values: list[bytes])
             bench.broker.admin.delete_topics([topic])[topic].result(timeout=30)
 
 
-def _write(bench: Bench, arguments: argparse.Namespace, began: float) -> None:
+def _write(bench: Bench, arguments: argparse.Namespace, began: float, distinct: int) -> None:
     """Results so far."""
     results = {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "command": shlex.join(["python", "-m", "tests.bench.streams", *sys.argv[1:]]),
-        "machine": machine(),
+        "machine": machine(arguments.cores),
         "kafka": KAFKA_VERSION,
         "took_s": round(time.monotonic() - began),
         "rounds": arguments.rounds,
         "window_s": arguments.window,
         "warm_up_s": arguments.warm_up,
         "partitions": arguments.partitions,
-        "messages": {"count": arguments.messages, "distinct": DISTINCT},
+        "messages": {"count": arguments.messages, "distinct": distinct},
         "medians": summary.medians(bench.runs),
-        "reached": summary.reached(bench.runs),
+        "reached": summary.reached(bench.runs, bench.latencies),
         "latency": bench.latencies,
         "errors": bench.errors,
-        "contenders": {one.name: _about(one) for one in arguments.contenders if one.name not in bench.errors},
+        "contenders": {one.name: _about(one) for one in arguments.contenders if one.name in bench.runs},
         "runs": bench.runs,
     }
     arguments.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
@@ -197,15 +209,15 @@ def _write(bench: Bench, arguments: argparse.Namespace, began: float) -> None:
 def _about(contender: Contender) -> dict[str, Any]:
     return {
         "kind": contender.kind, "scorer": contender.scorer, "workers": contender.workers,
-        "guarantee": "exactly once" if contender.exactly_once else "at least once",
+        "guarantee": contender.guarantee,
         "versions": versions(contender.python()) if contender.pins else {},
     }  # fmt: skip
 
 
-def machine() -> dict[str, Any]:
+def machine(contenders: Sequence[int]) -> dict[str, Any]:
     """What it was measured on."""
     names = [line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line]
     return {
         "cpu": names[0] if names else platform.processor(), "cpus": os.cpu_count(), "python": platform.python_version(),
-        "contender_cores": len(cores()[0]), "other_cores": len(set(cores()[1])),
+        "contender_cores": len(contenders), "other_cores": len(os.sched_getaffinity(0)),
     }  # fmt: skip

@@ -49,6 +49,11 @@ class Running:
         """What they printed."""
         return self._log.read_text(errors="replace")
 
+    @property
+    def ended(self) -> bool:
+        """Whether none runs any more."""
+        return all(process.poll() is not None for process in self._processes)
+
     def check(self, *, may_finish: bool = False) -> None:
         """Raise where one has ended, but in order and where it may."""
         for process in self._processes:

@@ -19,6 +19,24 @@ class Reach(NamedTuple):
     at_most: bool = False
 
 
+class Limit(NamedTuple):
+    """A figure of one contender by itself, at least or at most `bound`; with a `load`, one of its latency there."""
+
+    of: str
+    figure: str
+    bound: float
+    at_most: bool = True
+    load: str = ""
+
+
+LIMITS = (
+    Limit("swift", "rate", 25_000, at_most=False),
+    Limit("swift", "resident_mib", 300e6 / 2**20),
+    Limit("swift", "first_s", 3),
+    Limit("swift", "p50_ms", 8, load="0.1"),
+    Limit("swift", "p99_ms", 25, load="0.5"),
+    Limit("swift", "p99_ms", 100, load="0.8"),
+)
 REACHES = (
     Reach("noop", "raw", "rate", 0.6),
     Reach("noop", "bytewax", "rate", 1.3),
@@ -55,8 +73,8 @@ def ratio(over: Sequence[Mapping[str, Any] | None], under: Sequence[Mapping[str,
     return median(pairs) if pairs else None
 
 
-def reached(runs: Runs) -> list[dict[str, Any]]:
-    """Each of `REACHES` whose contenders were both measured."""
+def reached(runs: Runs, latencies: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[dict[str, Any]]:
+    """Each of `REACHES` and `LIMITS` whose contenders were measured."""
     said = []
     for one in REACHES:
         found = ratio(runs.get(one.over, []), runs.get(one.under, []), one.figure)
@@ -66,6 +84,15 @@ def reached(runs: Runs) -> list[dict[str, Any]]:
             said.append(
                 {"over": one.over, "under": one.under, "figure": one.figure, "ratio": round(found, 3), **bound, "met": met}
             )
+    by_name = medians(runs)
+    for limit in LIMITS:
+        figures = latencies.get(limit.of, {}).get(limit.load, {}) if limit.load else by_name.get(limit.of, {})
+        if limit.figure in figures:
+            value = figures[limit.figure]
+            met = value <= limit.bound if limit.at_most else value >= limit.bound
+            bound = {"at_most" if limit.at_most else "at_least": round(limit.bound, 1)}
+            load = {"load": limit.load} if limit.load else {}
+            said.append({"of": limit.of, "figure": limit.figure, **load, "value": value, **bound, "met": met})
     return said
 
 

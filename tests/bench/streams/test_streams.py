@@ -3,7 +3,9 @@
 import argparse
 import json
 import math
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from tests.bench.streams.scaling import Curve, Point, as_dict
 from tests.bench.streams.windows import Sample, measured
 from tests.support.kafka import Record
 from textstream.bench.load import Arrivals, Schedule
+from textstream.bench.run import cores
 
 
 def record(offset: int, text: str = "fine") -> Record:
@@ -127,6 +130,16 @@ def test_ratios_are_taken_within_rounds() -> None:
     assert summary.ratio([None], slow, "rate") is None
 
 
+def test_limits_are_judged_by_themselves() -> None:
+    """A rate too low and a latency within its bound; what was not measured is not judged."""
+    window = {"rate": 20_000.0, "cpu_s_per_million": 40.0, "resident_mib": 250.0, "first_s": 2.0}
+    judged = {
+        (one["figure"], one.get("load")): one["met"]
+        for one in summary.reached({"swift": [window]}, {"swift": {"0.5": {"p99_ms": 25.0}}})
+    }
+    assert judged == {("rate", None): False, ("resident_mib", None): True, ("first_s", None): True, ("p99_ms", "0.5"): True}
+
+
 def test_growth_is_that_of_the_worst_pair() -> None:
     """Cost in proportion is 1, fixed cost less; one step up in the middle of a flat curve is seen."""
 
@@ -149,6 +162,7 @@ def test_curves_are_drawn(tmp_path: Path) -> None:
 def test_each_aim_names_contenders_that_there_are() -> None:
     """A misspelt name would never be measured, and never be missed."""
     assert {name for one in summary.REACHES for name in (one.over, one.under)} <= BY_NAME.keys()
+    assert {one.of for one in summary.LIMITS} <= BY_NAME.keys()
     assert len(BY_NAME) == len(ALL)
 
 
@@ -160,11 +174,29 @@ def test_what_the_kernel_tells_of_a_process_is_read_behind_its_name() -> None:
     assert told.resident_bytes > 0
 
 
-def test_a_short_run_on_a_real_kafka(tmp_path: Path) -> None:
+@pytest.fixture
+def workers() -> Iterator[list[int]]:
+    """The cores of contenders, while this process has the others."""
+    workers, others = cores()
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, others)
+    yield workers
+    os.sched_setaffinity(0, before)
+
+
+def test_no_contender_shares_the_brokers_core(tmp_path: Path) -> None:
+    """Where there are two cores or more, a run whose contenders would share one with the broker is refused."""
+    shared = sorted(os.sched_getaffinity(0))
+    if os.cpu_count() != 1:
+        with pytest.raises(AssertionError, match="share the cores"):
+            compare.run(argparse.Namespace(cores=shared, partitions=1, results=tmp_path / "results.json"))
+
+
+def test_a_short_run_on_a_real_kafka(tmp_path: Path, workers: list[int]) -> None:
     """The raw loop and our engine are proved, measured under load and at rest, and written down with what they are."""
     arguments = argparse.Namespace(
         contenders=[BY_NAME["raw"], BY_NAME["noop"]], rounds=1, window=1.0, warm_up=0.5, messages=150_000, partitions=4,
-        loads=[0.5], latency_window=1.0, results=tmp_path / "results.json", plot=tmp_path / "results.svg",
+        loads=[0.5], latency_window=1.0, cores=workers, results=tmp_path / "results.json", plot=tmp_path / "results.svg",
     )  # fmt: skip
     assert compare.run(arguments) == 0
     plots.comparison(arguments.results, arguments.plot)

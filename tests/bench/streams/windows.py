@@ -40,7 +40,9 @@ class Window:
         return {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(self).items()}
 
 
-def watch(running: Running, count: Callable[[], int], *, warm_up_s: float, window_s: float, most: int) -> Window:
+def watch(
+    running: Running, count: Callable[[], int], *, warm_up_s: float, window_s: float, most: int, may_finish: bool = False
+) -> Window:
     """From the start of the processes until the window is over, or all `most` messages are out."""
     while not count():
         running.check()
@@ -50,7 +52,9 @@ def watch(running: Running, count: Callable[[], int], *, warm_up_s: float, windo
     samples = [Sample(time.monotonic(), count(), running.usage())]
     while samples[-1].at_s < samples[0].at_s + warm_up_s + window_s and samples[-1].count < most:
         time.sleep(SAMPLE_S)
-        running.check()
+        running.check(may_finish=may_finish)
+        if running.ended:
+            break
         samples.append(Sample(time.monotonic(), count(), running.usage()))
     return measured(samples, first_s, warm_up_s, window_s, most)
 

@@ -6,7 +6,7 @@ from bytewax.connectors.kafka import KafkaSink, KafkaSinkMessage, KafkaSource
 from bytewax.dataflow import Dataflow
 from job import BROKERS, INPUT, LINGER_MS, OUTPUT, SCORER, chosen, enriched
 
-BATCH = 1000 if SCORER == "noop" else 50
+BATCH = 50 if SCORER in ("vader-yake", "minilm") else 1000
 """Its default, and less where a message takes milliseconds: a batch is written only once all of it is done."""
 
 analyse = chosen()
