@@ -6,6 +6,7 @@ from textstream.model.bundle import Manifest
 from textstream_export.precision import MAX_LOSS, PREFIX
 from textstream_export.pretrained import PACKAGES
 from textstream_export.report import headlines, tables
+from textstream_export.sources import UNLABELLED
 
 CURVES = "learning.svg"
 """The file beside the card with the learning curves."""
@@ -15,6 +16,7 @@ def card(manifest: Manifest) -> str:
     """The whole card."""
     columns = {manifest.name: manifest.scores}
     sources = "\n".join(f"| {s.name} | {s.rows:,} | {s.origin} | {s.licence} |" for s in manifest.sources)
+    unlabelled = "\n".join(f"| {name} | {origin} | {licence} |" for name, (origin, licence) in sorted(UNLABELLED.items()))
     held_out = manifest.recipe["held_out_per_cent"]
     what, unseen = TRANSFORMERS if manifest.recipe["runs"][0][0]["start"] in PACKAGES else WINDOWS
     return f"""# {manifest.name} {manifest.version}
@@ -55,6 +57,13 @@ Each with its licence as its own source states it; several state none. The texts
 |---|---|---|---|
 {sources}
 
+Texts without labels, of which word vectors were learnt, and which teachers labelled (transformers that began as
+bge-small-en-v1.5 and bge-small-zh-v1.5, whose weights are under the MIT licence):
+
+| source | collected from (GitHub) | licence as stated there |
+|---|---|---|
+{unlabelled}
+
 ## All scores
 {tables(columns)}"""
 
@@ -65,7 +74,7 @@ WINDOWS = (
 )
 TRANSFORMERS = (
     "One transformer a language, from an\nencoder that others trained on text of all kinds.",
-    "Sarcasm often escapes it, and a message costs about seventy times what it costs `swift`.",
+    "Sarcasm often escapes it, and a message costs about a hundred times what it costs `swift`.",
 )
 """What a model is, and what it does not see."""
 

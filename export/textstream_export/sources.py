@@ -126,3 +126,30 @@ LICENCES: dict[str, tuple[str, str]] = {
     "aste_zh_dianping": ("yangheng95/ABSADatasets", "MIT (repository); research only, original licences apply"),
 }
 """Source → (where it was collected from on GitHub, licence as stated there)."""
+
+UNLABELLED: dict[str, tuple[str, str]] = {
+    "u_tweeteval_other": ("cardiffnlp/tweeteval", "as tweeteval_sentiment"),
+    "u_tweets_g95": ("g95wang/Twitter-Keyword-Extraction", "no licence file; Twitter terms"),
+    "u_sms_en": ("kite1988/nus-sms-corpus", "no licence file; README asks citation"),
+    "u_sms_zh": ("kite1988/nus-sms-corpus", "no licence file; README asks citation"),
+    "u_support_en": (
+        "PolyAI-LDN/task-specific-datasets + clinc/oos-eval",
+        "CC BY 4.0 (PolyAI); CC BY 3.0 (clinc)",
+    ),
+    "u_ubuntu_irc": ("jkkummerfeld/irc-disentanglement", "CC BY 4.0 (data, README)"),
+    "u_stackoverflow_titles": ("jacoxu/STC2", "none stated; StackOverflow CC BY-SA"),
+    "u_twitter_conv": ("Phylliida/Dialogue-Datasets", "Unlicense/CC0-like (LICENSE)"),
+    "u_crowdflower_emo": ("abishekarun/Text-Emotion-Classification", "none in repo"),
+    "u_eprstmt": ("CLUEbenchmark/FewCLUE", "no licence file"),
+    "u_tnews": ("CLUEbenchmark/FewCLUE", "no licence file"),
+    "u_thucnews_titles": ("649453932/Bert-Chinese-Text-Classification-Pytorch", "MIT (repo); THUCNews research-only"),
+    "u_cold": ("thu-coai/COLDataset", "Apache-2.0 (repo LICENSE)"),
+    "u_weibo_poll": ("polyusmart/Poll-Question-Generation", "none"),
+    "u_weibo_conv": ("yuewang-cuhk/HashtagGeneration", "none"),
+    "u_weibo_ced": ("thunlp/Chinese_Rumor_Dataset", "no licence file; README asks citation"),
+    "u_bdci_test": ("OYE93/Chinese-NLP-Corpus", "no licence file"),
+    "u_kdconv": ("thu-coai/KdConv", "Apache-2.0 (repo LICENSE)"),
+    "u_crosswoz": ("thu-coai/CrossWOZ", "Apache-2.0 (repo LICENSE)"),
+    "u_lccc_toy": ("thu-coai/CDial-GPT", "MIT (repo LICENSE)"),
+}
+"""Texts without labels that word vectors and teachers read: where they were collected, and their licence as stated there."""

@@ -1,4 +1,5 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True, freethreading_compatible=False
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
+# cython: freethreading_compatible=False
 """The loops that cost most of a message, compiled. Each function names the Python that says the same, and is its specification.
 
 Nothing of Unicode is known here: what a character is comes in as a table (`text.kinds`), and whatever begins a token of a rarer
@@ -35,6 +36,7 @@ cdef enum:
     LEAST_UNKNOWN = 0x20000  # code points from here on are not in the table
     PAGE = 4096  # bytes that a page begins with
     PADDING = 8  # zeros behind a text: as far as anything looks ahead
+    SUMS = 64  # 8, and one for each halving of as many rows as there can be
 
 
 cdef inline uint8_t _kind(Py_UCS4 c, const uint8_t* kinds) noexcept nogil:
@@ -127,10 +129,15 @@ def cut(
     object surfaces, list new, int32_t[::1] of_code, int64_t[::1] slots, int64_t[::1] counts
 ):
     """`Tokeniser._cut` and `_look_up`: the slots of all tokens, one text after the other, and how many each text has."""
-    cdef Py_UCS4* s = <Py_UCS4*> malloc((most_chars + PADDING) * sizeof(Py_UCS4))
+    cdef Py_UCS4* s
     cdef const uint8_t* kind = &kinds[0]
-    cdef Py_ssize_t at, begin, end, size, filled = 0, before, number
-    cdef str text
+    cdef Py_ssize_t at, begin, end, size, filled = 0, before, number, most = 0
+    cdef str text, surface
+    for one in texts:
+        if not isinstance(one, str):
+            raise TypeError(f"a text is a {type(one).__name__}: give strings")
+        most = max(most, len(<str> one))
+    s = <Py_UCS4*> malloc((min(most, most_chars) + PADDING) * sizeof(Py_UCS4))
     if s == NULL:
         raise MemoryError
     try:
@@ -156,7 +163,8 @@ def cut(
                 if end == begin + 1 and s[begin] < <Py_UCS4> of_code.shape[0] and of_code[s[begin]] >= 0:
                     slots[filled] = of_code[s[begin]]
                 else:
-                    slots[filled] = _slot(PyUnicode_FromKindAndData(PyUnicode_4BYTE_KIND, s + begin, end - begin), surfaces, new)
+                    surface = PyUnicode_FromKindAndData(PyUnicode_4BYTE_KIND, s + begin, end - begin)
+                    slots[filled] = _slot(surface, surfaces, new)
                     if end == begin + 1 and _is(s[begin], HAN, kind):
                         of_code[s[begin]] = slots[filled]
                 filled += 1
@@ -334,7 +342,7 @@ cdef void _total(
 ) noexcept nogil:
     """The sum of so many rows of `values`, those that `rows` names, in numpy's order (pairwise summation), for the same last bit.
 
-    `room` has place for 8 sums of all columns, and for 2 more at each of the levels that halving takes.
+    `room` has place for `SUMS` sums of all columns: 8, and one more at each of the levels that halving takes.
     """
     cdef Py_ssize_t at, column, lane, half
     cdef const float* row
@@ -357,7 +365,10 @@ cdef void _total(
         for column in range(columns):
             total[column] = (
                 (room[column] + room[columns + column]) + (room[2 * columns + column] + room[3 * columns + column])
-            ) + ((room[4 * columns + column] + room[5 * columns + column]) + (room[6 * columns + column] + room[7 * columns + column]))
+            ) + (
+                (room[4 * columns + column] + room[5 * columns + column])
+                + (room[6 * columns + column] + room[7 * columns + column])
+            )
         for at in range(size - size % 8, size):
             row = values + rows[at] * columns
             for column in range(columns):
@@ -384,32 +395,31 @@ def read(
     cdef Py_ssize_t number, at = 0, until, columns = evidence.shape[1], column
     cdef const int64_t* row
     cdef const int64_t* slot = &slots[0] if slots.shape[0] else NULL
-    cdef float* room = <float*> malloc(64 * columns * sizeof(float))
+    cdef float* room = <float*> malloc(SUMS * columns * sizeof(float))
     if room == NULL:
         raise MemoryError
-    with nogil:
-        for number in range(counts.shape[0]):
-            place, lacking, before, until = 0, 0, start, at + counts[number]
-            if counts[number]:
-                _total(&evidence[0, 0], slot + at + 1, counts[number] - 1, columns, &said[number, 0], room)
-                for column in range(columns):
-                    said[number, column] = evidence[slot[at], column] + said[number, column]
-            while at < until:
-                row = &table[slot[at], 0]
-                key = <uint32_t> row[2]
-                mixed = (before * <uint32_t> 0x9E3779B1) ^ (key * <uint32_t> 0x85EBCA77)
-                mixed ^= mixed >> 15
-                features[at, 0] = <int32_t> row[0]
-                features[at, 1] = <int32_t> (first_bigram + mixed % bigrams)
-                features[at, 2] = <int32_t> row[1]
-                begins[at] = <int32_t> (place + row[4])
-                place += row[3]
-                ends[at] = <int32_t> place
-                lacking += row[0] >= first_affix
-                before = key
-                at += 1
-            of_text[number, 0] = place
-            of_text[number, 1] = lacking
+    for number in range(counts.shape[0]):
+        place, lacking, before, until = 0, 0, start, at + counts[number]
+        if counts[number]:
+            _total(&evidence[0, 0], slot + at + 1, counts[number] - 1, columns, &said[number, 0], room)
+            for column in range(columns):
+                said[number, column] = evidence[slot[at], column] + said[number, column]
+        while at < until:
+            row = &table[slot[at], 0]
+            key = <uint32_t> row[2]
+            mixed = (before * <uint32_t> 0x9E3779B1) ^ (key * <uint32_t> 0x85EBCA77)
+            mixed ^= mixed >> 15
+            features[at, 0] = <int32_t> row[0]
+            features[at, 1] = <int32_t> (first_bigram + mixed % bigrams)
+            features[at, 2] = <int32_t> row[1]
+            begins[at] = <int32_t> (place + row[4])
+            place += row[3]
+            ends[at] = <int32_t> place
+            lacking += row[0] >= first_affix
+            before = key
+            at += 1
+        of_text[number, 0] = place
+        of_text[number, 1] = lacking
     free(room)
 
 
@@ -418,7 +428,7 @@ def sums(const float[:, ::1] values, const int64_t[::1] begin, const int64_t[::1
     cdef Py_ssize_t span, column, columns = values.shape[1], at, longest = 1
     for span in range(begin.shape[0]):
         longest = max(longest, end[span] - begin[span])
-    cdef float* room = <float*> malloc(64 * columns * sizeof(float))
+    cdef float* room = <float*> malloc(SUMS * columns * sizeof(float))
     cdef int64_t* rows = <int64_t*> malloc(longest * sizeof(int64_t))
     if room == NULL or rows == NULL:
         free(room)
@@ -478,7 +488,7 @@ cdef inline float _within(float value, float least, float most) noexcept nogil:
 
 
 def pool(const int64_t[::1] lengths, const int64_t[::1] bounds, int32_t[::1] rows):
-    """The rows of `flat._pooling`, of all passes one after the other: (texts, longest) each."""
+    """The rows of `flat._pooled`, of all passes one after the other: (texts, longest) each."""
     cdef Py_ssize_t run, number, at, longest, place, filled = 0
     for run in range(bounds.shape[0] - 1):
         longest, place = 0, 1
@@ -630,6 +640,8 @@ cdef int _value(Page* page, object value, object dumps) except -1:
             _room(page, page.mood_size)  # before the place is taken that it is copied from
             return _put(page, page.begin + page.mood_at, page.mood_size)
         while PyDict_Next(value, &at, &key, &item):
+            if type(<object> key) is not str:
+                raise TypeError("Dict key must be str")  # as orjson has it
             _put(page, &before, 1)
             _string(page, <str> <object> key)
             _put(page, b":", 1)

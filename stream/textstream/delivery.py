@@ -16,7 +16,8 @@ Both hold the outbox: what is scored and not yet taken by the client. It lies wi
 from abc import ABC, abstractmethod
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
+from itertools import compress
+from operator import attrgetter, not_
 from typing import Any, Generic, TypeVar
 
 from textstream.core.batch import Budget
@@ -52,6 +53,9 @@ AnySink = TypeVar("AnySink", bound=Sink)
 
 class Delivery(ABC, Generic[AnySink]):
     """From scored batches to committed offsets. Lives on the polling thread."""
+
+    aborts = 0
+    """How often outcomes that had been sent were taken back so far."""
 
     def __init__(
         self,
@@ -98,12 +102,9 @@ class Delivery(ABC, Generic[AnySink]):
             self._outbox.popleft()
 
     def _drop_what_is_stale(self) -> None:
-        waiting, self._outbox = self._outbox, deque()
-        for item, outcome in waiting:
-            if self._ledger.is_current(item.record.position):
-                self._outbox.append((item, outcome))
-            else:
-                self.drop([item])
+        current = [self._ledger.is_current(item.record.position) for item, _ in self._outbox]
+        self.drop([item for item, _ in compress(self._outbox, map(not_, current))])
+        self._outbox = deque(compress(self._outbox, current))
 
     def drop(self, items: Sequence[Prepared]) -> None:
         """These are of an older assignment: whoever has their partitions now reads them again."""
@@ -325,13 +326,13 @@ class ExactlyOnce(Delivery[TransactionalSink]):
 
     def _end(self, deadline: float) -> bool:
         """Commit the transaction, with every offset that may be; False when it was aborted."""
-        aborts = self._aborts_in_a_row
-        while self._sink.unreported and self._aborts_in_a_row == aborts:
+        aborts = self.aborts
+        while self._sink.unreported and self.aborts == aborts:
             self.settle(FLUSH_WAIT_S)
-            if self._clock.now() >= deadline and self._sink.unreported:
+            if self._clock.now() >= deadline and self._sink.unreported and self.aborts == aborts:
                 self._abort(f"{self._sink.unreported} outcomes were not acknowledged in time")
         offsets = self._ledger.unconfirmed(self._ledger.assigned)
-        if self._aborts_in_a_row > aborts:
+        if self.aborts > aborts:
             return False
         if not (self._open or offsets):
             return True
@@ -355,6 +356,7 @@ class ExactlyOnce(Delivery[TransactionalSink]):
         if self._open:
             self._sink.abort(self._limit_s)
         self._open = False
+        self.aborts += 1
         self._aborts_in_a_row += 1
         self._metrics.aborted_transactions.inc()
         self._metrics.retries.labels("transaction").inc()

@@ -1,14 +1,21 @@
 """Whether the compiled part is here: the loops that cost most of a message, in `_native.pyx`.
 
 Each of its functions names the Python that says the same, which is the specification: the same tests run on both. Where it
-could not be built (no C compiler) all works without it, slower.
+could not be built (no C compiler), or was built for another system, all works without it, slower.
 """
 
 from importlib import import_module
-from importlib.util import find_spec
 from types import ModuleType
 
-compiled: ModuleType | None = import_module("textstream._native") if find_spec("textstream._native") else None
+
+def _found() -> ModuleType | None:
+    try:
+        return import_module("textstream._native")
+    except ImportError:
+        return None
+
+
+compiled = _found()
 
 
 def way() -> str:

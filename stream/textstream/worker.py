@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
+from itertools import compress
+from operator import not_
 from typing import TYPE_CHECKING, Any
 
 from textstream.clock import SystemClock
@@ -88,6 +90,7 @@ class Worker:
         )
         self._breaker = Breaker(share=delivery.breaker_share, window=delivery.breaker_window, run=delivery.breaker_run)
         self._stopped = ""  # why the breaker is open
+        self._aborts = 0  # after which it counts anew
         self._budget = Budget(
             max_messages=delivery.max_in_flight_messages,
             max_bytes=delivery.max_in_flight_bytes,
@@ -255,8 +258,10 @@ class Worker:
 
     def _rewind_if_aborted(self) -> None:
         """What was taken back is to be read again, and counted again; of a partition that had been read to its end too."""
-        if starts := self._delivery.rewind_if_aborted():
+        if self._delivery.aborts > self._aborts:  # also where nothing of it is ours any more
+            self._aborts = self._delivery.aborts
             self._breaker.forget()
+        if starts := self._delivery.rewind_if_aborted():
             self._source.resume(self._extent.rewound(starts))
 
     def _may_poll(self) -> bool:
@@ -352,9 +357,10 @@ class Worker:
             self._learn_from(one)
             self._telemetry.scored(one, self._pipeline)
         outcomes = [each for one in scored for each in zip(one.batch.items, one.enriched.outcomes, strict=True)]
-        current = [each for each in outcomes if self._ledger.is_current(each[0].record.position)]
-        if len(current) < len(outcomes):  # uncounted: whoever has them now counts them
-            self._delivery.drop([item for item, _ in outcomes if not self._ledger.is_current(item.record.position)])
+        are_current = [self._ledger.is_current(item.record.position) for item, _ in outcomes]
+        if not all(are_current):  # uncounted: whoever has them now counts them
+            self._delivery.drop([item for item, _ in compress(outcomes, map(not_, are_current))])
+        current = list(compress(outcomes, are_current))
         passing = self._breaker.lets_through([outcome.reason for _, outcome in current])
         for _, outcome in current[:passing]:
             if outcome.kind == "dead":
@@ -471,17 +477,21 @@ class Worker:
 
     def _finish(self) -> None:
         """Drain, and say so where that is not all that was to be done."""
-        exits = self._stopped and self._settings.delivery.on_breaker == "exit"
         try:
             self._drain()
         except Transient as error:
-            if exits:  # a restart would meet the same dead letters: that is what somebody must act on
+            if self._exits:  # a restart would meet the same dead letters: that is what somebody must act on
                 raise Misconfigured(f"{self._stopped}; {error}") from None
             raise
-        if exits:
+        if self._exits:
             raise Misconfigured(self._stopped)
         if self._between is not None and not self._extent.done:
             raise Transient("the backfill was stopped before its end: the same command goes on where it was")
+
+    @property
+    def _exits(self) -> bool:
+        """Whether the breaker is open, as it may have come to be while draining, and that is to end the process."""
+        return bool(self._stopped) and self._settings.delivery.on_breaker == "exit"
 
     def _drain(self) -> None:
         """Take no more, finish what is in flight, commit, leave. Raises `Transient` when the time is up before that."""

@@ -98,6 +98,21 @@ def test_what_it_stopped_for_is_said_though_the_drain_fails(new_stream: NewStrea
     assert "were not acknowledged within 0.5 s" in str(worker.error)
 
 
+def test_one_that_opens_while_draining_is_said_too(new_stream: NewStream) -> None:
+    """`exit` is status 78 also where the worker was being stopped when the dead letters came out."""
+    stream, scorer = poisoned(new_stream), FakeScorer()
+    scorer.gate.clear()
+    with Running(stream, scorer, delivery__breaker_run=RUN, delivery__on_breaker="exit") as worker:
+        wait_until(
+            lambda: worker.value("textstream_records_polled_total", topic=stream.input) > 3 * GOOD, 30, "nothing was read"
+        )
+        worker.stop()
+        wait_until(lambda: not worker.health.ready()[0], 30, "it goes on")
+        scorer.gate.set()
+        wait_until(lambda: worker.error is not None, 30, "it ended as if nothing were wrong")
+    assert isinstance(worker.error, Misconfigured), repr(worker.error)
+
+
 def test_a_second_member_takes_over_at_once(new_stream: NewStream) -> None:
     """A member that holds lets go of a partition within the drain limit, although work on it is unfinished; whoever takes it
     goes on behind what was published."""

@@ -141,6 +141,16 @@ def test_a_network_of_words_beside_another(copy: Path) -> None:
     refused(copy, files.MANIFEST, "reads words beside others")
 
 
+@pytest.mark.parametrize("rows", ["affix_rows", "bigram_rows"])
+def test_a_table_without_rows(copy: Path, rows: str) -> None:
+    """What is looked up by a remainder needs something to divide by."""
+    name = files.read(str(copy)).manifest.networks[0].tokenizer
+    content = json.dumps(json.loads((copy / name).read_text()) | {rows: 0}).encode()
+    (copy / name).write_bytes(content)
+    change(copy, lambda m: m["files"].update({name: files.digest(content)}))
+    refused(copy, name, "affix_rows and bigram_rows are 1 at least")
+
+
 @pytest.mark.parametrize(
     ("edit", "what"),
     [

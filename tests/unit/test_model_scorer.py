@@ -5,6 +5,7 @@
 import json
 import time
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -118,6 +119,18 @@ def test_a_repeated_term_stands_once_with_all_its_mentions(scorer: Scorer) -> No
     (event,) = scorer.score(["The battery is great. I love this battery, what a BATTERY!"])
     (battery,) = [term for term in event["key_terms"] if term["normalized"] == "battery"]
     assert len(battery["mentions"]) > 1
+
+
+@pytest.mark.parametrize("text", [b"The room", ["the", "room"], 7, None])
+def test_what_is_no_text_is_refused(scorer: Scorer, text: Any) -> None:
+    """Whatever stands in place of a string, its bytes are not read as one."""
+    with pytest.raises((TypeError, AttributeError)):
+        scorer.tokenise(["The room", text])
+
+
+def test_any_sequence_of_texts_will_do(scorer: Scorer) -> None:
+    """A tuple is tokenised as a list is."""
+    assert [one.count for one in scorer.tokenise(tuple(MIXED))] == [one.count for one in scorer.tokenise(MIXED)]
 
 
 def test_limits_are_kept() -> None:

@@ -174,6 +174,19 @@ def test_an_event_is_the_json_that_orjson_writes(
     assert value() == in_python(value)
 
 
+def test_a_name_that_is_no_string_is_refused() -> None:
+    """As orjson does, whichever of the two writes."""
+    said: Any = {"language": {1: "en"}, "sentiment": None, "key_terms": [], "truncated": False}
+    record = Record(Position("t", 0, 0, 0), b"{}", timestamp_ms=1)
+
+    def value() -> None:
+        with pytest.raises(TypeError, match="Dict key must be str"):
+            line_codec(SWIFT, "t", "text", "").encode(record, "", said, 0)
+
+    value()
+    in_python(value)
+
+
 def test_a_cut_beside_what_stands_alone_splits_nothing() -> None:
     """The compiled part asks about graphemes only where one of the two characters may be part of a larger one."""
     alone = [chr(code) for code in range(0x10000) if spans.plain(chr(code))]

@@ -8,8 +8,6 @@ and the reader are processes of their own; where there are two cores or more, th
 import itertools
 import multiprocessing
 import os
-import resource
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -90,7 +88,8 @@ class Report:
     half_load_per_second: float
     p50_half_load_ms: float
     p99_half_load_ms: float
-    peak_worker_mib: float
+    peak_worker_mib: float | None
+    """None where the system does not tell."""
 
     def as_dict(self) -> dict[str, Any]:
         """For machines; what the model did bears its name."""
@@ -109,7 +108,7 @@ class Report:
                 f" the first {self.first_enriched_s:.1f} s after the start",
                 f"latency           p50 {self.p50_half_load_ms:.0f} ms, p99 {self.p99_half_load_ms:.0f} ms"
                 f" at {self.half_load_per_second:,.0f} messages/s",
-                f"peak memory       {self.peak_worker_mib:,.0f} MiB, of a worker",
+                f"peak memory       {_told(self.peak_worker_mib)}, of a worker",
             ]
         )
 
@@ -143,7 +142,7 @@ def run_bench(settings: Settings, scorer: Scorer, *, data: Path | None, length: 
         half_load_per_second=half,
         p50_half_load_ms=p50,
         p99_half_load_ms=p99,
-        peak_worker_mib=_peak_children_mib(),
+        peak_worker_mib=stage.peak_mib,
     )
 
 
@@ -206,6 +205,7 @@ class _Stage:
         self._empty, *self._full = topics
         self._output = self._empty.enriched
         self._runs = itertools.count()
+        self.peak_mib: float | None = None  # of the workers that had the model
         self._client = properties(settings.kafka, {}, {})
         self._looking = opened(Consumer, properties(settings.kafka, {"group.id": self._output}, settings.kafka.consumer))
         producer = opened(Producer, properties(settings.kafka, {"linger.ms": 20}, settings.kafka.producer))
@@ -265,6 +265,8 @@ class _Stage:
         process.start()
         try:
             yield process
+            if engine is _model and (peak := _peak_mib(process.pid or 0)) is not None:
+                self.peak_mib = max(peak, self.peak_mib or 0.0)
         finally:
             process.terminate()  # SIGTERM: a worker drains
             process.join(MAX_WAIT_S)
@@ -376,6 +378,10 @@ def _values(texts: Sequence[str], most: int) -> list[bytes]:
     return values
 
 
+def _told(mib: float | None) -> str:
+    return "not told by this system" if mib is None else f"{mib:,.0f} MiB"
+
+
 def _text(line: bytes) -> str | None:
     try:
         document = orjson.loads(line)
@@ -385,7 +391,10 @@ def _text(line: bytes) -> str | None:
     return text if isinstance(text, str) else None
 
 
-def _peak_children_mib() -> float:
-    """Of the largest process that was started and has ended."""
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # bytes there, KiB elsewhere
+def _peak_mib(pid: int) -> float | None:
+    """The most that a process ever held; None where the system does not tell, or it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) / 2**10 for line in lines if line.startswith("VmHWM:")), None)

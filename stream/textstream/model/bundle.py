@@ -216,6 +216,9 @@ def _vocabulary(folder: Path, name: str) -> Vocabulary:
         raw = json.loads(_read(folder, name))
         if "pieces" in raw:
             return tuple(map(str, raw["pieces"]))
-        return Lexicon(tuple(raw["words"]), int(raw["affix_rows"]), int(raw["bigram_rows"]))
+        affix_rows, bigram_rows = int(raw["affix_rows"]), int(raw["bigram_rows"])
+        if min(affix_rows, bigram_rows) < 1:
+            raise ValueError("affix_rows and bigram_rows are 1 at least")
+        return Lexicon(tuple(raw["words"]), affix_rows, bigram_rows)
     except (ValueError, KeyError, TypeError) as error:
         raise damaged(folder, name, f"is not a tokenizer ({type(error).__name__}: {error})") from None

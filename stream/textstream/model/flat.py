@@ -77,6 +77,7 @@ def cuts(lengths: Lengths) -> list[int]:
 
 def feeds(ids: Ids, lengths: Lengths, bounds: Sequence[int], offsets: Offsets) -> Iterator[Feed]:
     """What each pass reads; pass p has the texts from `bounds[p]` to `bounds[p + 1]`, each of at least one unit."""
+    assert ids.shape[1] == len(FEATURES), f"{ids.shape[1]} features of a unit, the graph reads {len(FEATURES)}"
     texts = np.asarray(bounds, np.int64)
     begins = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])[texts] + np.arange(len(texts))  # each one's row 0
     laid_out, pooled = (_laid_out, _pooled) if native.compiled is None else (_laid_out_compiled, _pooled_compiled)
@@ -139,7 +140,7 @@ def _pooled(lengths: Lengths, bounds: Numbers) -> Iterator[NDArray[np.int32]]:
 def _pooled_compiled(lengths: Lengths, bounds: Numbers) -> Iterator[NDArray[np.int32]]:
     """As `_pooled`."""
     assert native.compiled is not None
-    longest = lengths[bounds[1:] - 1]  # lengths ascend
+    longest = np.maximum.reduceat(lengths, bounds[:-1])
     ends = np.cumsum(longest * np.diff(bounds))
     rows = np.empty(int(ends[-1]), np.int32)
     native.compiled.pool(lengths, bounds, rows)

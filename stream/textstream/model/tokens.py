@@ -1,8 +1,8 @@
 """From texts to what the network reads: for each token a row of feature ids, and where it stands in the text.
 
 What depends on a token alone is worked out once for each surface and kept in a bounded table; new surfaces of a batch are
-worked out together. A batch is then a look-up a token (Chinese characters by their code point, all at once, the rest in a
-dictionary) and a few numpy operations for all its texts.
+worked out together. A batch is then a look-up a token, Chinese characters by their code point and the rest in a dictionary, and
+sums over what was looked up: a compiled loop, or a few numpy operations for all its texts.
 """
 
 import threading
@@ -223,7 +223,7 @@ class Tokeniser:
             slots = np.empty(sum([min(len(text), self.max_tokens) for text in texts]), np.int64)
             counts = np.empty(len(texts), np.int64)
             found = native.compiled.cut(
-                texts, self.max_tokens, self.max_tokens * CHARS_PER_TOKEN, prepare.MAX_TOKEN_CHARS, prepare.kinds(),
+                list(texts), self.max_tokens, self.max_tokens * CHARS_PER_TOKEN, prepare.MAX_TOKEN_CHARS, prepare.kinds(),
                 prepare.PIECE.match, surfaces, surfaces.new, surfaces.of_code, slots, counts,
             )  # fmt: skip
             slots = slots[:found]

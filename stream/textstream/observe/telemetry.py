@@ -25,7 +25,7 @@ OBSERVE_INTERVAL_S = 1.0
 SHOW_INTERVAL_S = 0.1
 """Between two hand-overs of what stands to the page, which draws once a second."""
 SHOWN_AT_ONCE = 1_000
-"""Most outcomes that wait for that: with all those of a tenth of a second, delivering took a twentieth longer."""
+"""So many outcomes do not wait for that: they would only lie in memory."""
 MAX_LOGGED_BYTES = 500
 """Most of a dead letter's value that a log line shows, under `privacy.log_text`."""
 
