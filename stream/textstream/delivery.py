@@ -15,7 +15,7 @@ Both hold the outbox: what is scored and not yet taken by the client. It lies wi
 
 from abc import ABC, abstractmethod
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import compress
 from operator import attrgetter, not_
 from typing import Any, Generic, TypeVar
@@ -93,24 +93,22 @@ class Delivery(ABC, Generic[AnySink]):
 
     def publish(self, outcomes: Iterable[tuple[Prepared, Outcome]]) -> None:
         """Send outcomes in the order in which their records were polled: those that wait, then these, which are current."""
-        if self._outbox:
-            self._drop_what_is_stale()
+        self._outbox = deque(self.current(self._outbox))
         self._outbox.extend(outcomes)
         while self._outbox:
             if not self._send(*self._outbox[0]):
                 return  # the client's queue is full, and acknowledgements will make room; or all of it is stale by now
             self._outbox.popleft()
 
-    def _drop_what_is_stale(self) -> None:
-        current = [self._ledger.is_current(item.record.position) for item, _ in self._outbox]
-        self.drop([item for item, _ in compress(self._outbox, map(not_, current))])
-        self._outbox = deque(compress(self._outbox, current))
-
-    def drop(self, items: Sequence[Prepared]) -> None:
-        """These are of an older assignment: whoever has their partitions now reads them again."""
-        self._budget.remove(items)
-        self._metrics.stale_records.inc(len(items))
-        self._metrics.stages["deliver"].leave(len(items), self._clock.wall_ms())
+    def current(self, outcomes: Collection[tuple[Prepared, Outcome]]) -> list[tuple[Prepared, Outcome]]:
+        """Those of the present assignment; the others are dropped: whoever has their partitions now reads them again."""
+        are_current = [self._ledger.is_current(item.record.position) for item, _ in outcomes]
+        if not all(are_current):
+            stale = [item for item, _ in compress(outcomes, map(not_, are_current))]
+            self._budget.remove(stale)
+            self._metrics.stale_records.inc(len(stale))
+            self._metrics.stages["deliver"].leave(len(stale), self._clock.wall_ms())
+        return list(compress(outcomes, are_current))
 
     def settle(self, wait_s: float) -> None:
         """Take acknowledgements, waiting up to `wait_s` for the first; an outcome that the broker refused stops the worker."""

@@ -8,8 +8,6 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
-from itertools import compress
-from operator import not_
 from typing import TYPE_CHECKING, Any
 
 from textstream.clock import SystemClock
@@ -357,10 +355,7 @@ class Worker:
             self._learn_from(one)
             self._telemetry.scored(one, self._pipeline)
         outcomes = [each for one in scored for each in zip(one.batch.items, one.enriched.outcomes, strict=True)]
-        are_current = [self._ledger.is_current(item.record.position) for item, _ in outcomes]
-        if not all(are_current):  # uncounted: whoever has them now counts them
-            self._delivery.drop([item for item, _ in compress(outcomes, map(not_, are_current))])
-        current = list(compress(outcomes, are_current))
+        current = self._delivery.current(outcomes)  # no breaker counts the others: whoever has them now does
         passing = self._breaker.lets_through([outcome.reason for _, outcome in current])
         for _, outcome in current[:passing]:
             if outcome.kind == "dead":

@@ -119,7 +119,7 @@ def run_bench(settings: Settings, scorer: Scorer, *, data: Path | None, length: 
     scoring = scoring_rate(settings, scorer, _values(texts, length.texts), length.seconds)
     values = _values(texts, MAX_MESSAGES)
     workers, others = cores()
-    with _on_cores(others), _pipeline(settings, bootstrap) as (settings_there, topics), load.pair() as pool:
+    with on_cores(others), _pipeline(settings, bootstrap) as (settings_there, topics), load.pair() as pool:
         stage = _Stage(settings_there, topics, values, workers)
         rounds: list[tuple[float, float]] = []
         while not rounds or (len(rounds) < length.rounds and time.monotonic() < began + length.turns_s):
@@ -193,7 +193,7 @@ Engine = Callable[[Settings, str], None]
 
 
 def _pinned(cores: Sequence[int], engine: Engine, settings: Settings, output: str) -> None:
-    with _on_cores(cores):
+    with on_cores(cores):
         engine(settings, output)
 
 
@@ -339,7 +339,7 @@ def cores() -> tuple[list[int], list[int]]:
 
 
 @contextmanager
-def _on_cores(those: Sequence[int]) -> Iterator[None]:
+def on_cores(those: Sequence[int]) -> Iterator[None]:
     """This thread, and all that is started meanwhile."""
     if not those:
         yield

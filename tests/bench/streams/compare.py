@@ -50,6 +50,7 @@ class Bench:
     folder: Path
     partitions: int
     cores: Sequence[int]  # of the contenders
+    distinct: int  # messages, of those that fill the input
     errors: dict[str, list[str]] = field(default_factory=dict)
     runs: dict[str, list[dict[str, Any] | None]] = field(default_factory=dict)
     latencies: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -86,8 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
     assert not shared or os.cpu_count() == 1, f"contenders share the cores {shared} with the broker"
     began, reaper = time.monotonic(), Reaper()
     with tempfile.TemporaryDirectory() as folder, kafka(reaper) as broker:
-        bench = Bench(broker, reaper, Path(folder), arguments.partitions, arguments.cores)
         values = messages()
+        bench = Bench(broker, reaper, Path(folder), arguments.partitions, arguments.cores, len(set(values)))
         write_lines(values[:ALONE_TEXTS], bench.folder / "messages.jsonl")
         ready = _proved(bench, arguments.contenders, values)
         topic = broker.create_topic(unique("in"), arguments.partitions)
@@ -96,10 +97,10 @@ def run(arguments: argparse.Namespace) -> int:
             for contender in ready if number % 2 == 0 else reversed(ready):
                 if number == 0 or not contender.once:
                     _window(bench, contender, topic, arguments)
-            _write(bench, arguments, began, len(set(values)))
+            _write(bench, arguments, began)
         if arguments.loads:
             _latencies(bench, arguments, values)
-        _write(bench, arguments, began, len(set(values)))
+        _write(bench, arguments, began)
     reaper.close()
     return 1 if bench.errors else 0
 
@@ -183,7 +184,7 @@ def _latencies(bench: Bench, arguments: argparse.Namespace, values: list[bytes])
             bench.broker.admin.delete_topics([topic])[topic].result(timeout=30)
 
 
-def _write(bench: Bench, arguments: argparse.Namespace, began: float, distinct: int) -> None:
+def _write(bench: Bench, arguments: argparse.Namespace, began: float) -> None:
     """Results so far."""
     results = {
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
@@ -195,7 +196,7 @@ def _write(bench: Bench, arguments: argparse.Namespace, began: float, distinct: 
         "window_s": arguments.window,
         "warm_up_s": arguments.warm_up,
         "partitions": arguments.partitions,
-        "messages": {"count": arguments.messages, "distinct": distinct},
+        "messages": {"count": arguments.messages, "distinct": bench.distinct},
         "medians": summary.medians(bench.runs),
         "reached": summary.reached(bench.runs, bench.latencies),
         "latency": bench.latencies,

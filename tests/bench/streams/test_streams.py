@@ -20,7 +20,7 @@ from tests.bench.streams.scaling import Curve, Point, as_dict
 from tests.bench.streams.windows import Sample, measured
 from tests.support.kafka import Record
 from textstream.bench.load import Arrivals, Schedule
-from textstream.bench.run import cores
+from textstream.bench.run import cores, on_cores
 
 
 def record(offset: int, text: str = "fine") -> Record:
@@ -178,10 +178,8 @@ def test_what_the_kernel_tells_of_a_process_is_read_behind_its_name() -> None:
 def workers() -> Iterator[list[int]]:
     """The cores of contenders, while this process has the others."""
     workers, others = cores()
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, others)
-    yield workers
-    os.sched_setaffinity(0, before)
+    with on_cores(others):
+        yield workers
 
 
 def test_no_contender_shares_the_brokers_core(tmp_path: Path) -> None:
