@@ -12,10 +12,11 @@ from tests.fuzz.__main__ import REASONS, Tally, fuzz
 from tests.support.fakes import FakeScorer
 from textstream.core.codec import Codec
 from textstream.core.record import Outcome, Record
+from textstream.errors import Poison
 from textstream.model.scorer import Scorer
 
 SHORT = 20_000
-decode, headers = Codec.decode, Codec._outcome
+decode, decode_json, headers = Codec.decode, Codec._decode_json, Codec._outcome
 
 
 def test_nothing_escapes_and_every_record_has_its_outcome() -> None:
@@ -28,10 +29,13 @@ def test_nothing_escapes_and_every_record_has_its_outcome() -> None:
     assert set(tally.reasons) == REASONS
 
 
-def lets_an_error_escape(self: Codec, document: Any) -> Any:
-    for key in self._path:
-        document = document[key]
-    return document
+def lets_an_error_escape(self: Codec, value: bytes) -> str:
+    try:
+        return decode_json(self, value)
+    except Poison as poison:
+        if poison.reason == "no_text" and poison.__context__ is not None:
+            raise poison.__context__ from None  # where the pointer leads to nothing, what is caught there
+        raise
 
 
 def sends_what_its_topic_refuses(self: Codec, outcome: Outcome) -> Outcome:
@@ -56,7 +60,7 @@ def appends_to_the_producers_headers(self: Codec, record: Record, *args: Any, **
 @pytest.mark.parametrize(
     ("method", "wrong"),
     [
-        ("_at_pointer", lets_an_error_escape),
+        ("_decode_json", lets_an_error_escape),
         ("_fitting", sends_what_its_topic_refuses),
         ("decode", strips_the_text),
         ("_decode_json", lets_json_be_anything),
