@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Self
 
@@ -12,7 +12,10 @@ from tests.contract.conftest import NewStream
 from tests.contract.test_worker import Running, messages
 from tests.support.kafka import wait_until
 from tests.support.stream import Stream
+from textstream.core.offsets import TopicPartition
 from textstream.errors import Transient
+from textstream.kafka.source import Source
+from textstream.settings import Kafka
 
 QUICK = {"heartbeat.interval.ms": "200"}
 """How often a member asks whether the group rebalances."""
@@ -165,3 +168,44 @@ def test_a_commit_without_an_answer_does_not_count(new_stream: NewStream) -> Non
         wait_until(lambda: worker.value("textstream_ready") == 0, 10, "the drain did not end at its limit")
     assert isinstance(worker.error, Transient)
     assert "the last offsets were not committed within 1 s (delivery.drain_timeout_s)" in str(worker.error)
+
+
+class Asking:
+    """What is assigned to it, it asks the group's offsets of, as a worker does."""
+
+    source: Source
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def assigned(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """Told or not."""
+        known = self.source.committed(partitions, 1.0)
+        self.heard.append("told" if sorted(known) == sorted(partitions) else "not told")
+        return dict.fromkeys(partitions, 0)
+
+    def revoked(self, _: Sequence[TopicPartition]) -> None:
+        """Let go."""
+        self.heard.append("let go")
+
+    def lost(self, _: Sequence[TopicPartition]) -> None:
+        """Taken away."""
+        self.heard.append("lost")
+
+    def epoch_of(self, _: TopicPartition) -> int | None:
+        """One for all."""
+        return 1
+
+
+def test_a_member_that_leaves_amid_a_rebalance_is_still_answered(new_stream: NewStream) -> None:
+    """What is assigned to a member that is about to leave is taken up and let go as ever: it waits for nothing in vain."""
+    stream = new_stream(partitions=2)
+    worker = Asking()
+    worker.source = Source(
+        Kafka(bootstrap_servers=stream.kafka.bootstrap_servers, group_id=stream.group), [stream.input], worker
+    )
+    shares(stream, 2)
+    time.sleep(0.3)  # the broker has decided it: the client hears of it, and keeps it for the next look
+    assert worker.heard == []
+    worker.source.close()
+    assert worker.heard == ["told", "let go"]

@@ -1,6 +1,8 @@
 """Reading: one consumer-group member. Messages become records; rebalances are handed to the worker."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from operator import methodcaller
 from typing import cast
 
@@ -28,6 +30,10 @@ OURS = {
     "queued.min.messages": 10_000,
 }
 
+LEAVE_WITHIN_S, LEAVE_WAIT_S = 5.0, 0.05
+DISCARDED = 1_000
+"""Messages of one look, while the group is left: nobody waits for them."""
+
 # To be called once only: after it has raised, a second call has crashed the interpreter (confluent-kafka 2.16). Where the
 # last header's key is not UTF-8 the client returns a list and leaves an exception set beside it, which the interpreter's
 # fast path for methods raises at some later call; `methodcaller` has it raised here, as a SystemError.
@@ -41,6 +47,7 @@ class Source:
         own = {**OURS, **group(kafka), "on_commit": self._on_commit}
         self._consumer = opened(Consumer, properties(kafka, own, kafka.consumer))
         self._credentials = Credentials(kafka, kafka.consumer)
+        self._static = bool(kafka.group_instance_id)
         self._assignment = assignment
         self._commit_answers = CommitAnswers({}, [])
         self._not_allowed: KafkaError | None = None
@@ -144,8 +151,26 @@ class Source:
         return high if high >= 0 else None
 
     def close(self) -> None:
-        """Leave the group."""
-        self._consumer.close()
+        """Leave the group and close the client; rebalances happen in here, the last one among them."""
+        try:
+            # A static member keeps its place: closing lets it, unsubscribing would give it up.
+            if not self._static:
+                self._leave()
+        finally:
+            self._consumer.close()
+
+    def _leave(self) -> None:
+        """Have everything revoked while the client is still whole.
+
+        A rebalance that it meets while it closes has hung it for ever, with the interpreter's lock held (librdkafka issue
+        4041); and one that asks for committed offsets there is not answered.
+        """
+        with suppress(KafkaException):  # it is at its end already, and says why elsewhere
+            self._consumer.unsubscribe()
+            deadline = time.monotonic() + LEAVE_WITHIN_S
+            while self._consumer.consume(DISCARDED, LEAVE_WAIT_S) or self._consumer.assignment():
+                if time.monotonic() > deadline:
+                    break
 
     def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         starts = self._assignment.assigned(_named(partitions))
