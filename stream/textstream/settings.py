@@ -206,7 +206,9 @@ class Batch(Section):
 
     max_messages: int = Field(default=512, ge=1, le=100_000, description="Most messages of one batch.")
     max_tokens: int = Field(default=16_384, ge=1, description="Most tokens of one batch; a longer message goes alone.")
-    max_wait_ms: int = Field(default=5, ge=0, le=60_000, description="Longest a message waits for its batch to fill.")
+    max_wait_ms: int = Field(
+        default=5, ge=0, le=60_000, description="Longest a message waits for its batch to fill; less where the model is idle."
+    )
 
 
 class Delivery(Section):

@@ -38,6 +38,8 @@ IDLE_WAIT_S = 0.1
 """Longest wait for a record when nothing is in flight: bounds how late a stop is noticed."""
 BUSY_WAIT_S = 0.002
 """Longest wait for one thing while another may come: a record, a scored batch, an acknowledgement."""
+BACKLOG = 64
+"""A poll that gives fewer records has emptied the client's queue, or nearly."""
 FINISH_WAIT_S = 0.01
 """Longest wait for a scored batch or an acknowledgement while draining."""
 RETRY_FIRST_S, RETRY_MOST_S = 0.5, 5.0
@@ -80,6 +82,7 @@ class Worker:
         self._failed = False
         self._paused: set[TopicPartition] = set()
         self._full_since: float | None = None
+        self._polled = 0  # records, the last time
         self._looked_at = self._clock.now()
         self._ledger = Ledger()
         batch, delivery = settings.batch, settings.delivery
@@ -240,12 +243,12 @@ class Worker:
         """One round of the path: results out, acknowledgements in, records in, batches out, commit."""
         stuck = self._budget.full  # nothing may be polled, so wait for what makes room
         self._rewind_if_aborted()
-        self._publish(self._scoring.results(BUSY_WAIT_S if stuck or self._scoring.full else 0))
+        self._publish(self._scoring.results(BUSY_WAIT_S if stuck or self._scoring.full or self._gathers else 0))
         self._delivery.settle(BUSY_WAIT_S if stuck and not self._scoring.busy else 0)
         self._throttle()
         if self._may_poll():
             # A full budget has no room, but then all is paused: polling gives nothing and serves rebalances.
-            self._take(self._source.poll(max(1, min(self._budget.room, MAX_POLL_RECORDS)), self._poll_wait_s()))
+            self._poll(max(1, min(self._budget.room, MAX_POLL_RECORDS)))
         self._dispatch()
         self._delivery.commit_when_due()
         self._telemetry.show_when_due(self._delivery.standing, self._delivery.take_standing)
@@ -274,9 +277,20 @@ class Worker:
         """The partitions that are fetched from."""
         return set(self._ledger.assigned) - self._paused - self._extent.finished
 
-    def _poll_wait_s(self) -> float:
-        """How long to wait for a record: briefly while something else may come."""
-        return BUSY_WAIT_S if self._budget.messages else IDLE_WAIT_S
+    @property
+    def _gathers(self) -> bool:
+        """Whether few records come in while the model works: then they wait for it in the client, and are taken together."""
+        return self._scoring.busy and self._polled < BACKLOG
+
+    def _poll(self, max_records: int) -> None:
+        """Wait for records: until the first where the model has nothing to do; else for a moment, in which they gather, or not at
+        all behind a wait for the model."""
+        if self._scoring.busy or len(self._batcher):
+            polled = self._source.poll(max_records, 0 if self._gathers else BUSY_WAIT_S, gather=True)
+        else:
+            polled = self._source.poll(max_records, BUSY_WAIT_S if self._budget.messages else IDLE_WAIT_S)
+        self._polled = len(polled.records)
+        self._take(polled)
 
     def _throttle(self) -> None:
         """Pause fetching when the budget stays full, resume when there is room.
@@ -345,7 +359,10 @@ class Worker:
 
     def _dispatch(self, *, flush: bool = False) -> None:
         """Hand due batches to the scoring thread, as many as it has room for."""
-        while not self._scoring.full and (batch := self._batcher.take(self._clock.now(), flush=flush)) is not None:
+        while not self._scoring.full:
+            batch = self._batcher.take(self._clock.now(), idle=not self._scoring.busy, flush=flush)
+            if batch is None:
+                break
             self._scoring.submit(batch)
             self._telemetry.submitted(batch)
 
@@ -365,7 +382,8 @@ class Worker:
         self._delivery.publish(current[:passing])
 
     def _learn_from(self, scored: Scored) -> None:
-        """Batches get smaller where memory ran out on one, and slowly larger again."""
+        """Batches get smaller where memory ran out on one, and slowly larger again; the model may rest after each."""
+        self._batcher.worked(scored.started_at, scored.finished_at)
         if scored.fitted:
             self._batcher.fitted()
         else:

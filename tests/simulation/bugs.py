@@ -153,7 +153,10 @@ def revoked_without_waiting(self: Worker, partitions: Sequence[TopicPartition]) 
     release(self, "revoked", partitions)
 
 
-@bug(EO, Worker, "revoked", "a revoked partition is finished first", "outcomes stand with their offsets", "exactly once")
+@bug(
+    EO, Worker, "revoked", "a revoked partition is finished first", "a revoked partition is committed first",
+    "outcomes stand with their offsets", "exactly once",
+)  # fmt: skip
 def revoked_in_the_middle_of_a_transaction(self: Worker, partitions: Sequence[TopicPartition]) -> None:
     release(self, "revoked", partitions)
 
@@ -219,13 +222,16 @@ def membership_taken_with_the_assignment_only(self: ExactlyOnce) -> None:
         self._open = True
 
 
-@bug(EO, ExactlyOnce, "_end", "exactly once", "a committed offset never goes back", eager=True)
+@bug(
+    EO, ExactlyOnce, "_end", "exactly once", "a committed offset never goes back", "a run begins at the committed offset",
+    eager=True,
+)  # fmt: skip
 def membership_taken_at_the_time_of_the_commit(self: ExactlyOnce, deadline: float) -> bool:
     self._membership = self._source.membership()
     return end(self, deadline)
 
 
-@bug(ALO, Budget, "remove", "drain in time")
+@bug(ALO, Budget, "remove", "drain in time", "stages hold what is in flight")
 def the_budget_is_never_released(self: Budget, items: Sequence[Prepared]) -> None:
     pass
 

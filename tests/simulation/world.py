@@ -267,7 +267,7 @@ class SimSource:
         self._process.check()
         return self._membership
 
-    def poll(self, max_records: int, timeout_s: float) -> Polled:
+    def poll(self, max_records: int, timeout_s: float, *, gather: bool = False) -> Polled:
         """As the real one."""
         self._process.check()
         self._polled_at = self._loop.now
@@ -275,11 +275,11 @@ class SimSource:
             raise Violation("memory is bounded", f"{self._process.name} polls {max_records} more")
         self._serve()
         polled = self._fetch(max_records)
-        if not (polled.records or polled.ends):
-            self._process.wait(timeout_s, self._something)
+        if timeout_s and not (polled.records or polled.ends):
+            self._process.wait(timeout_s, (lambda: False) if gather else self._something)
             self._polled_at = self._loop.now
             self._serve()
-            polled = self._fetch(1)
+            polled = self._fetch(max_records)
         self._answers.confirmed.update(self._answers_on_the_way.confirmed)
         self._answers.refused.extend(self._answers_on_the_way.refused)
         self._answers_on_the_way = CommitAnswers({}, [])

@@ -48,6 +48,22 @@ def test_each_limit_closes_a_batch() -> None:
     assert batcher.take(4.0, flush=True).closed_by == "flush"
 
 
+def test_an_idle_model_takes_what_there_is_once_it_has_rested() -> None:
+    """Where the model has nothing to do, a message does not wait for others; but as long as it worked, it waits for them first."""
+    batcher = Batcher(max_messages=3, max_tokens=10, max_wait_s=0.5)
+    batcher.add([item(0)], now=1.0)
+    assert batcher.take(1.0, idle=False) is None
+    assert batcher.take(1.0, idle=True).closed_by == "idle"
+    batcher.worked(1.0, 1.2)
+    batcher.add([item(1)], now=1.25)
+    assert batcher.take(1.39, idle=True) is None
+    assert batcher.take(1.4, idle=False) is None
+    assert batcher.take(1.4, idle=True).closed_by == "idle"
+    batcher.worked(1.4, 9.4)  # a slow model: what waits for its rest to end waits no longer than without it
+    batcher.add([item(2)], now=9.4)
+    assert batcher.take(9.9, idle=True).closed_by == "age"
+
+
 def test_age_counts_from_the_oldest_left_behind() -> None:
     """After a batch closed by count, what is left waits no longer than the limit from then."""
     batcher = Batcher(max_messages=2, max_tokens=100, max_wait_s=1)

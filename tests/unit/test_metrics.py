@@ -48,7 +48,9 @@ def test_each_stage_counts_what_goes_in_and_out(guarantee: str) -> None:
         outcomes = {("enriched", ""): 8, ("tombstone", ""): 4, ("dead", "not_utf8"): 4, ("dead", "scoring_failed"): 4}
         for (outcome, reason), count in outcomes.items():
             assert scene.value("textstream_outcomes_total", topic="a", outcome=outcome, reason=reason) == count
-        closed = [scene.value("textstream_batches_total", closed_by=by) or 0 for by in ("messages", "tokens", "age", "flush")]
+        closed = [
+            scene.value("textstream_batches_total", closed_by=by) or 0 for by in ("messages", "tokens", "age", "idle", "flush")
+        ]
         assert sum(closed) == scene.value("textstream_batch_messages_count") == scene.value("textstream_batch_tokens_count")
         assert closed[0] > 0
         assert scene.value("textstream_batch_messages_sum") == 20

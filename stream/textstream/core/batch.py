@@ -12,8 +12,8 @@ from typing import Literal
 
 from textstream.core.process import Prepared
 
-Closed = Literal["messages", "tokens", "age", "flush"]
-"""Which limit closed a batch; `flush` when everything must go now."""
+Closed = Literal["messages", "tokens", "age", "idle", "flush"]
+"""Which limit closed a batch; `idle` when the model has rested long enough, `flush` when everything must go now."""
 
 
 GROWS_AFTER = 1_000
@@ -31,13 +31,18 @@ class Batch:
 
 
 class Batcher:
-    """Gathers prepared records and closes a batch by count, tokens or age, whichever comes first. Times are seconds."""
+    """Gathers prepared records and closes a batch by count, tokens or age, whichever comes first. Times are seconds.
+
+    A model that is idle does not wait for one to fill, once it has rested as long as it worked: so where there is little to do
+    messages do not wait, and batches that are not full take half of the model's time at most.
+    """
 
     def __init__(self, *, max_messages: int, max_tokens: int, max_wait_s: float) -> None:
         self._max_messages = max_messages
         self.max_tokens = self._most_tokens = max_tokens
         self._max_wait_s = max_wait_s
         self._fitted = 0  # batches in a row, since the limit was last changed
+        self._rested_at = 0.0
         self._waiting: deque[Prepared] = deque()
         self._waiting_tokens = 0
         self._oldest: float | None = None  # when the oldest waiting record came
@@ -57,6 +62,10 @@ class Batcher:
         self.max_tokens = max(1, min(self.max_tokens, batch.tokens // 2))
         self._fitted = 0
 
+    def worked(self, began_at: float, ended_at: float) -> None:
+        """The model scored a batch in this time."""
+        self._rested_at = ended_at + (ended_at - began_at)
+
     def fitted(self) -> None:
         """A batch was scored within the memory there is; after many of them a limit that was halved is doubled."""
         self._fitted += 1
@@ -64,9 +73,9 @@ class Batcher:
             self.max_tokens = min(2 * self.max_tokens, self._most_tokens)
             self._fitted = 0
 
-    def take(self, now: float, *, flush: bool = False) -> Batch | None:
-        """The next batch if one is due, else None; with `flush`, whatever waits."""
-        closed_by = self._due(now, flush)
+    def take(self, now: float, *, idle: bool = False, flush: bool = False) -> Batch | None:
+        """The next batch if one is due, else None; `idle`: the model has none; with `flush`, whatever waits."""
+        closed_by = self._due(now, idle, flush)
         if closed_by is None:
             return None
         items, tokens = self._next_items()
@@ -74,7 +83,7 @@ class Batcher:
         self._oldest = now if self._waiting else None
         return Batch(items, tokens, closed_by)
 
-    def _due(self, now: float, flush: bool) -> Closed | None:
+    def _due(self, now: float, idle: bool, flush: bool) -> Closed | None:
         if self._oldest is None:
             return None
         if len(self._waiting) >= self._max_messages:
@@ -83,6 +92,8 @@ class Batcher:
             return "tokens"
         if now - self._oldest >= self._max_wait_s:
             return "age"
+        if idle and now >= self._rested_at:
+            return "idle"
         return "flush" if flush else None
 
     def _next_items(self) -> tuple[list[Prepared], int]:

@@ -108,8 +108,10 @@ class Source(Protocol):
         """Which member of which generation of the group we are."""
         ...
 
-    def poll(self, max_records: int, timeout_s: float) -> Polled:
-        """What has been fetched, at most `max_records`; waits up to `timeout_s` for the first. Rebalances happen in here."""
+    def poll(self, max_records: int, timeout_s: float, *, gather: bool = False) -> Polled:
+        """What has been fetched, at most `max_records`; where that is nothing, what comes within `timeout_s`: the first record and
+        those with it, or with `gather` all of that time. Rebalances happen in here.
+        """
         ...
 
     def subscribe(self, topics: Sequence[str]) -> None:

@@ -57,13 +57,14 @@ class Source:
         """Read these from now on, and no others."""
         self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
 
-    def poll(self, max_records: int, timeout_s: float) -> Polled:
-        """What has been fetched, at most `max_records`; waits up to `timeout_s` for the first. Rebalances happen in here.
-
-        `consume` with a timeout would wait for `max_records`, so it is asked without one first.
+    def poll(self, max_records: int, timeout_s: float, *, gather: bool = False) -> Polled:
+        """What has been fetched, at most `max_records`; where that is nothing, what comes within `timeout_s`: the first record and
+        those with it, or with `gather` all of that time. Rebalances happen in here.
         """
         self._credentials.renew(self._consumer)
-        messages = self._consumer.consume(max_records, 0) or self._consumer.consume(1, timeout_s)
+        messages = self._consumer.consume(max_records, 0)
+        if not messages and timeout_s:
+            messages = self._consumer.consume(max_records, timeout_s) if gather else self._first(max_records, timeout_s)
         if self._not_allowed is not None:
             raise classified(self._not_allowed, "committing offsets")
         polled = Polled([], [], [])
@@ -88,6 +89,17 @@ class Source:
             else:
                 polled.out_of_range.append((topic, partition))
         return polled
+
+    def _first(self, max_records: int, timeout_s: float) -> list[Message]:
+        """The first to come, and those that came with it: `consume` with a timeout would wait for `max_records`."""
+        messages = self._consumer.consume(1, timeout_s)
+        if not messages or max_records == 1:
+            return messages
+        partition = (messages[0].topic() or "", messages[0].partition() or 0)
+        epoch = self._assignment.epoch_of(partition)
+        more = self._consumer.consume(max_records - 1, 0)
+        # Had a rebalance taken its partition away meanwhile, and brought it back, it would be fetched again.
+        return more if self._assignment.epoch_of(partition) != epoch else messages + more
 
     def pause(self, partitions: Sequence[Partition]) -> None:
         """Fetch no more of these; what was prefetched is thrown away."""

@@ -167,7 +167,7 @@ class Metrics:
     )
     batches = Declared(
         Counter,
-        "Micro-batches by the limit that closed them: messages, tokens, age or flush.",
+        "Micro-batches by what closed them: messages, tokens, age, an idle model, or flush.",
         ["closed_by"],
         shown_by="test_each_stage_counts_what_goes_in_and_out",
     )
