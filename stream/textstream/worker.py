@@ -283,8 +283,10 @@ class Worker:
         return self._scoring.busy and self._polled < BACKLOG
 
     def _poll(self, max_records: int) -> None:
-        """Wait for records: until the first where the model has nothing to do; else for a moment, in which they gather, or not at
-        all behind a wait for the model."""
+        """Wait for records: for the first where the model has nothing to do; else for a moment, in which they gather.
+
+        Not at all behind a wait for the model, which was that moment.
+        """
         if self._scoring.busy or len(self._batcher):
             polled = self._source.poll(max_records, 0 if self._gathers else BUSY_WAIT_S, gather=True)
         else:

@@ -49,7 +49,7 @@ def test_each_limit_closes_a_batch() -> None:
 
 
 def test_an_idle_model_takes_what_there_is_once_it_has_rested() -> None:
-    """Where the model has nothing to do, a message does not wait for others; but as long as it worked, it waits for them first."""
+    """Where the model has nothing to do, a message does not wait for others, once it has had as long a rest as it worked."""
     batcher = Batcher(max_messages=3, max_tokens=10, max_wait_s=0.5)
     batcher.add([item(0)], now=1.0)
     assert batcher.take(1.0, idle=False) is None

@@ -109,8 +109,9 @@ class Source(Protocol):
         ...
 
     def poll(self, max_records: int, timeout_s: float, *, gather: bool = False) -> Polled:
-        """What has been fetched, at most `max_records`; where that is nothing, what comes within `timeout_s`: the first record and
-        those with it, or with `gather` all of that time. Rebalances happen in here.
+        """What has been fetched, at most `max_records`; where that is nothing, what comes within `timeout_s`.
+
+        That is the first record to come and those with it, or with `gather` all of that time. Rebalances happen in here.
         """
         ...
 

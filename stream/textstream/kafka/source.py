@@ -58,8 +58,9 @@ class Source:
         self._consumer.subscribe(list(topics), on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
 
     def poll(self, max_records: int, timeout_s: float, *, gather: bool = False) -> Polled:
-        """What has been fetched, at most `max_records`; where that is nothing, what comes within `timeout_s`: the first record and
-        those with it, or with `gather` all of that time. Rebalances happen in here.
+        """What has been fetched, at most `max_records`; where that is nothing, what comes within `timeout_s`.
+
+        That is the first record to come and those with it, or with `gather` all of that time. Rebalances happen in here.
         """
         self._credentials.renew(self._consumer)
         messages = self._consumer.consume(max_records, 0)
