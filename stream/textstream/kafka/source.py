@@ -94,7 +94,7 @@ class Source:
     def _first(self, max_records: int, timeout_s: float) -> list[Message]:
         """The first to come, and those that came with it: `consume` with a timeout would wait for `max_records`."""
         messages = self._consumer.consume(1, timeout_s)
-        if not messages or max_records == 1:
+        if not messages or max_records == 1 or messages[0].error() is not None:
             return messages
         partition = (messages[0].topic() or "", messages[0].partition() or 0)
         epoch = self._assignment.epoch_of(partition)
