@@ -38,8 +38,11 @@ IDLE_WAIT_S = 0.1
 """Longest wait for a record when nothing is in flight: bounds how late a stop is noticed."""
 BUSY_WAIT_S = 0.002
 """Longest wait for one thing while another may come: a record, a scored batch, an acknowledgement."""
+LEAST_WAIT_S = 0.001
+"""The client knows no shorter wait than a millisecond: it would not wait at all."""
 BACKLOG = 64
-"""A poll that gives fewer records has emptied the client's queue, or nearly."""
+"""A poll that gives fewer records than this, and than it may, has emptied the client's queue. A pass of swift costs as much as
+some twenty messages in it (a millisecond), so fewer than this are worth a wait for more."""
 FINISH_WAIT_S = 0.01
 """Longest wait for a scored batch or an acknowledgement while draining."""
 RETRY_FIRST_S, RETRY_MOST_S = 0.5, 5.0
@@ -82,7 +85,7 @@ class Worker:
         self._failed = False
         self._paused: set[TopicPartition] = set()
         self._full_since: float | None = None
-        self._polled = 0  # records, the last time
+        self._few = True  # records, the last time
         self._looked_at = self._clock.now()
         self._ledger = Ledger()
         batch, delivery = settings.batch, settings.delivery
@@ -162,8 +165,8 @@ class Worker:
         closing.callback(self._scoring.close)
         self._source = self._world.source(self, self._read_of(pipeline))
         closing.callback(self._source.close)
+        self._delivery = deliver(self._source)  # before anything is asked: partitions may come and go from here on
         self._extent.opened(self._source)
-        self._delivery = deliver(self._source)
         self._metrics.batch_tokens_limit.set(self._batcher.max_tokens)
         self._telemetry.opened(settings.delivery, self._scorer.info)
         log.info("reading", topics=list(pipeline.routes), group=settings.kafka.group_id, model=self._scorer.info["name"])
@@ -243,7 +246,7 @@ class Worker:
         """One round of the path: results out, acknowledgements in, records in, batches out, commit."""
         stuck = self._budget.full  # nothing may be polled, so wait for what makes room
         self._rewind_if_aborted()
-        self._publish(self._scoring.results(BUSY_WAIT_S if stuck or self._scoring.full or self._gathers else 0))
+        self._publish(self._scoring.results(BUSY_WAIT_S if stuck or self._scoring.full or self._trickles else 0))
         self._delivery.settle(BUSY_WAIT_S if stuck and not self._scoring.busy else 0)
         self._throttle()
         if self._may_poll():
@@ -278,20 +281,23 @@ class Worker:
         return set(self._ledger.assigned) - self._paused - self._extent.finished
 
     @property
-    def _gathers(self) -> bool:
-        """Whether few records come in while the model works: then they wait for it in the client, and are taken together."""
-        return self._scoring.busy and self._polled < BACKLOG
+    def _trickles(self) -> bool:
+        """Whether few records come while the model works: they wait for it in the client then, and are taken together."""
+        return self._scoring.busy and self._few
 
     def _poll(self, max_records: int) -> None:
-        """Wait for records: for the first where the model has nothing to do; else for a moment, in which they gather.
+        """Take records: the first to come where the model has nothing to do; else those that come until a batch is due.
 
-        Not at all behind a wait for the model, which was that moment.
+        Without waiting where `results` has just waited for the model.
         """
-        if self._scoring.busy or len(self._batcher):
-            polled = self._source.poll(max_records, 0 if self._gathers else BUSY_WAIT_S, gather=True)
+        if self._trickles:
+            polled = self._source.poll(max_records, 0)
+        elif self._scoring.busy or len(self._batcher):
+            due_s = self._batcher.due_in(self._clock.now(), idle=not self._scoring.busy)
+            polled = self._source.poll(max_records, min(BUSY_WAIT_S, max(LEAST_WAIT_S, due_s)), gather=True)
         else:
             polled = self._source.poll(max_records, BUSY_WAIT_S if self._budget.messages else IDLE_WAIT_S)
-        self._polled = len(polled.records)
+        self._few = len(polled.records) < min(BACKLOG, max_records)
         self._take(polled)
 
     def _throttle(self) -> None:
@@ -384,7 +390,7 @@ class Worker:
         self._delivery.publish(current[:passing])
 
     def _learn_from(self, scored: Scored) -> None:
-        """Batches get smaller where memory ran out on one, and slowly larger again; the model may rest after each."""
+        """Batches get smaller where memory ran out on one, and slowly larger again; how long the model worked, it rests."""
         self._batcher.worked(scored.started_at, scored.finished_at)
         if scored.fitted:
             self._batcher.fitted()

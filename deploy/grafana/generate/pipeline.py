@@ -63,8 +63,9 @@ STAGES = [
     lines(
         Frame(
             "Which thread is busy?",
-            "Share of time at work, mean of the workers: prepare on the polling thread, score on the scoring thread. At 100 %"
-            " of score only more workers, threads or a smaller model help.",
+            "Share of time at work, mean of the workers: prepare on the polling thread, score on the scoring thread. An idle"
+            " model takes what there is, so score is busy up to half of the time with little to do. At 100 % of score only"
+            " more workers, threads or a smaller model help.",
             "TextstreamLagGrowing",
         ),
         [

@@ -8,6 +8,7 @@ Sorting by length, so that little is padding, is the scorer's business and never
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 from textstream.core.process import Prepared
@@ -73,6 +74,13 @@ class Batcher:
             self.max_tokens = min(2 * self.max_tokens, self._most_tokens)
             self._fitted = 0
 
+    def due_in(self, now: float, *, idle: bool) -> float:
+        """Seconds until what waits is due by age, or to an idle model; below 0 where it is."""
+        if self._oldest is None:
+            return inf
+        aged = self._oldest + self._max_wait_s
+        return (min(aged, self._rested_at) if idle else aged) - now
+
     def take(self, now: float, *, idle: bool = False, flush: bool = False) -> Batch | None:
         """The next batch if one is due, else None; `idle`: the model has none; with `flush`, whatever waits."""
         closed_by = self._due(now, idle, flush)
@@ -90,9 +98,9 @@ class Batcher:
             return "messages"
         if self._waiting_tokens >= self.max_tokens:
             return "tokens"
-        if now - self._oldest >= self._max_wait_s:
+        if self.due_in(now, idle=False) <= 0:
             return "age"
-        if idle and now >= self._rested_at:
+        if self.due_in(now, idle=idle) <= 0:
             return "idle"
         return "flush" if flush else None
 

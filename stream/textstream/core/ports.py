@@ -156,7 +156,7 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Leave the group."""
+        """Leave the group; rebalances happen in here too."""
         ...
 
 

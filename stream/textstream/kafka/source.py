@@ -31,8 +31,9 @@ OURS = {
 }
 
 LEAVE_WITHIN_S, LEAVE_WAIT_S = 5.0, 0.05
-DISCARDED = 1_000
-"""Messages of one look, while the group is left: nobody waits for them."""
+"""Longest that leaving the group may take, but for what the worker does then; and of one wait for what it brings."""
+MAX_DISCARDED = 1_000
+"""Fetched messages that one such wait takes and drops: nobody reads them any more."""
 
 # To be called once only: after it has raised, a second call has crashed the interpreter (confluent-kafka 2.16). Where the
 # last header's key is not UTF-8 the client returns a list and leaves an exception set beside it, which the interpreter's
@@ -178,12 +179,12 @@ class Source:
         A rebalance that it meets while it closes has hung it for ever, with the interpreter's lock held (librdkafka issue
         4041); and one that asks for committed offsets there is not answered.
         """
-        with suppress(KafkaException):  # it is at its end already, and says why elsewhere
+        with suppress(KafkaException):  # a client that has failed: what it failed of was told where it was met
             self._consumer.unsubscribe()
-            deadline = time.monotonic() + LEAVE_WITHIN_S
-            while self._consumer.consume(DISCARDED, LEAVE_WAIT_S) or self._consumer.assignment():
-                if time.monotonic() > deadline:
-                    break
+        deadline = time.monotonic() + LEAVE_WITHIN_S
+        while self._consumer.consume(MAX_DISCARDED, LEAVE_WAIT_S) or self._consumer.assignment():
+            if time.monotonic() > deadline:
+                break
 
     def _on_assign(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         starts = self._assignment.assigned(_named(partitions))
