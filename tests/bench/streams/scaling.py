@@ -71,9 +71,10 @@ def run(arguments: argparse.Namespace) -> int:
         "length": by_length(texts, arguments.rounds),
         "batch size": by_batch(texts, arguments.rounds),
         "key terms": by_terms(texts, arguments.rounds),
-        "partitions": by_partitions(arguments),
+        "partitions": by_partitions(arguments, PARTITIONS),
     }
-    found = {"machine": machine(), "most_growth": GROWTH, "curves": {name: as_dict(curve) for name, curve in curves.items()}}
+    drawn = {name: as_dict(curve) for name, curve in curves.items()}
+    found = {"machine": machine(arguments.cores), "most_growth": GROWTH, "curves": drawn}
     arguments.curves.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     for name, curve in curves.items():
         print(f"{name:12} worst growth {curve.growth:.2f} of linear", flush=True)
@@ -106,12 +107,12 @@ def by_terms(texts: Sequence[str], rounds: int) -> Curve:
     return Curve(f"key terms of {TEXT:,} characters", "CPU µs a message", points)
 
 
-def by_partitions(arguments: argparse.Namespace) -> Curve:
+def by_partitions(arguments: argparse.Namespace, counts: Sequence[int]) -> Curve:
     """Microseconds of a message through the engine, by its topic's partitions."""
     reaper, values, points = Reaper(), messages(20_000), []
     with tempfile.TemporaryDirectory() as folder, kafka(reaper) as broker:
-        for partitions in PARTITIONS:
-            bench = Bench(broker, reaper, Path(folder), partitions)
+        for partitions in counts:
+            bench = Bench(broker, reaper, Path(folder), partitions, arguments.cores, len(set(values)))
             topic = broker.create_topic(unique("in"), partitions)
             fill(broker, topic, values, arguments.messages, partitions)
             with bench.running(BY_NAME["noop"], topic) as (running, output):

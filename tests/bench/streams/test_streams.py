@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.bench.streams import compare, plots, proof, summary
 from tests.bench.streams.contenders import ALL, BY_NAME, PROGRAMS
 from tests.bench.streams.processes import Usage, parsed
-from tests.bench.streams.scaling import Curve, Point, as_dict
+from tests.bench.streams.scaling import Curve, Point, as_dict, by_partitions
 from tests.bench.streams.windows import Sample, measured
 from tests.support.kafka import Record
 from textstream.bench.load import Arrivals, Schedule
@@ -207,3 +207,11 @@ def test_a_short_run_on_a_real_kafka(tmp_path: Path, workers: list[int]) -> None
     assert found["reached"][0]["ratio"] > 0
     assert found["machine"]["cpu"] and found["date"] and found["command"]
     assert "noop" in arguments.plot.read_text()
+
+
+def test_cost_by_partitions_is_measured_on_a_real_kafka(workers: list[int]) -> None:
+    """A topic for each count of partitions, and the engine's processor time of a message on it."""
+    arguments = argparse.Namespace(messages=60_000, warm_up=0.3, window=0.6, cores=workers)
+    curve = by_partitions(arguments, [1, 8])
+    assert [point.at for point in curve.points] == [1, 8]
+    assert all(point.cost_us > 0 for point in curve.points)
