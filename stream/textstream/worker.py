@@ -85,7 +85,7 @@ class Worker:
         self._failed = False
         self._paused: set[TopicPartition] = set()
         self._full_since: float | None = None
-        self._few = True  # records, the last time
+        self._few = True  # records came of the last poll
         self._looked_at = self._clock.now()
         self._ledger = Ledger()
         batch, delivery = settings.batch, settings.delivery

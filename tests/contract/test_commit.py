@@ -11,6 +11,7 @@ from confluent_kafka import Consumer
 
 from tests.contract.conftest import NewStream
 from tests.contract.test_worker import Running, messages
+from tests.support.fakes import FakeAssignment
 from tests.support.kafka import wait_until
 from tests.support.stream import Stream
 from textstream.core.offsets import TopicPartition
@@ -171,31 +172,16 @@ def test_a_commit_without_an_answer_does_not_count(new_stream: NewStream) -> Non
     assert "the last offsets were not committed within 1 s (delivery.drain_timeout_s)" in str(worker.error)
 
 
-class Asking:
+class Asking(FakeAssignment):
     """What is assigned to it, it asks the group's offsets of, as a worker does."""
 
     source: Source
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
 
     def assigned(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         """Told or not."""
         known = self.source.committed(partitions, 1.0)
         self.heard.append("told" if sorted(known) == sorted(partitions) else "not told")
         return dict.fromkeys(partitions, 0)
-
-    def revoked(self, _: Sequence[TopicPartition]) -> None:
-        """Let go."""
-        self.heard.append("let go")
-
-    def lost(self, _: Sequence[TopicPartition]) -> None:
-        """Taken away."""
-        self.heard.append("lost")
-
-    def epoch_of(self, _: TopicPartition) -> int | None:
-        """One for all."""
-        return 1
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])
@@ -208,4 +194,4 @@ def test_a_member_that_leaves_amid_a_rebalance_is_still_answered(new_stream: New
     shares(stream, 2)
     time.sleep(1)  # the broker has decided it: the client hears of it, and keeps it for the next look
     worker.source.close()
-    assert worker.heard == ["told", "let go"]
+    assert worker.heard == ["told", "revoked"]

@@ -222,10 +222,7 @@ def membership_taken_with_the_assignment_only(self: ExactlyOnce) -> None:
         self._open = True
 
 
-@bug(
-    EO, ExactlyOnce, "_end", "exactly once", "a committed offset never goes back", "a run begins at the committed offset",
-    eager=True,
-)  # fmt: skip
+@bug(EO, ExactlyOnce, "_end", "exactly once", "a committed offset never goes back", eager=True)
 def membership_taken_at_the_time_of_the_commit(self: ExactlyOnce, deadline: float) -> bool:
     self._membership = self._source.membership()
     return end(self, deadline)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textstream.bench.noop import analysis
+from textstream.core.offsets import TopicPartition
 from textstream.drift import Reference
 from textstream.event import Analysis, ModelInfo
 from textstream.quality import Computed
@@ -44,3 +45,28 @@ class FakeScorer:
             raise RuntimeError(f"cannot score {failing}")
         self.computed = self.computed.plus(sum(tokens.count for tokens in batch), 0)
         return [analysis() for _ in batch]
+
+
+class FakeAssignment:
+    """What a source hands rebalances to: it notes what it hears; a test sets the epoch, one for all partitions."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.epoch: int | None = 1
+
+    def epoch_of(self, _: TopicPartition) -> int | None:
+        """As the test says."""
+        return self.epoch
+
+    def assigned(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        """From the beginning."""
+        self.heard.append("assigned")
+        return dict.fromkeys(partitions, 0)
+
+    def revoked(self, _: Sequence[TopicPartition]) -> None:
+        """Let go."""
+        self.heard.append("revoked")
+
+    def lost(self, _: Sequence[TopicPartition]) -> None:
+        """Taken away."""
+        self.heard.append("lost")

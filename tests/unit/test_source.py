@@ -1,11 +1,11 @@
 """What a source makes of what its client hands out, where no broker can be made to hand it out on time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 from confluent_kafka import KafkaError, Message
 
-from textstream.core.offsets import TopicPartition
+from tests.support.fakes import FakeAssignment
 from textstream.errors import Misconfigured
 from textstream.kafka import source
 from textstream.kafka.source import Source
@@ -26,55 +26,35 @@ class Client:
         return self.answers.pop(0)()
 
 
-class Epochs:
-    """An assignment of which the test says the epoch."""
-
-    epoch: int | None = 1
-
-    def epoch_of(self, _: TopicPartition) -> int | None:
-        """Of every partition."""
-        return self.epoch
-
-    def assigned(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """From the beginning."""
-        return dict.fromkeys(partitions, 0)
-
-    def revoked(self, _: Sequence[TopicPartition]) -> None:
-        """Nothing is held."""
-
-    def lost(self, _: Sequence[TopicPartition]) -> None:
-        """Nothing is held."""
-
-
 @pytest.mark.parametrize(("then", "offsets"), [(1, [7, 8]), (2, [8]), (None, [])])
 def test_what_came_first_is_dropped_where_its_partition_went_while_the_rest_was_taken(
     monkeypatch: pytest.MonkeyPatch, then: int | None, offsets: list[int]
 ) -> None:
     """A record that was waited for goes with those that came with it, unless a rebalance among them took its partition away:
     brought back, the partition is read from what was committed, that record among the others."""
-    client, epochs = Client(), Epochs()
+    client, assignment = Client(), FakeAssignment()
     monkeypatch.setattr(source, "opened", lambda *_: client)
 
     def rest() -> list[Message]:
-        epochs.epoch = then
+        assignment.epoch = then
         return [Message(topic="in", partition=0, offset=8, value=b"", headers=[], timestamp=(1, 5))]
 
     client.answers = [list, lambda: [Message(topic="in", partition=0, offset=7, value=b"", headers=[], timestamp=(1, 5))], rest]
-    polled = Source(Kafka(group_id="g"), ["in"], epochs).poll(100, 0.1)
+    polled = Source(Kafka(group_id="g"), ["in"], assignment).poll(100, 0.1)
     assert [record.position.offset for record in polled.records] == offsets
     assert {record.position.epoch for record in polled.records} <= {then}
 
 
 def test_an_error_that_came_first_is_told_though_its_partition_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A topic that is deleted takes its partition away behind the error that says so."""
-    client, epochs = Client(), Epochs()
+    client, assignment = Client(), FakeAssignment()
     monkeypatch.setattr(source, "opened", lambda *_: client)
 
     def gone() -> list[Message]:
-        epochs.epoch = None
+        assignment.epoch = None
         return []
 
     error = KafkaError(KafkaError.UNKNOWN_TOPIC_OR_PART)
     client.answers = [list, lambda: [Message(topic="in", partition=0, error=error)], gone]
     with pytest.raises(Misconfigured, match="create the topic"):
-        Source(Kafka(group_id="g"), ["in"], epochs).poll(100, 0.1)
+        Source(Kafka(group_id="g"), ["in"], assignment).poll(100, 0.1)
