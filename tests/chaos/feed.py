@@ -24,6 +24,8 @@ class Feed:
                 "bootstrap.servers": bootstrap_servers,
                 "acks": "all",
                 "enable.idempotence": True,
+                # With several in flight it can write some twice when a leader moves (librdkafka issue 4953).
+                "max.in.flight.requests.per.connection": 1,
                 "linger.ms": 10,
                 "topic.metadata.refresh.interval.ms": 2_000,  # partitions that were added get their share soon
                 "log_level": 0,
