@@ -17,6 +17,7 @@ from tqdm import tqdm
 from textstream.errors import Misconfigured
 from textstream.event import KINDS, LABELS
 from textstream.model import text as prepare
+from textstream.model.chinese_names import CHARACTER
 from textstream.model.neutral import NAME, SHARED, TITLE
 from textstream.model.packing import WINDOW
 from textstream.model.tokens import Lexicon, Tokens
@@ -77,8 +78,9 @@ def build_lexicon(texts: Iterable[str], recipe: Recipe) -> Lexicon:
         counts[SHARED.get(token, token)] += count
     names = _names(cased)
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    words = [w for w, n in ranked if n >= recipe.min_word_count and w and w not in names and w != NAME]
-    return Lexicon((NAME, *words[: recipe.max_words - 1]), recipe.affix_rows, recipe.bigram_rows)
+    named = NAME, CHARACTER
+    words = [w for w, n in ranked if n >= recipe.min_word_count and w and w not in names and w not in named]
+    return Lexicon((*named, *words[: recipe.max_words - len(named)]), recipe.affix_rows, recipe.bigram_rows)
 
 
 def _names(cased: Counter[str]) -> set[str]:

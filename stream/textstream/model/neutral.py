@@ -2,7 +2,7 @@
 
 What a network cannot tell apart it cannot treat differently, so this holds for every text, not on the average of a test. The
 price is what names do tell: that a politician is disliked is a fact about the training tweets, not about the next message.
-Chinese names are not found this way: their characters are words of their own.
+Chinese names, whose characters are words of their own, are found by `chinese_names`.
 """
 
 from collections.abc import Container

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from textstream import native
 from textstream.event import Language
+from textstream.model import chinese_names
 from textstream.model import text as prepare
 from textstream.model.language import COLUMNS, decide, evidence
 from textstream.model.neutral import SHARED, neutral
@@ -117,6 +118,7 @@ class _Surfaces(dict[str, int]):
         self.table = np.zeros((MAX_SURFACES + MAX_SURFACES // 4, _SURFACE_COLUMNS), np.int64)
         self.evidence = np.zeros((len(self.table), COLUMNS), np.float32)
         self.of_code = np.full(len(_HAN), -1, np.int32)  # slots of the Chinese characters that have one
+        self.roles = np.zeros(len(self.table), np.int64) if chinese_names.CHARACTER in self.ids else None
         self.chars = 0
         self.new: list[str] = []
 
@@ -143,6 +145,7 @@ class _Surfaces(dict[str, int]):
         while len(self) > len(self.table):
             self.table = np.concatenate([self.table, np.zeros_like(self.table)])
             self.evidence = np.concatenate([self.evidence, np.zeros_like(self.evidence)])
+            self.roles = None if self.roles is None else np.concatenate([self.roles, np.zeros_like(self.roles)])
         for at in range(0, len(self.new), SETTLED_AT_ONCE):
             self._fill(len(self) - len(self.new) + at, self.new[at : at + SETTLED_AT_ONCE])
         self.new.clear()  # only now: where something went wrong, the next look-up finds its rows still to be filled
@@ -155,6 +158,24 @@ class _Surfaces(dict[str, int]):
         self.table[filled] = np.fromiter(rows, np.int64).reshape(-1, _SURFACE_COLUMNS)
         self.evidence[filled] = evidence(tokens, [SHARED.get(token, token) in self.ids for token in tokens])
         self.chars += sum(map(len, new))
+        if self.roles is not None:
+            self.roles[filled] = list(map(chinese_names.role, tokens))
+
+    def without_names(self, slots: Numbers, counts: Numbers) -> Numbers:
+        """(tokens,) the slots of texts in which all Chinese names are alike, where the lexicon has a row for them."""
+        if self.roles is None or not (roles := self.roles[slots]).any():
+            return slots
+        apart = self.table[slots, _LEAD] > 0
+        apart[(np.cumsum(counts) - counts)[counts > 0]] = True
+        named = np.flatnonzero(chinese_names.in_names(roles, apart))
+        if not len(named):
+            return slots
+        leads = self.table[slots[named], _LEAD]
+        shared = {lead: self[" " * lead + chinese_names.CHARACTER] for lead in set(leads.tolist())}
+        self.settle()
+        slots = slots.copy()
+        slots[named] = [shared[lead] for lead in leads.tolist()]
+        return slots
 
     def _row(self, surface: str, token: str) -> tuple[int, int, int, int, int]:
         lexicon, shape = self.lexicon, prepare.shape(surface)
@@ -228,7 +249,7 @@ class Tokeniser:
             )  # fmt: skip
             slots = slots[:found]
         surfaces.settle()
-        return slots, counts
+        return surfaces.without_names(slots, counts), counts
 
     def _within(self, slots: Numbers, counts: Numbers) -> tuple[Numbers, Numbers]:
         """No more tokens of a text than are scored: the last piece may have brought many."""
