@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from textstream.model.chinese_names import CHARACTER
-from textstream.model.tokens import Lexicon, Tokens, Tokeniser
+from textstream.model.tokens import Lexicon, Tokeniser, Tokens
 
 WORDS = ("老", "师", "说", "很", "好", "高", "兴", "谢", "我", "王", "小", "明", "，", "<number>")
 CUT = Tokeniser(Lexicon((*WORDS, CHARACTER), 64, 128), 200)
@@ -43,7 +43,14 @@ def names(text: str) -> list[str]:
         ("和約翰去", ["約翰"]),
         ("劉麗華說很好", ["劉麗華"]),
         ("见到 陈建军 了", ["陈建军"]),
+        ("李雯和安娜，大卫和娜娜", ["李雯", "安娜", "大卫", "娜娜"]),
         ("今天很高兴", []),
+        ("人太多哈哈哈，真的好卡哈哈哈", []),
+        ("他就是个法西斯，特斯拉质量太差", []),
+        ("祝安康，祝平安喜乐，贺新春", []),
+        ("冷冰冰的态度，金灿灿，白花花", []),
+        ("钱总是不够花，车总是坏，连老师都不会", []),
+        ("祝妈妈身体健康，房总价，向导", []),
         ("方便，安静，和平", []),
         ("王 小明显很好", []),
         ("Emily is late again", []),

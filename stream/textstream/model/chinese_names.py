@@ -1,8 +1,8 @@
 """Which characters of Chinese texts write a person's name, by their shape alone.
 
-A surname and one or two characters of given names, as long as they are no word and part none: 王小明, but not 高兴 or 方便. So are
-小王 and 阿强, the surname before a title (王 in 王老师), and characters that write the sounds of a foreign name. Which word it is
-is not asked: a film star is a name as well as a neighbour.
+A surname and one or two characters of given names, as long as they are no word and part none: 王小明, but not 高兴 or 方便.
+So are 小王 and 阿强, the surname before a title (王 in 王老师), and three characters or more that write sounds, as in foreign
+names. Whose name it is is not asked: a film star's, a neighbour's, or a brand's or a place's that is made like one.
 """
 
 import re
@@ -13,18 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 CHARACTER = "\U0003134a"
-"""The word that every character of a name stands as, in a lexicon that has it: a character that no text has."""
+"""The word that every character of a name stands as, in a lexicon that has it: one of the rarest characters there are."""
 
 _WEAK = (
-    "向于高白万常安方应连管计解付代左游关单包冷花石田江龙马牛金银车房路钱雷宫毛汤武申盛童乐温文商蓝边顾古井莫查宗党官扬伏习简池景"
-    "甘谈仇时曲解"
+    "于高白万常安方计付代左游关单包花石田江龙马牛金银车房路钱雷宫毛汤武申盛童乐温文商蓝边顾古井莫查宗党官扬伏习简池景甘谈仇时曲"
 )
-"""Surnames that are words by themselves: behind one it takes two characters of a given name to make a name of it."""
+"""Surnames that are words by themselves: a title behind one tells nothing, one character only where it is strong, and two where
+they are no word."""
 _STRONG = "娜婷琪辉杰伟涛鹏磊斌琳颖洁莉莹璐瑶怡倩芳娟敏艳霞萍玲芬燕彬鑫晖晗昊轩婧媛婉雯蕾薇琴"
 """Characters of which hardly anything but a name is written: one is enough."""
 _DOUBLED = "娜婷丽玲莉倩芳静媛露璐琪雪蕾薇萌菲佳瑶莹莎珊琳欣涵萱蓉妮娟艳燕丹婧茜强军伟磊"
 _OUTSIDE = ord("\n")
-"""Stands for whatever is no Chinese character, and wherever two of them do not stand side by side."""
+"""Stands for whatever is none of the common Chinese characters, and wherever two of them do not stand side by side."""
 
 
 class _Finder:
@@ -33,12 +33,12 @@ class _Finder:
     def __init__(self) -> None:
         lines = Path(__file__).with_name("chinese_names.txt").read_text(encoding="utf-8").splitlines()
         lists = [line.split(" ") for line in lines if line[:1] != "#"]
-        (one,), compound, (given,), (dear,), titles, (sounds,), foreign, words = lists
-        self._compound, self._words = frozenset(compound), frozenset(words)
+        (one,), compound, (given,), (dear,), titles, (sounds,), foreign, words, longer = lists
+        self._compound, self._words, self._longer = frozenset(compound), frozenset(words), frozenset(longer)
         self._pattern = re.compile(
             "|".join(
                 (
-                    rf"(?P<sounds>(?!(?P<same>.)(?P=same))[{sounds}]{{3,8}})",
+                    rf"(?P<sounds>(?:(?P<sound>[{sounds}])(?!(?P=sound))){{3,8}})",  # laughter repeats itself
                     rf"(?P<titled>[{one}](?=(?:{'|'.join(titles)})))",
                     rf"(?P<full>(?:{'|'.join(compound)}|[{one}])[{given}]{{1,2}})",
                     rf"(?P<foreign>{'|'.join(foreign)})",
@@ -50,7 +50,9 @@ class _Finder:
         self._first, self._second = 1, 2  # may stand first in what the pattern matches; may stand behind that
         self.roles: dict[str, int] = {}
         firsts = "".join((one, dear, sounds, _DOUBLED, *(word[0] for word in (*compound, *foreign))))
-        seconds = "".join((given, one, sounds, _DOUBLED, *(word[1] for word in (*compound, *foreign)), *(title[0] for title in titles)))
+        seconds = "".join(
+            (given, one, sounds, _DOUBLED, *(word[1] for word in (*compound, *foreign)), *(title[0] for title in titles))
+        )
         for characters, role in ((firsts, self._first), (seconds, self._second)):
             for character in characters:
                 self.roles[character] = self.roles.get(character, 0) | role
@@ -62,19 +64,22 @@ class _Finder:
         behind = 0
         for at in candidates.tolist():
             if at >= behind and (end := self._end(letters, at)):
-                found.append((at, end))
                 behind = end
+                if letters[at:end] not in self._longer:
+                    found.append((at, end))
         return found
 
     def _end(self, text: str, begin: int) -> int:
-        """Where the name ends that begins here; 0 where none does."""
+        """Where what looks like a name ends that begins here; 0 where nothing does."""
         word, match = self._words.__contains__, self._pattern.match(text, begin)
         if match is None or (begin and word(text[begin - 1 : begin + 1])):
             return 0
         kind, end = match.lastgroup, match.end()
         if kind == "full":
-            return self._full(text, begin, end)
-        if kind in ("dear", "twice", "foreign") and any(word(text[at : at + 2]) for at in range(begin, end)):
+            end = self._full(text, begin, end)
+        elif kind == "titled":
+            return 0 if text[begin] in _WEAK or word(text[begin : begin + 2]) else end
+        elif kind != "sounds" and any(word(text[at : at + 2]) for at in range(begin, end)):
             return 0
         return end
 
@@ -86,9 +91,14 @@ class _Finder:
         if word(text[end - 1 : end + 1]):  # its last character begins a word
             end -= 1
         given = text[begin + surname : end]
-        if not given or (surname == 1 and text[begin] in _WEAK and (given not in _STRONG if len(given) == 1 else word(given))):
-            return 0
-        return end
+        told = _told(given) and not word(given) if surname == 1 and text[begin] in _WEAK else bool(given)
+        return end if told else 0
+
+
+def _told(given: str) -> bool:
+    """Whether a given name makes a name of a surname that is a word: no character of others alone, nor twice (金灿灿)."""
+    alone = len(set(given)) == 1
+    return given[0] in (_STRONG if len(given) == 1 else _DOUBLED) if alone else bool(given)
 
 
 @cache
@@ -98,12 +108,15 @@ def _finder() -> _Finder:
 
 def role(token: str) -> int:
     """What a token, as `text.normal` gives it, may be in a name: its code point above 8 bits of roles; 0 where it is none."""
-    found = _finder().roles.get(token, 0) if len(token) == 1 else 0
-    return ord(token) << 8 | found if len(token) == 1 and _is_han(token) else 0
+    if len(token) != 1 or not "\u4e00" <= token <= "\u9fff":  # no name is made of rarer ones
+        return 0
+    return ord(token) << 8 | _finder().roles.get(token, 0)
 
 
-def _is_han(token: str) -> bool:
-    return "\u4e00" <= token <= "\u9fff"
+def found(text: str) -> list[str]:
+    """The names in a text of simplified characters, as they stand there."""
+    roles = np.array([role(character) & 0xFF for character in text], np.uint8)
+    return [text[begin:end] for begin, end in _finder().spans(text, roles)]
 
 
 def in_names(roles: NDArray[np.int64], apart: NDArray[np.bool_]) -> NDArray[np.bool_]:
