@@ -63,35 +63,35 @@ class _Finder:
         found: list[tuple[int, int]] = []
         behind = 0
         for at in candidates.tolist():
-            if at >= behind and (end := self._end(letters, at)):
+            match = self._pattern.match(letters, at) if at >= behind else None
+            if match is not None and (end := self._end(letters, at, match.lastgroup, match.end())):
                 behind = end
                 if letters[at:end] not in self._longer:
                     found.append((at, end))
         return found
 
-    def _end(self, text: str, begin: int) -> int:
-        """Where what looks like a name ends that begins here; 0 where nothing does."""
-        word, match = self._words.__contains__, self._pattern.match(text, begin)
-        if match is None or (begin and word(text[begin - 1 : begin + 1])):
+    def _end(self, text: str, begin: int, kind: str | None, end: int) -> int:
+        """Where what looks like a name of this kind ends, which may end so far away; 0 where nothing does."""
+        words = self._words
+        if begin and text[begin - 1 : begin + 1] in words:
             return 0
-        kind, end = match.lastgroup, match.end()
         if kind == "full":
             end = self._full(text, begin, end)
         elif kind == "titled":
-            return 0 if text[begin] in _WEAK or word(text[begin : begin + 2]) else end
-        elif kind != "sounds" and any(word(text[at : at + 2]) for at in range(begin, end)):
+            return 0 if text[begin] in _WEAK or text[begin : begin + 2] in words else end
+        elif kind != "sounds" and any(text[at : at + 2] in words for at in range(begin, end)):
             return 0
         return end
 
     def _full(self, text: str, begin: int, end: int) -> int:
-        word = self._words.__contains__
+        words = self._words
         surname = 2 if text[begin : begin + 2] in self._compound and end - begin > 2 else 1
-        if surname == 1 and word(text[begin : begin + 2]):
+        if surname == 1 and text[begin : begin + 2] in words:
             return 0
-        if word(text[end - 1 : end + 1]):  # its last character begins a word
+        if text[end - 1 : end + 1] in words:  # its last character begins a word
             end -= 1
         given = text[begin + surname : end]
-        told = _told(given) and not word(given) if surname == 1 and text[begin] in _WEAK else bool(given)
+        told = _told(given) and given not in words if surname == 1 and text[begin] in _WEAK else bool(given)
         return end if told else 0
 
 
