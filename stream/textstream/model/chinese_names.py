@@ -23,6 +23,8 @@ they are no word."""
 _STRONG = "娜婷琪辉杰伟涛鹏磊斌琳颖洁莉莹璐瑶怡倩芳娟敏艳霞萍玲芬燕彬鑫晖晗昊轩婧媛婉雯蕾薇琴"
 """Characters of which hardly anything but a name is written: one is enough."""
 _DOUBLED = "娜婷丽玲莉倩芳静媛露璐琪雪蕾薇萌菲佳瑶莹莎珊琳欣涵萱蓉妮娟艳燕丹婧茜强军伟磊"
+_FIRST, _SECOND = 1, 2
+"""Roles: may stand first in what the pattern matches; may stand behind that."""
 _OUTSIDE = ord("\n")
 """Stands for whatever is none of the common Chinese characters, and wherever two of them do not stand side by side."""
 
@@ -47,19 +49,18 @@ class _Finder:
                 )
             )
         )
-        self._first, self._second = 1, 2  # may stand first in what the pattern matches; may stand behind that
         self.roles: dict[str, int] = {}
         firsts = "".join((one, dear, sounds, _DOUBLED, *(word[0] for word in (*compound, *foreign))))
         seconds = "".join(
             (given, one, sounds, _DOUBLED, *(word[1] for word in (*compound, *foreign)), *(title[0] for title in titles))
         )
-        for characters, role in ((firsts, self._first), (seconds, self._second)):
+        for characters, role in ((firsts, _FIRST), (seconds, _SECOND)):
             for character in characters:
                 self.roles[character] = self.roles.get(character, 0) | role
 
     def spans(self, letters: str, roles: NDArray[np.uint8]) -> list[tuple[int, int]]:
         """Names in `letters`, in order, none over another; `roles` (letters,) as `self.roles` has them."""
-        candidates = np.flatnonzero((roles[:-1] & self._first != 0) & (roles[1:] & self._second != 0))
+        candidates = np.flatnonzero((roles[:-1] & _FIRST != 0) & (roles[1:] & _SECOND != 0))
         found: list[tuple[int, int]] = []
         behind = 0
         for at in candidates.tolist():
