@@ -69,7 +69,8 @@ class ScoringThread:
         self._stall_after_s = stall_after_s
         self._clock = clock
         self._batches: queue.Queue[tuple[Batch, float] | None] = queue.Queue(MAX_WAITING_BATCHES + 1)  # + the stop
-        self._scored: queue.SimpleQueue[Scored | BaseException] = queue.SimpleQueue()  # never longer than what was submitted
+        # Never longer than what was submitted. Not a SimpleQueue: a signal as its timeout ends makes it wait on (CPython 3.11).
+        self._scored: queue.Queue[Scored | BaseException] = queue.Queue()
         self._submitted_at: list[float] = []
         self._thread = threading.Thread(target=self._run, name="scoring", daemon=True)
         self._thread.start()
