@@ -7,10 +7,16 @@ from confluent_kafka.admin import AclOperation, ResourceType
 
 from tests.contract.test_check import checked
 from tests.contract.test_worker import Running, messages
+from tests.support.fakes import FakeScorer
 from tests.support.kafka import GuardedKafka, wait_until
 from tests.support.reaper import Reaper
 from tests.support.stream import Stream
+from textstream.clock import SystemClock
+from textstream.core.process import Prepared
+from textstream.core.record import Outcome, Position, Record
 from textstream.errors import Misconfigured
+from textstream.layers import load_settings
+from textstream.world import RealWorld
 
 READ, WRITE, DESCRIBE = AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE
 ALO, EO = "at_least_once", "exactly_once"
@@ -156,3 +162,27 @@ def test_a_right_that_is_withdrawn(stream: Stream, guarantee: str, protocol: str
         wait_until(lambda: stream.kafka.is_committed(stream.group, stream.input), 60, lambda: f"not served: {worker.error!r}")
     found = stream.audit()
     assert found.lost == found.disordered == 0, found.examples
+
+
+def test_a_transaction_that_fails_for_a_right_is_not_begun_again(stream: Stream) -> None:
+    """Asked to abort it, the writer names the right, for the broker says only that it never saw the transaction begin."""
+    for right in rights(stream):
+        stream.kafka.allow(*right)
+    flags = {name.replace("__", "."): value for name, value in as_user(stream, EO).items()}
+    topics = {"kafka.group_id": stream.group, "input.topics": stream.input}
+    scorer = FakeScorer()
+    world = RealWorld(load_settings(environ={}, flags=flags | topics), scorer, SystemClock())
+    sink = world.transactional_sink(world.inspect(10))
+    record = Record(Position(stream.input, 0, 0, 1), b"text")
+    outcome = Prepared(record), Outcome(record, "enriched", b"{}", [], 1_764_000_000_000)
+    sink.begin()
+    sink.send(*outcome)
+    wait_until(lambda: sink.reports(0.1), 30, "nothing was reported")
+    sink.commit({}, None, 10)
+    stream.kafka.withdraw(*rights(stream)[1])
+    sink.begin()
+    sink.send(*outcome)
+    wait_until(lambda: sink.reports(0.1), 30, "nothing was reported")
+    with pytest.raises(Misconfigured, match="ACLs"):
+        sink.abort(10)
+    sink.close()

@@ -3,6 +3,7 @@
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -147,13 +148,14 @@ class TransactionalSink(Sink):
         self._open = True
 
     def _not_taken(self, position: Position, error: KafkaError) -> TextstreamError:
-        """A client whose transaction has failed, unknown to us yet, says of an outcome only that it is not the moment for it.
-
-        Asked to begin another one, which it never does while one is open, it tells why.
-        """
+        """A client whose transaction has failed, unknown to us yet, says of an outcome only that this is not the moment."""
         if error.code() == KafkaError._STATE:
-            self._ended("outcome not taken", lambda _: self._producer.begin_transaction(), 0)
+            self._tell_what_failed("outcome not taken")
         return super()._not_taken(position, error)
+
+    def _tell_what_failed(self, doing: str) -> None:
+        """Asked to begin another transaction, which it never does while one is open, the client tells why that one failed."""
+        self._ended(doing, lambda _: self._producer.begin_transaction(), 0)
 
     def commit(self, offsets: Mapping[TopicPartition, int], membership: Membership, within_s: float) -> None:
         """End it: what was sent stands, and the group holds these next offsets."""
@@ -166,7 +168,12 @@ class TransactionalSink(Sink):
         self._open = False
 
     def abort(self, within_s: float) -> None:
-        """End it: nothing that was sent stands."""
+        """End it: nothing that was sent stands. First of all it is told where it failed of what would fail the next one too."""
+        with suppress(Aborted, Fatal, Transient):
+            self._tell_what_failed("transaction failed")
+        self._abort(within_s)
+
+    def _abort(self, within_s: float) -> None:
         self._ended("transaction not aborted", self._producer.abort_transaction, within_s)
         self._open = False
 
@@ -174,7 +181,7 @@ class TransactionalSink(Sink):
         """Nothing of the open transaction stands."""
         if self._open:
             try:
-                self.abort(CLOSING_ABORT_S)
+                self._abort(CLOSING_ABORT_S)
             except (TextstreamError, Aborted) as error:
                 log.warning("transaction_left_open", why=str(error), then="the broker ends it by itself")
 
