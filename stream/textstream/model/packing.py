@@ -79,21 +79,37 @@ def score(batch: Sequence[Tokens], infer: Infer) -> Scored:
     assert counts.min() > 0, "a text without tokens has no place in a pass"
     starts = np.cumsum(counts) - counts
     features = np.concatenate([tokens.features for tokens in batch])  # (all units, features)
+    sentiment, units = (_whole if counts.max() <= WINDOW else _windowed)(features, starts, counts, infer)
+    if batch[0].heads is None:
+        return Scored(sentiment, units, starts)
+    heads = [tokens.heads + start for tokens, start in zip(batch, starts, strict=True) if tokens.heads is not None]
+    of_each = np.array([tokens.count for tokens in batch], np.int64)
+    return Scored(sentiment, units[np.concatenate(heads)], np.cumsum(of_each) - of_each)
+
+
+def _whole(features: Ids, starts: NDArray[np.int64], counts: Lengths, infer: Infer) -> tuple[Logits, Logits]:
+    """Texts of which a pass sees all: the sentiment of each, and the outputs of all units."""
+    order = np.argsort(counts, kind="stable")
+    lengths = counts[order]
+    at = _runs(starts[order], lengths)
+    said, outputs = infer(features[at], lengths)
+    sentiment, units = np.empty_like(said), np.empty_like(outputs)
+    sentiment[order], units[at] = said, outputs
+    return sentiment, units
+
+
+def _windowed(features: Ids, starts: NDArray[np.int64], counts: Lengths, infer: Infer) -> tuple[Logits, Logits]:
+    """As `_whole`, of texts long and short."""
     windows = _windows(starts, counts)
     lengths = windows.end - windows.begin
     order = np.argsort(lengths, kind="stable")
     lengths = lengths[order]
     at = _runs(windows.begin[order], lengths)
-    sentiment, outputs = infer(features[at], lengths)
+    said, outputs = infer(features[at], lengths)
     kept = (at >= np.repeat(windows.keep[order], lengths)) & (at < np.repeat(windows.keep_end[order], lengths))
     units = np.empty((len(features), outputs.shape[1]), np.float32)
     units[at[kept]] = outputs[kept]
-    merged = _merge(sentiment, windows.text[order], lengths.astype(np.float32), len(batch))
-    if batch[0].heads is None:
-        return Scored(merged, units, starts)
-    heads = [tokens.heads + start for tokens, start in zip(batch, starts, strict=True) if tokens.heads is not None]
-    of_each = np.array([tokens.count for tokens in batch], np.int64)
-    return Scored(merged, units[np.concatenate(heads)], np.cumsum(of_each) - of_each)
+    return _merge(said, windows.text[order], lengths.astype(np.float32), len(counts)), units
 
 
 def padded(run: Padded, passes: Passes = CORE) -> Infer:
@@ -154,10 +170,6 @@ def _merge(
     logits: NDArray[np.float32], text: NDArray[np.int64], weight: NDArray[np.float32], texts: int
 ) -> NDArray[np.float32]:
     """(texts, 3): the windows' logits averaged by length."""
-    if len(logits) == texts:  # one window each: only the order to restore
-        merged = np.empty_like(logits)
-        merged[text] = logits
-        return merged
     total = np.zeros((texts, logits.shape[1]), np.float32)
     np.add.at(total, text, logits * weight[:, None])
     return total / np.bincount(text, weight, texts).astype(np.float32)[:, None]

@@ -55,8 +55,20 @@ def candidates(tags: NDArray[np.float32], first: NDArray[np.bool_], levels: Sequ
     `first` (tokens,) marks the first token of each text, where no span goes on.
     """
     logits = of_channels(tags)
-    begin, inside = logits[1:]
-    odds, apart = term_odds(logits), np.tile(first, tags.shape[1]) | (begin > inside)
+    odds = term_odds(logits)
+    return spans_of(logits, odds, first, *_nested(logits, odds, first, levels))
+
+
+def _nested(
+    logits: NDArray[np.float32], odds: NDArray[np.float32], first: NDArray[np.bool_], levels: Sequence[float]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Spans [begin, end) of the channels one after the other, level by level, each where it was not one at the level before."""
+    _, begin, inside = logits
+    if native.compiled is not None:
+        borders = np.empty((2, len(levels) * len(odds)), np.int64)
+        found = native.compiled.runs(odds, begin, inside, first, tuple(levels), *borders)
+        return borders[0, :found], borders[1, :found]
+    apart = np.tile(first, len(KINDS)) | (begin > inside)
     begins, lasts = list[NDArray[np.int64]](), list[NDArray[np.int64]]()
     before: tuple[NDArray[np.bool_], NDArray[np.bool_]] | None = None
     for level in levels:
@@ -68,7 +80,7 @@ def candidates(tags: NDArray[np.float32], first: NDArray[np.bool_], levels: Sequ
         begins.append(own)
         lasts.append(last)
         before = starts, stops
-    return spans_of(logits, odds, first, np.concatenate(begins), np.concatenate(lasts) + 1)
+    return np.concatenate(begins), np.concatenate(lasts) + 1
 
 
 def of_channels(tags: NDArray[np.float32]) -> NDArray[np.float32]:
