@@ -37,7 +37,9 @@ cdef enum:
     PAGE = 4096  # bytes that a page begins with
     PADDING = 8  # zeros behind a text: as far as anything looks ahead
     SUMS = 64  # 8, and one for each halving of as many rows as there can be
-    BEGAN = 1  # borders of runs at the level before, and at this one
+
+cdef enum:  # borders of runs: at the level before, and at this one
+    BEGAN = 1
     ENDED = 2
     BEGINS = 4
     ENDS = 8
@@ -449,21 +451,20 @@ def sums(const float[:, ::1] values, const int64_t[::1] begin, const int64_t[::1
 
 
 def runs(
-    const float[::1] odds, const float[::1] opens, const float[::1] inside, const uint8_t[::1] first, tuple levels,
-    int64_t[::1] begin, int64_t[::1] end
+    const float[::1] odds, const float[::1] opens, const float[::1] inside, const uint8_t[::1] first,
+    const float[::1] levels, int64_t[::1] begin, int64_t[::1] end
 ):
     """The spans of `spans._nested`; how many there are."""
-    cdef Py_ssize_t at, start, token, tokens = first.shape[0], found = 0
+    cdef Py_ssize_t at, start, token, tokens = first.shape[0], number, found = 0
     cdef bint within
-    cdef float level
     cdef uint8_t* borders = <uint8_t*> calloc(max(1, odds.shape[0]), 1)
     if borders == NULL:
         raise MemoryError
-    for level in levels:
+    for number in range(levels.shape[0]):
         start, token = -1, 0
         for at in range(odds.shape[0] + 1):
             token = 0 if token == tokens else token
-            within = at < odds.shape[0] and odds[at] > level
+            within = at < odds.shape[0] and odds[at] > levels[number]
             if start >= 0 and not (within and not first[token] and not opens[at] > inside[at]):
                 if not (borders[start] & BEGAN and borders[at - 1] & ENDED):
                     begin[found], end[found] = start, at

@@ -473,7 +473,8 @@ class Worker:
 
     def lost(self, partitions: Sequence[TopicPartition]) -> None:
         """Somebody else owns these already: what is in flight is stale, and nothing is committed."""
-        self._delivery.lost()
+        if not self._failed:  # else closing takes back what was sent
+            self._delivery.lost()
         self._release("lost", partitions)
 
     def epoch_of(self, partition: TopicPartition) -> int | None:

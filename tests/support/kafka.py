@@ -520,9 +520,11 @@ class GuardedKafka(JavaKafka):
             future.result(timeout=30)
 
     def withdraw(self, kind: ResourceType, name: str, operation: AclOperation) -> None:
-        """The user may not do this any more."""
-        for future in self.admin.delete_acls([self._right(AclBindingFilter, kind, name, operation)]).values():
+        """The user may not do this any more, and the broker knows: it hears of it after whoever deletes it."""
+        right = self._right(AclBindingFilter, kind, name, operation)
+        for future in self.admin.delete_acls([right]).values():
             assert future.result(timeout=30), f"{name}: there was no such right"
+        wait_until(lambda: not self.admin.describe_acls(right).result(timeout=30), 30, f"{name}: the right is still there")
 
     def _right(self, form: Callable[..., Any], kind: ResourceType, name: str, operation: AclOperation) -> Any:
         allowed = AclPermissionType.ALLOW

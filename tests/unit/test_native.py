@@ -131,13 +131,21 @@ def test_sums_have_the_same_last_bit(lengths: list[int], columns: int, seed: int
     assert found.tobytes() == in_python(lambda: spans.span_sums(values, ends - lengths, ends)).tobytes()
 
 
-@given(st.lists(st.integers(1, 40), min_size=1, max_size=8), st.sampled_from([0.5, 3, 30]), st.integers(0, 99))
-def test_evidence_has_the_same_last_bit(lengths: list[int], spread: float, seed: int) -> None:
-    """Of any logits, with spans of every length and at every border of a text."""
+@given(
+    st.lists(st.integers(1, 40), min_size=1, max_size=8),
+    st.sampled_from([0.5, 3, 30]),
+    st.sampled_from([spans.LEVELS, (-1.0,), (-2.0, 0.0, 1.0)]),
+    st.sampled_from([0, 8]),
+    st.integers(0, 99),
+)
+def test_evidence_has_the_same_last_bit(
+    lengths: list[int], spread: float, levels: tuple[float, ...], decimals: int, seed: int
+) -> None:
+    """Of any logits, equal ones among them, at any levels, with spans of every length and at every border of a text."""
     first = np.zeros(sum(lengths), np.bool_)
     first[np.cumsum([0, *lengths[:-1]])] = True
-    tags = np.random.default_rng(seed).normal(0, spread, (len(first), 3, 3)).astype(np.float32)
-    found, expected = spans.candidates(tags, first), in_python(lambda: spans.candidates(tags, first))
+    tags = np.random.default_rng(seed).normal(0, spread, (len(first), 3, 3)).round(decimals).astype(np.float32)
+    found, expected = spans.candidates(tags, first, levels), in_python(lambda: spans.candidates(tags, first, levels))
     for name in ("channel", "begin", "end", "evidence"):
         assert getattr(found, name).tobytes() == getattr(expected, name).tobytes()
 

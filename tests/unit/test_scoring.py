@@ -43,5 +43,6 @@ def test_a_signal_does_not_prolong_the_wait_for_a_pass(scorer: FakeScorer) -> No
         signal.setitimer(signal.ITIMER_REAL, WAIT_S / 2)
         assert scoring.results(WAIT_S) == []
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
         scoring.close()

@@ -214,7 +214,7 @@ class TransactionalSink(Sink, Protocol):
     def abort(self, within_s: float) -> None:
         """End it: nothing that was sent stands. What was not reported will be, as refused. Raises as `commit` does.
 
-        Raises `Misconfigured` where it failed of what would fail the next one too.
+        Raises `Misconfigured` where it failed for a right that is missing: the next one would too.
         """
         ...
 

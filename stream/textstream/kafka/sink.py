@@ -168,8 +168,8 @@ class TransactionalSink(Sink):
         self._open = False
 
     def abort(self, within_s: float) -> None:
-        """End it: nothing that was sent stands. First of all it is told where it failed of what would fail the next one too."""
-        with suppress(Aborted, Fatal, Transient):
+        """End it: nothing that was sent stands. Raises `Misconfigured` where it failed for a right that is missing."""
+        with suppress(Aborted, Fatal, Transient):  # it failed for something else, or has not failed
             self._tell_what_failed("transaction failed")
         self._abort(within_s)
 

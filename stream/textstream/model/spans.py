@@ -66,7 +66,7 @@ def _nested(
     _, begin, inside = logits
     if native.compiled is not None:
         borders = np.empty((2, len(levels) * len(odds)), np.int64)
-        found = native.compiled.runs(odds, begin, inside, first, tuple(levels), *borders)
+        found = native.compiled.runs(odds, begin, inside, first, np.array(levels, np.float32), *borders)
         return borders[0, :found], borders[1, :found]
     apart = np.tile(first, len(KINDS)) | (begin > inside)
     begins, lasts = list[NDArray[np.int64]](), list[NDArray[np.int64]]()
