@@ -89,10 +89,7 @@ def score(batch: Sequence[Tokens], infer: Infer) -> Scored:
 
 def _whole(features: Ids, starts: NDArray[np.int64], counts: Lengths, infer: Infer) -> tuple[Logits, Logits]:
     """Texts of which a pass sees all: the sentiment of each, and the outputs of all units."""
-    order = np.argsort(counts, kind="stable")
-    lengths = counts[order]
-    at = _runs(starts[order], lengths)
-    said, outputs = infer(features[at], lengths)
+    order, at, said, outputs = _by_length(features, starts, counts, infer)
     sentiment, units = np.empty_like(said), np.empty_like(outputs)
     sentiment[order], units[at] = said, outputs
     return sentiment, units
@@ -102,14 +99,21 @@ def _windowed(features: Ids, starts: NDArray[np.int64], counts: Lengths, infer: 
     """As `_whole`, of texts long and short."""
     windows = _windows(starts, counts)
     lengths = windows.end - windows.begin
-    order = np.argsort(lengths, kind="stable")
+    order, at, said, outputs = _by_length(features, windows.begin, lengths, infer)
     lengths = lengths[order]
-    at = _runs(windows.begin[order], lengths)
-    said, outputs = infer(features[at], lengths)
     kept = (at >= np.repeat(windows.keep[order], lengths)) & (at < np.repeat(windows.keep_end[order], lengths))
     units = np.empty((len(features), outputs.shape[1]), np.float32)
     units[at[kept]] = outputs[kept]
     return _merge(said, windows.text[order], lengths.astype(np.float32), len(counts)), units
+
+
+def _by_length(
+    features: Ids, begin: NDArray[np.int64], lengths: Lengths, infer: Infer
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Logits, Logits]:
+    """Slices of the run of all units, the shortest first: their order, the place of each unit, what `infer` says of them."""
+    order = np.argsort(lengths, kind="stable")
+    at = _runs(begin[order], lengths[order])
+    return order, at, *infer(features[at], lengths[order])
 
 
 def padded(run: Padded, passes: Passes = CORE) -> Infer:
