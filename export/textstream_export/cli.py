@@ -68,6 +68,9 @@ def _train(arguments: argparse.Namespace) -> None:
         if arguments.bundle:
             raise Misconfigured("--bundle goes with labels of your own: name a .jsonl or .csv file of them with --data")
         recipe = _recipe(arguments.recipe or "swift", arguments.seed)
+        if recipe.heads_alone:
+            _train_heads(arguments, recipe)
+            return
         train(
             arguments.data,
             recipe,
@@ -76,6 +79,16 @@ def _train(arguments: argparse.Namespace) -> None:
             device=_device(arguments),
             workers=arguments.workers or usable_cpus(),
         )
+
+
+def _train_heads(arguments: argparse.Namespace, recipe: Recipe) -> None:
+    from textstream_export.heads import train_heads
+
+    if arguments.begin is None or arguments.packages or arguments.words or arguments.soft:
+        raise Misconfigured(
+            f"recipe {recipe.name} trains heads alone: name the run that has them with --from, and no other folder"
+        )
+    train_heads(arguments.begin, arguments.data, recipe, arguments.out)
 
 
 def _recipe(name: str, seed: int | None) -> Recipe:

@@ -145,9 +145,9 @@ class Network(nn.Module):
         x, pooled = self.encoder(ids)
         pooled = self.drop(pooled)
         units = self.token(self.drop(x)) + self.message(pooled).unsqueeze(1)
-        return self._mood(pooled).float(), units.float()
+        return self.mood(pooled).float(), units.float()
 
-    def _mood(self, pooled: Tensor) -> Tensor:
+    def mood(self, pooled: Tensor) -> Tensor:
         """(batch, 3): what the experts say, each as much as the text is its."""
         said: Tensor = self.sentiment(pooled)
         if self.expert is None:

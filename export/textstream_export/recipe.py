@@ -125,6 +125,8 @@ class Recipe:
     term_sentiment_weight: float = 0.3
     soft_share: float = 0.7
     """Part of the loss that a teacher's logits have where there are some; the rest is for gold labels."""
+    heads_alone: bool = False
+    """Whether the heads of sentiment are all that is trained (see `heads`)."""
     soft_per_source: bool = True
     """How much more often than others a source says neutral is learnt apart, and left behind at export, against a teacher's
     logits too, and not against gold labels alone."""
@@ -231,8 +233,9 @@ _DEEP = Recipe(
 
 RECIPES: dict[str, Recipe] = {
     "swift": Recipe(
-        version="0.3.0",
-        seed=20261127,
+        version="0.5.0",
+        seed=20261201,
+        windows=((-4, -2, 0, 0, 2, 4), (-2, -1, 0, 0, 1, 2)),
         weighed=True,
         experts=8,
         learning_rate=2e-3,
@@ -240,6 +243,9 @@ RECIPES: dict[str, Recipe] = {
         pair_dropout=0.3,
         dropout=0.15,
         average_decay=0.999,
+        term_sentiment_weight=1.0,
+        twins=48,
+        twin_weight=2.0,
         soft_per_source=False,
     ),
     "deep-en": replace(
@@ -273,5 +279,18 @@ for _language in ("en", "zh"):
         seed=20261124,
     )
 """A second pass (`train --from`, `--soft`) on what several teachers have said together, of far more texts."""
-RECIPES["swift-2"] = replace(RECIPES["swift"], epochs=1, learning_rate=1.5e-3, term_sentiment_weight=1.0, seed=20261128)
-"""A second pass (`train --from`) in which the sentiment towards terms, of which few rows tell, weighs more."""
+RECIPES["swift-heads"] = replace(
+    RECIPES["swift"], experts=16, heads_alone=True, epochs=7, soft_share=0.35, average_decay=0.998, seed=20261202
+)
+for _language, _share in (("en", 0.2), ("zh", 0.4)):
+    RECIPES[f"deep-{_language}-heads"] = replace(
+        RECIPES[f"deep-{_language}"],
+        version="0.4.0",
+        experts=8,
+        heads_alone=True,
+        share=_share,
+        epochs=30,
+        soft_share=0.6,
+        seed=20261202,
+    )
+"""Last of all (`train --from`): the classes of a source weigh alike, and texts have heads to choose among."""

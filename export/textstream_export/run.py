@@ -94,7 +94,7 @@ def train(
     gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
     gold = [row for row in gold if in_share(row.text, recipe.share)]
     torch.manual_seed(recipe.seed)
-    before = None if begin is None else _begun(begin, recipe)
+    before = None if begin is None else begun(begin, recipe)
     if before is None:
         encoder, vocabulary = start(data, gold, recipe, packages, words)
     else:
@@ -118,7 +118,7 @@ def train(
     save(out, network, vocabulary, recipe, log, () if before is None else (*before.before, before.recipe))
 
 
-def _begun(folder: Path, recipe: Recipe) -> Run:
+def begun(folder: Path, recipe: Recipe) -> Run:
     """The run to go on from. Raises Misconfigured where its network is not one that the recipe makes."""
     run = load(folder)
     own, wanted = _made_of(run.recipe), _made_of(recipe)

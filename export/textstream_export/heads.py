@@ -1,0 +1,169 @@
+"""Trains the heads of sentiment alone, on what a finished run's encoder makes of gold texts: a minute or two.
+
+A source's mix of classes is a habit of its annotators that texts give away: plain cross-entropy learns it, and a reader of
+other texts pays for it. Here the classes of a source weigh alike, binary sources less, and a text's own heads, of which a
+small network has several, are told apart by it. The encoder and key terms stay as they are, to the bit.
+"""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 (torch's own convention)
+from tqdm import tqdm
+
+from textstream.errors import Misconfigured
+from textstream.event import LABELS
+from textstream.model import bundle as files
+from textstream_export import transformer_onnx
+from textstream_export.data import Row, in_share, read_train, split_held_out
+from textstream_export.loss import divergence
+from textstream_export.network import Network
+from textstream_export.place import writable
+from textstream_export.recipe import Recipe
+from textstream_export.restore import restore_of
+from textstream_export.run import Run, begun
+from textstream_export.sources import BINARY
+from textstream_export.train import LOG, LOG_STEPS, SCHEDULES, save
+
+BATCH_ROWS = 1024
+UNITS_A_PASS = 8192
+APART = 0.02
+"""Standard deviation of what tells heads apart that begin alike."""
+SIZE_COUNTS = 0.75
+"""A source weighs as this power of its rows."""
+BINARY_COUNTS = 0.3
+"""So much of that weight a source has that knows no neutral."""
+
+
+def train_heads(begin: Path, data: Path, recipe: Recipe, out: Path) -> None:
+    """Go on from the run, or the bundle, at `begin` with its heads of sentiment alone, and leave a run in `out`.
+
+    `soft_share` of the loss is the distance from what the run said before, the rest gold labels, rows drawn by weight in so
+    many passes as the recipe has epochs. Raises Misconfigured where the run is not of the recipe's shape.
+    """
+    if begin.resolve() == out.resolve():
+        raise Misconfigured(f"the run at {begin} cannot go on into its own folder: name another with --out")
+    writable(out)
+    run = restore_of(files.read(begin), recipe.languages[0]) if (begin / files.MANIFEST).is_file() else begun(begin, recipe)
+    network = _with_heads(run.network, recipe)
+    gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
+    taught = (row for row in gold if row.label and recipe.sources.get(row.source, 0) > 0)
+    rows = [row for row in taught if in_share(row.text, recipe.share)]
+    kept, pooled, said = _pooled(run, rows)
+    rows = [rows[i] for i in kept.tolist()]
+    out.mkdir(parents=True, exist_ok=True)
+    log = _fit(network, pooled, said, _targets(rows, recipe), _weights(rows, recipe), recipe, out / LOG)
+    save(out, network, run.vocabulary, recipe, log, (*run.before, run.recipe))
+
+
+def _with_heads(network: Network, recipe: Recipe) -> Network:
+    """The network with as many heads as the recipe has: each of those before begins several, a little apart.
+
+    Raises Misconfigured where that does not come out even.
+    """
+    times, left = divmod(recipe.experts, network.experts)
+    if left or recipe.experts == 1:
+        what = f"recipe {recipe.name} has {recipe.experts} heads, the run {network.experts}"
+        raise Misconfigured(f"{what}, which is no divisor of them, or there is one alone: name another run with --from")
+    torch.manual_seed(recipe.seed)
+    more = Network(
+        network.encoder, network.token.in_features, network.source_bias.num_embeddings, recipe.dropout, recipe.experts
+    )
+    weights = network.state_dict()
+    for name in [name for name in weights if name.startswith(("sentiment.", "expert."))]:
+        repeated = torch.cat([weights[name]] * times)
+        weights[name] = repeated + (APART * torch.randn_like(repeated) if times > 1 else 0.0)
+    more.load_state_dict(weights, strict=False)  # one head alone had no share to give
+    return more.eval()
+
+
+def _pooled(run: Run, rows: Sequence[Row]) -> tuple[NDArray[np.int64], Tensor, Tensor]:
+    """(kept,) which rows have a token; (kept, 2 · width) what the encoder makes of them; (kept, 3) what the run says."""
+    tokens = run.tokenise(run.recipe.max_train_tokens)([row.text for row in rows])
+    order = sorted((i for i, each in enumerate(tokens) if each.count), key=lambda i: len(tokens[i].features))
+    read = transformer_onnx.pooled(run.network) if run.recipe.is_pretrained else partial(_by_torch, run.network)
+    pooled = list[Tensor]()
+    at = 0
+    with tqdm(total=len(order), desc="read", unit="text", mininterval=10) as bar:
+        while at < len(order):
+            many = max(1, UNITS_A_PASS // len(tokens[order[at]].features))  # the first is the shortest
+            some = [tokens[i].features for i in order[at : at + many]]
+            ids = np.zeros((len(some), len(some[-1]), some[0].shape[1]), np.int32)
+            for row, features in enumerate(some):
+                ids[row, : len(features)] = features
+            pooled.append(torch.from_numpy(read(ids)))
+            at += len(some)
+            bar.update(len(some))
+    every = torch.cat(pooled)
+    with torch.no_grad():
+        return np.array(order, np.int64), every, run.network.mood(every)
+
+
+def _by_torch(network: Network, ids: NDArray[np.int32]) -> NDArray[np.float32]:
+    with torch.no_grad():
+        found: NDArray[np.float32] = network.encoder(torch.from_numpy(ids).long())[1].numpy()
+        return found
+
+
+def _targets(rows: Sequence[Row], recipe: Recipe) -> Tensor:
+    """(rows, 3): the label; in a binary source neutral has the part that the recipe gives it."""
+    targets = F.one_hot(torch.tensor([LABELS.index(row.label or "") for row in rows]), len(LABELS)).float()
+    binary = torch.tensor([row.source in BINARY for row in rows])
+    targets[binary] *= 1 - recipe.binary_neutral
+    targets[binary, LABELS.index("neutral")] += recipe.binary_neutral
+    return targets
+
+
+def _weights(rows: Sequence[Row], recipe: Recipe) -> Tensor:
+    """(rows,): how often a row is drawn. Languages weigh alike, and so do the classes of a source."""
+    languages, sources, labels = (np.array([getattr(row, name) for row in rows]) for name in ("lang", "source", "label"))
+    weights = np.zeros(len(rows))
+    for source in np.unique(sources):
+        own = sources == source
+        counts = dict(zip(*np.unique(labels[own], return_counts=True), strict=True))
+        of_source = (recipe.sources[source] * own.sum()) ** SIZE_COUNTS * (BINARY_COUNTS if source in BINARY else 1.0)
+        weights[own] = [of_source / len(counts) / counts[label] for label in labels[own]]
+    for language in np.unique(languages):
+        weights[languages == language] /= weights[languages == language].sum()
+    return torch.from_numpy(weights)
+
+
+def _fit(
+    network: Network, pooled: Tensor, said: Tensor, targets: Tensor, weights: Tensor, recipe: Recipe, log: Path
+) -> dict[str, float]:
+    """Train the heads in place, to averaged weights; returns what it took."""
+    heads = [*network.sentiment.parameters(), *(network.expert.parameters() if network.expert else ())]
+    optimiser = torch.optim.AdamW(heads, lr=recipe.learning_rate, weight_decay=0.0)
+    average = [head.detach().clone() for head in heads]
+    draws = torch.Generator().manual_seed(recipe.seed)
+    torch.manual_seed(recipe.seed)
+    until = weights.cumsum(0)
+    steps = recipe.epochs * len(pooled) // BATCH_ROWS
+    lines = []
+    loss = torch.zeros(())
+    for step in tqdm(range(steps), desc="heads", unit="batch", mininterval=10):
+        drawn = torch.rand(BATCH_ROWS, generator=draws, dtype=torch.float64) * until[-1]
+        own = torch.searchsorted(until, drawn).clamp(max=len(pooled) - 1)
+        mood = network.mood(F.dropout(pooled[own], recipe.dropout))
+        gold = F.cross_entropy(mood, targets[own])
+        loss = (1 - recipe.soft_share) * gold + recipe.soft_share * divergence(mood, said[own]).mean()
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.learning_rate * SCHEDULES[recipe.schedule](step / steps)
+        optimiser.step()
+        with torch.no_grad():
+            torch._foreach_lerp_(average, heads, 1 - min(recipe.average_decay, (step + 1) / (step + 11)))
+        if (step + 1) % LOG_STEPS == 0:
+            lines.append(json.dumps({"step": step + 1, "loss": round(loss.item(), 4)}) + "\n")
+    with torch.no_grad():
+        for head, mean in zip(heads, average, strict=True):
+            head.copy_(mean)
+    log.write_text("".join(lines), encoding="utf-8")
+    return {"rows": len(pooled), "steps": steps, "loss": loss.item()}
