@@ -13,12 +13,13 @@ import numpy as np
 from tqdm import tqdm
 
 from textstream.model.text import HAN
-from textstream.model.tokens import Tokens
+from textstream.model.tokens import MERGED, Lexicon, Tokeniser, Tokens
 from textstream_export.data import LANGUAGES, Row, read_rows
-from textstream_export.gold import TOKENISE
 from textstream_export.report import table
 
 CHUNK = 1000
+READ = Tokeniser(Lexicon(tuple(sorted(MERGED)), 1, 1), 4096)
+"""With a Chinese person as one token, as swift reads it: the coarsest tokens that there are."""
 _one_word = re.compile(rf"[^\W_{HAN}]{{2}}").fullmatch
 """Whether two characters side by side are of one word, which Chinese ones never are."""
 
@@ -47,7 +48,7 @@ def coverage(rows: Iterable[Row]) -> dict[str, Coverage]:
     found: dict[str, Coverage] = {}
     rest = iter(tqdm(rows, desc="rows", unit="row", mininterval=5))
     while chunk := list(islice(rest, CHUNK)):
-        for row, tokens in zip(chunk, TOKENISE([row.text for row in chunk]), strict=True):
+        for row, tokens in zip(chunk, READ([row.text for row in chunk]), strict=True):
             for begin, end in gold_places(row):
                 own = found.setdefault(row.source, Coverage())
                 own.spans += 1

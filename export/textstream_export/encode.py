@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,9 @@ from tqdm import tqdm
 from textstream.errors import Misconfigured
 from textstream.event import KINDS, LABELS
 from textstream.model import text as prepare
-from textstream.model.chinese_names import CHARACTER
-from textstream.model.neutral import NAME, SHARED, TITLE
+from textstream.model.neutral import SHARED, TITLE
 from textstream.model.packing import WINDOW
-from textstream.model.tokens import Lexicon, Tokens
+from textstream.model.tokens import MERGED, Lexicon, Tokens
 from textstream_export.data import Row
 from textstream_export.recipe import Recipe
 from textstream_export.soft import Soft, Tokenise
@@ -30,7 +30,8 @@ from textstream_export.workers import shared_out
 UNKNOWN = -1
 LOWER = 1
 NAME_SHARE = 0.75
-"""Of a word's occurrences inside cased texts that are capitalised, from which on it is a name: "will" is 0.1, "emily" 0.95."""
+"""Of a word's occurrences inside cased texts that are capitalised, from which on it is a name: "will" is 0.1, "emily" 0.95. A
+rare word has one or two more the benefit of the doubt: most of those that are ever capitalised are names."""
 CHUNK = 4096
 TAGS = 3
 """Outside, begin, inside."""
@@ -78,7 +79,7 @@ def build_lexicon(texts: Iterable[str], recipe: Recipe) -> Lexicon:
         counts[SHARED.get(token, token)] += count
     names = _names(cased)
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    named = NAME, CHARACTER
+    named = sorted(MERGED)
     words = [w for w, n in ranked if n >= recipe.min_word_count and w and w not in names and w not in named]
     return Lexicon((*named, *words[: recipe.max_words - len(named)]), recipe.affix_rows, recipe.bigram_rows)
 
@@ -91,7 +92,7 @@ def _names(cased: Counter[str]) -> set[str]:
         case = prepare.shape(surface)
         if case in (LOWER, TITLE) and surface.isascii():
             (titled if case == TITLE else lower)[prepare.normal(surface)] += count
-    often = {token for token, n in titled.items() if n >= NAME_SHARE * (n + lower[token])}
+    often = {token for token, n in titled.items() if n > 1 and n + 2 >= NAME_SHARE * (n + lower[token] + 1)}
     return {token for token in often if len(token) > 1 and token.isalpha() and token not in SHARED.values()}
 
 
@@ -199,7 +200,16 @@ def _encoded(chunk: list[tuple[Row, Soft | None]], tokenise: Tokenise, draw: Map
         targets = token_targets(row, tokens) or (None if soft is None else no_targets(tokens))
         if targets is not None:
             tags, towards = (_at_units(target, tokens) for target in targets)
-            yield _Kept(row, tokens.features, tags, towards, tokens.heads, soft)
+            yield _Kept(row, tokens.features, tags, towards, tokens.heads, soft and _at_tokens(soft, tokens))
+
+
+def _at_tokens(soft: Soft, tokens: Tokens) -> Soft:
+    """A teacher of characters has a word for each; what it says of the first counts for a token that is a whole person."""
+    if len(soft.tokens) <= tokens.count:
+        return soft  # it has read the same tokens
+    characters = list(map(len, _words(tokens)))
+    firsts = np.cumsum(characters) - characters
+    return Soft(soft.sentiment, soft.tokens[firsts[firsts < len(soft.tokens)]])
 
 
 def _soft_units(each: _Kept) -> NDArray[np.float16]:
@@ -267,16 +277,25 @@ def token_span(tokens: Tokens, begin: int, end: int) -> tuple[int, int]:
     return first, max(first + 1, int(np.searchsorted(tokens.begins, end, side="left")))
 
 
+def _words(tokens: Tokens) -> list[list[str]]:
+    """The folded words of each token: one, or the characters of a person."""
+    bounds = zip(tokens.begins.tolist(), tokens.ends.tolist(), strict=True)
+    return [list(map(prepare.normal, prepare.cut(tokens.text[begin:end]))) for begin, end in bounds]
+
+
 def find_terms(tokens: Tokens, terms: Sequence[str]) -> list[tuple[int, int]]:
     """Token spans of every whole-word occurrence of a gold phrase; the longest first where they overlap."""
-    words = [prepare.normal(tokens.text[b:e]) for b, e in zip(tokens.begins.tolist(), tokens.ends.tolist(), strict=True)]
+    each = _words(tokens)
+    words, owners = list(chain.from_iterable(each)), [token for token, own in enumerate(each) for _ in own]
+    borders = {at for at in range(len(owners) + 1) if owners[at - 1 : at] != owners[at : at + 1]}
     wanted = sorted({tuple(map(prepare.normal, prepare.cut(term.strip()))) for term in terms}, key=len, reverse=True)
     taken = [False] * len(words)
     spans: list[tuple[int, int]] = []
     for phrase in wanted:
         size = len(phrase)
         for at in range(len(words) - size + 1) if size else ():
-            if tuple(words[at : at + size]) == phrase and not any(taken[at : at + size]):
+            whole = at in borders and at + size in borders
+            if whole and tuple(words[at : at + size]) == phrase and not any(taken[at : at + size]):
                 taken[at : at + size] = [True] * size
-                spans.append((at, at + size))
+                spans.append((owners[at], owners[at + size - 1] + 1))
     return sorted(spans)

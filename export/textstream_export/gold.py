@@ -13,7 +13,7 @@ from textstream_export.sources import CHANNELS
 
 NEUTRAL = LABELS.index("neutral")
 TOKENISE = Tokeniser(Lexicon((), 1, 1), 4096)
-"""Cuts texts into tokens where only their places matter: those do not depend on a lexicon."""
+"""Cuts texts into their finest tokens, where only their places matter: every Chinese character is one."""
 
 
 def message_labels(rows: Sequence[Row]) -> Labels:

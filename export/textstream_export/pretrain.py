@@ -14,7 +14,7 @@ from sklearn.utils.extmath import randomized_svd
 from tqdm import tqdm
 
 from textstream.model import text as prepare
-from textstream.model.neutral import neutral
+from textstream.model.neutral import case, neutral
 from textstream.model.tokens import Lexicon
 from textstream_export.data import parsed, plain_row
 
@@ -59,7 +59,7 @@ def word_ids(texts: Sequence[str], lexicon: Lexicon) -> NDArray[np.int32]:
         pieces = prepare.cut(text[:MAX_CHARS])
         for piece in pieces:
             if piece not in memory:
-                memory[piece] = known.get(neutral(prepare.normal(piece), prepare.shape(piece), known), 0)
+                memory[piece] = known.get(neutral(prepare.normal(piece), case(piece), known), 0)
         parts.append(np.array([memory[piece] for piece in pieces] + gap, np.int32))
     return np.concatenate(parts)
 

@@ -13,10 +13,9 @@ from tests.unit import export_fixture
 from textstream.event import KINDS
 from textstream_export import cli
 from textstream_export.calibrate import gold_spans
-from textstream_export.coverage import can_say, coverage, gold_places, occurrences
+from textstream_export.coverage import READ, can_say, coverage, gold_places, occurrences
 from textstream_export.data import Aspect, Row
 from textstream_export.encode import token_targets
-from textstream_export.gold import TOKENISE
 from textstream_export.golden import texts
 
 MARKED = [
@@ -42,6 +41,7 @@ MARKED = [
     "[T恤]的[XL]码偏小，[面料]100%[棉]",
     "[𠮷野家]的[牛肉饭]涨价到[35.5元]",
     "听[Taylor Swift]的[1989]专辑",
+    "[王小明]和[欧阳建国]的[老师]说[张伟]先生很好",
 ]
 """Texts with the terms in brackets that a reader would mark; [赞] and [怒] are Weibo's own, one token each."""
 
@@ -63,7 +63,7 @@ def unmarked(marked: str) -> tuple[str, list[tuple[int, int]]]:
 @pytest.mark.parametrize("marked", MARKED)
 def test_tokens_say_the_terms_that_a_reader_marks(marked: str) -> None:
     text, places = unmarked(marked)
-    (tokens,) = TOKENISE([text])
+    (tokens,) = READ([text])
     assert places
     assert [text[begin:end] for begin, end in places if not can_say(tokens, begin, end)] == []
 
@@ -71,7 +71,7 @@ def test_tokens_say_the_terms_that_a_reader_marks(marked: str) -> None:
 @given(st.one_of(st.sampled_from(texts()), st.text(max_size=40)), st.integers(0, 99), st.integers(0, 99))
 def test_every_run_of_tokens_is_a_span_that_comes_back_from_its_tags(text: str, one: int, other: int) -> None:
     """From code points to tags and back to the same tokens, for any run of tokens of any text."""
-    (tokens,) = TOKENISE([text])
+    (tokens,) = READ([text])
     if not tokens.count:
         return
     a, b = sorted((one % tokens.count, other % tokens.count))
@@ -86,7 +86,7 @@ def test_every_run_of_tokens_is_a_span_that_comes_back_from_its_tags(text: str, 
 
 
 def test_a_part_of_a_word_is_no_span_that_tokens_say() -> None:
-    (tokens,) = TOKENISE(["supermarkets 2019年"])
+    (tokens,) = READ(["supermarkets 2019年"])
     assert not can_say(tokens, 0, 5)
     assert not can_say(tokens, 5, 12)
     assert not can_say(tokens, 13, 15)
@@ -95,7 +95,7 @@ def test_a_part_of_a_word_is_no_span_that_tokens_say() -> None:
 
 
 def test_a_mention_is_one_token_so_its_name_alone_is_no_span() -> None:
-    (tokens,) = TOKENISE(["thanks @GretaThunberg !"])
+    (tokens,) = READ(["thanks @GretaThunberg !"])
     assert can_say(tokens, 7, 21)
     assert not can_say(tokens, 8, 21)
 

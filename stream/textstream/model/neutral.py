@@ -2,10 +2,14 @@
 
 What a network cannot tell apart it cannot treat differently, so this holds for every text, not on the average of a test. The
 price is what names do tell: that a politician is disliked is a fact about the training tweets, not about the next message.
-Chinese names, whose characters are words of their own, are found by `chinese_names`.
+Chinese characters are words of their own: what writes a name there, or a person of either gender, is found by `chinese_names`
+and becomes one token.
 """
 
+import re
 from collections.abc import Container
+
+from textstream.model import text
 
 NAME = "<name>"
 """The row of every capitalised word that has none of its own. Where a lexicon has it, words that are mostly capitalised
@@ -19,8 +23,29 @@ uncle aunt|nephew niece|grandpa grandma|grandfather grandmother|mr mrs|mr ms|sir
 gentleman lady|gentlemen ladies|male female|hubby wifey|groom bride|lad lass|lads lasses|bro sis|guy gal|guys gals
 他 她|男 女|哥 姐|弟 妹
 """
-SHARED: dict[str, str] = {b: a for pair in _PAIRS.replace("\n", "|").strip("|").split("|") for a, b in (pair.split(),)}
-"""A word → the word whose row it shares. 妈 is not 爸: it is part of curses."""
+_PERSONS = """
+先生 女士|先生 小姐|先生 男士|叔叔 阿姨|大叔 大婶|大爷 大妈|大哥 大姐|爸爸 妈妈|老爸 老妈|父亲 母亲|老公 老婆|丈夫 妻子
+哥哥 姐姐|弟弟 妹妹|爷爷 奶奶|姥爷 姥姥|外公 外婆|儿子 女儿|岳父 岳母|舅舅 舅妈|帅哥 美女|爸 妈
+"""
+
+
+def _pairs(listed: str) -> dict[str, str]:
+    return {b: a for pair in listed.replace("\n", "|").strip("|").split("|") for a, b in (pair.split(),)}
+
+
+PERSONS: dict[str, str] = _pairs(_PERSONS)
+"""The same of Chinese words that become one token; 妈 only where it is somebody's, for it is part of curses."""
+SHARED: dict[str, str] = _pairs(_PAIRS)
+"""A word → the word whose row it shares."""
+
+
+_PREFIXED = re.compile(r"\s*(?:De|Di|Du|Fitz|La|Le|Mac|Mc|Van)[A-Z][a-z]+").fullmatch
+"""Names with a second capital; other words of that shape are hashtags, brands and code, which tell more."""
+
+
+def case(surface: str) -> int:
+    """The shape of a token; McDonald and DeVries are written as names are."""
+    return TITLE if _PREFIXED(surface) else text.shape(surface)
 
 
 def neutral(token: str, shape: int, words: Container[str]) -> str:

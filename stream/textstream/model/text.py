@@ -13,7 +13,7 @@ from zlib import crc32
 
 import numpy as np
 
-TEXT_VERSION = 2
+TEXT_VERSION = 3
 """Changes with anything that changes a token, a folded form, a hash or a feature."""
 
 MAX_TOKEN_CHARS = 40

@@ -8,7 +8,7 @@ sums over what was looked up: a compiled loop, or a few numpy operations for all
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import chain, compress
+from itertools import chain, compress, starmap
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ from textstream.event import Language
 from textstream.model import chinese_names
 from textstream.model import text as prepare
 from textstream.model.language import COLUMNS, decide, evidence
-from textstream.model.neutral import SHARED, neutral
+from textstream.model.neutral import NAME, PERSONS, SHARED, TITLE, case, neutral
 
 FEATURES = ("word", "bigram", "tail")
 """A token's ids: a word, or the prefix of one that has no row; the pair with the token before; the shape of a word, or the
@@ -34,6 +34,11 @@ SETTLED_AT_ONCE = 1024
 
 CHARS_PER_TOKEN = 16
 """A text is cut at this many code points for each token of the limit: 10 MB of text costs no more than the limit."""
+
+MERGED = {NAME, *PERSONS.values()}
+"""The words that Chinese persons stand as; a lexicon that lacks any of them has a token for each character."""
+_NAMED = "\n"
+"""Behind a surface that is a name. White space is only ever before those that are cut from a text."""
 
 _START = np.uint32(prepare.hashed("<start>"))
 _WORD, _TAIL, _KEY, _CHARS, _LEAD = range(5)  # columns of the surface table; a key is a hash, for the pairs
@@ -118,7 +123,7 @@ class _Surfaces(dict[str, int]):
         self.table = np.zeros((MAX_SURFACES + MAX_SURFACES // 4, _SURFACE_COLUMNS), np.int64)
         self.evidence = np.zeros((len(self.table), COLUMNS), np.float32)
         self.of_code = np.full(len(_HAN), -1, np.int32)  # slots of the Chinese characters that have one
-        self.roles = np.zeros(len(self.table), np.int64) if chinese_names.CHARACTER in self.ids else None
+        self.roles = np.zeros(len(self.table), np.int64) if self.ids.keys() >= MERGED else None
         self.chars = 0
         self.new: list[str] = []
 
@@ -153,40 +158,51 @@ class _Surfaces(dict[str, int]):
     def _fill(self, first: int, new: list[str]) -> None:
         """The rows of `new`, from the row `first` on."""
         tokens = list(map(prepare.normal, new))
-        rows = chain.from_iterable(map(self._row, new, tokens))
+        each = list(zip(new, tokens, strict=True))
+        rows = chain.from_iterable(starmap(self._row, each))
         filled = slice(first, first + len(new))
         self.table[filled] = np.fromiter(rows, np.int64).reshape(-1, _SURFACE_COLUMNS)
         self.evidence[filled] = evidence(tokens, [SHARED.get(token, token) in self.ids for token in tokens])
+        letters = [len(surface.strip()) if surface.endswith(_NAMED) or token in MERGED else 1 for surface, token in each]
+        self.evidence[filled] *= np.array(letters)[:, None]  # of a person's characters, each says Chinese
         self.chars += sum(map(len, new))
         if self.roles is not None:
             self.roles[filled] = list(map(chinese_names.role, tokens))
 
-    def without_names(self, slots: Numbers, counts: Numbers) -> Numbers:
-        """(tokens,) the slots of texts in which all Chinese names are alike, where the lexicon has a row for them."""
+    def merged(self, slots: Numbers, counts: Numbers) -> tuple[Numbers, Numbers]:
+        """(tokens,) slots and (texts,) counts in which every Chinese person is one token, where the lexicon has their words."""
         if self.roles is None or not (roles := self.roles[slots]).any():
-            return slots
+            return slots, counts
+        stops = np.cumsum(counts)
         apart = self.table[slots, _LEAD] > 0
-        apart[(np.cumsum(counts) - counts)[counts > 0]] = True
-        named = np.flatnonzero(chinese_names.in_names(roles, apart))
-        if not len(named):
-            return slots
-        leads = self.table[slots[named], _LEAD]
-        shared = {lead: self[" " * lead + chinese_names.CHARACTER] for lead in set(leads.tolist())}
+        apart[(stops - counts)[counts > 0]] = True
+        found = chinese_names.persons(roles, apart)
+        if not found:
+            return slots, counts
+        begins, ends = np.array([(person.begin, person.end) for person in found]).T
+        kept = np.ones(len(slots), np.bool_)
+        slots, counts = slots.copy(), counts.copy()
+        for begin, end, form in found:
+            written = "王" * (end - begin) + _NAMED if form == NAME else form
+            slots[begin] = self[" " * int(self.table[slots[begin], _LEAD]) + written]
+            kept[begin + 1 : end] = False
         self.settle()
-        slots = slots.copy()
-        slots[named] = [shared[lead] for lead in leads.tolist()]
-        return slots
+        np.subtract.at(counts, np.searchsorted(stops, begins, side="right"), ends - begins - 1)
+        return slots[kept], counts
 
     def _row(self, surface: str, token: str) -> tuple[int, int, int, int, int]:
-        lexicon, shape = self.lexicon, prepare.shape(surface)
-        form = neutral(token, shape, self.ids)
+        lexicon, shape = self.lexicon, case(surface)
+        named = surface.endswith(_NAMED)
+        form = NAME if named else neutral(token, shape, self.ids)
+        if form == NAME:
+            shape = TITLE  # 王小明, DeVries and Emily are one to the network
         word = self.ids.get(form, 0)
         if word:
             tail = lexicon.first_shape + shape
         else:
             word = lexicon.first_affix + prepare.hashed("^" + form[:4]) % lexicon.affix_rows
             tail = lexicon.first_affix + prepare.hashed(f"{form[-3:]}${shape}") % lexicon.affix_rows
-        return word, tail, prepare.hashed(form), len(surface), len(surface) - len(surface.lstrip())
+        return word, tail, prepare.hashed(form), len(surface) - named, len(surface) - len(surface.lstrip())
 
 
 class _Read(NamedTuple):
@@ -249,7 +265,7 @@ class Tokeniser:
             )  # fmt: skip
             slots = slots[:found]
         surfaces.settle()
-        return surfaces.without_names(slots, counts), counts
+        return surfaces.merged(slots, counts)
 
     def _within(self, slots: Numbers, counts: Numbers) -> tuple[Numbers, Numbers]:
         """No more tokens of a text than are scored: the last piece may have brought many."""
