@@ -6,30 +6,27 @@ small network has several, are told apart by it. The encoder and key terms stay 
 """
 
 import json
+import math
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 from tqdm import tqdm
 
-from textstream.errors import Misconfigured
+from textstream.errors import Fatal, Misconfigured
 from textstream.event import LABELS
-from textstream.model import bundle as files
-from textstream_export import transformer_onnx
-from textstream_export.data import Row, in_share, read_train, split_held_out
-from textstream_export.loss import divergence
+from textstream_export.data import Row, read_train, split_held_out
+from textstream_export.loss import divergence, sentiment_targets
 from textstream_export.network import Network
 from textstream_export.place import writable
 from textstream_export.recipe import Recipe
-from textstream_export.restore import restore_of
 from textstream_export.run import Run, begun
 from textstream_export.sources import BINARY
-from textstream_export.train import LOG, LOG_STEPS, SCHEDULES, save
+from textstream_export.train import LOG, LOG_STEPS, RUN, SCHEDULES, save
 
 BATCH_ROWS = 1024
 UNITS_A_PASS = 8192
@@ -42,7 +39,7 @@ BINARY_COUNTS = 0.3
 
 
 def train_heads(begin: Path, data: Path, recipe: Recipe, out: Path) -> None:
-    """Go on from the run, or the bundle, at `begin` with its heads of sentiment alone, and leave a run in `out`.
+    """Go on from the run at `begin` with its heads of sentiment alone, and leave a run in `out`.
 
     `soft_share` of the loss is the distance from what the run said before, the rest gold labels, rows drawn by weight in so
     many passes as the recipe has epochs. Raises Misconfigured where the run is not of the recipe's shape.
@@ -50,14 +47,16 @@ def train_heads(begin: Path, data: Path, recipe: Recipe, out: Path) -> None:
     if begin.resolve() == out.resolve():
         raise Misconfigured(f"the run at {begin} cannot go on into its own folder: name another with --out")
     writable(out)
-    run = restore_of(files.read(begin), recipe.languages[0]) if (begin / files.MANIFEST).is_file() else begun(begin, recipe)
+    run = begun(begin, recipe)
     network = _with_heads(run.network, recipe)
     gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
-    taught = (row for row in gold if row.label and recipe.sources.get(row.source, 0) > 0)
-    rows = [row for row in taught if in_share(row.text, recipe.share)]
+    rows = [row for row in gold if row.label and recipe.sources.get(row.source, 0) > 0]
+    if not rows:
+        raise Misconfigured(f"no row of {data} has a label that recipe {recipe.name} draws: name another folder with --data")
     kept, pooled, said = _pooled(run, rows)
     rows = [rows[i] for i in kept.tolist()]
     out.mkdir(parents=True, exist_ok=True)
+    (out / RUN).unlink(missing_ok=True)  # whoever ends this midway must not export what was finished there
     log = _fit(network, pooled, said, _targets(rows, recipe), _weights(rows, recipe), recipe, out / LOG)
     save(out, network, run.vocabulary, recipe, log, (*run.before, run.recipe))
 
@@ -87,37 +86,23 @@ def _pooled(run: Run, rows: Sequence[Row]) -> tuple[NDArray[np.int64], Tensor, T
     """(kept,) which rows have a token; (kept, 2 · width) what the encoder makes of them; (kept, 3) what the run says."""
     tokens = run.tokenise(run.recipe.max_train_tokens)([row.text for row in rows])
     order = sorted((i for i, each in enumerate(tokens) if each.count), key=lambda i: len(tokens[i].features))
-    read = transformer_onnx.pooled(run.network) if run.recipe.is_pretrained else partial(_by_torch, run.network)
     pooled = list[Tensor]()
     at = 0
-    with tqdm(total=len(order), desc="read", unit="text", mininterval=10) as bar:
+    with torch.no_grad(), tqdm(total=len(order), desc="read", unit="text", mininterval=10) as bar:
         while at < len(order):
             many = max(1, UNITS_A_PASS // len(tokens[order[at]].features))  # the first is the shortest
-            some = [tokens[i].features for i in order[at : at + many]]
-            ids = np.zeros((len(some), len(some[-1]), some[0].shape[1]), np.int32)
-            for row, features in enumerate(some):
-                ids[row, : len(features)] = features
-            pooled.append(torch.from_numpy(read(ids)))
+            some = [torch.from_numpy(tokens[i].features).long() for i in order[at : at + many]]
+            pooled.append(run.network.encoder(nn.utils.rnn.pad_sequence(some, batch_first=True))[1])
             at += len(some)
             bar.update(len(some))
-    every = torch.cat(pooled)
-    with torch.no_grad():
+        every = torch.cat(pooled)
         return np.array(order, np.int64), every, run.network.mood(every)
 
 
-def _by_torch(network: Network, ids: NDArray[np.int32]) -> NDArray[np.float32]:
-    with torch.no_grad():
-        found: NDArray[np.float32] = network.encoder(torch.from_numpy(ids).long())[1].numpy()
-        return found
-
-
 def _targets(rows: Sequence[Row], recipe: Recipe) -> Tensor:
-    """(rows, 3): the label; in a binary source neutral has the part that the recipe gives it."""
-    targets = F.one_hot(torch.tensor([LABELS.index(row.label or "") for row in rows]), len(LABELS)).float()
-    binary = torch.tensor([row.source in BINARY for row in rows])
-    targets[binary] *= 1 - recipe.binary_neutral
-    targets[binary, LABELS.index("neutral")] += recipe.binary_neutral
-    return targets
+    """(rows, 3), as in all training."""
+    label = torch.tensor([LABELS.index(row.label or "") for row in rows])
+    return sentiment_targets(label, torch.tensor([row.source in BINARY for row in rows]), recipe.binary_neutral)
 
 
 def _weights(rows: Sequence[Row], recipe: Recipe) -> Tensor:
@@ -162,6 +147,8 @@ def _fit(
             torch._foreach_lerp_(average, heads, 1 - min(recipe.average_decay, (step + 1) / (step + 11)))
         if (step + 1) % LOG_STEPS == 0:
             lines.append(json.dumps({"step": step + 1, "loss": round(loss.item(), 4)}) + "\n")
+    if not math.isfinite(loss.item()):
+        raise Fatal(f"the loss is no number any more: lower learning_rate ({recipe.learning_rate:g}) in the recipe")
     with torch.no_grad():
         for head, mean in zip(heads, average, strict=True):
             head.copy_(mean)

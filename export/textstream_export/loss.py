@@ -94,7 +94,7 @@ def gold_losses(sentiment: Tensor, tags: Tensor, towards: Tensor, batch: Batch, 
     """
     told = batch.soft_sentiment.isfinite().all(-1)
     share = torch.where(told, 1 - recipe.soft_share, 1.0)  # (rows,)
-    mood = F.cross_entropy(sentiment, sentiment_targets(batch, recipe.binary_neutral), reduction="none")
+    mood = F.cross_entropy(sentiment, sentiment_targets(batch.label, batch.binary, recipe.binary_neutral), reduction="none")
     weight = torch.where(batch.tags == 0, batch.outside[:, None, None], 1.0) * (batch.tags >= 0)
     per_tag = F.cross_entropy(tags.flatten(0, 2), batch.tags.clamp(min=0).flatten(), reduction="none")
     per_term = F.cross_entropy(towards.flatten(0, 1), batch.towards.clamp(min=0).flatten(), reduction="none")
@@ -134,12 +134,12 @@ def divergence(said: Tensor, told: Tensor) -> Tensor:
     return (target.exp() * (target - said.float().log_softmax(-1))).sum(-1)
 
 
-def sentiment_targets(batch: Batch, binary_neutral: float) -> Tensor:
-    """(rows, 3): the label; in a binary source the neutral class, which nobody could choose, keeps a part."""
-    targets = F.one_hot(batch.label.clamp(min=0), len(LABELS)).float()
+def sentiment_targets(label: Tensor, binary: Tensor, binary_neutral: float) -> Tensor:
+    """(rows, 3): the label (rows,); where `binary` (rows,), the neutral class, which nobody could choose, keeps a part."""
+    targets = F.one_hot(label.clamp(min=0), len(LABELS)).float()
     smoothed = targets * (1 - binary_neutral)
     smoothed[:, LABELS.index("neutral")] += binary_neutral
-    return torch.where(batch.binary[:, None], smoothed, targets)
+    return torch.where(binary[:, None], smoothed, targets)
 
 
 def masked_mean(values: Tensor, weight: Tensor) -> Tensor:

@@ -282,15 +282,4 @@ for _language in ("en", "zh"):
 RECIPES["swift-heads"] = replace(
     RECIPES["swift"], experts=16, heads_alone=True, epochs=7, soft_share=0.35, average_decay=0.998, seed=20261202
 )
-for _language, _share in (("en", 0.2), ("zh", 0.4)):
-    RECIPES[f"deep-{_language}-heads"] = replace(
-        RECIPES[f"deep-{_language}"],
-        version="0.4.0",
-        experts=8,
-        heads_alone=True,
-        share=_share,
-        epochs=30,
-        soft_share=0.6,
-        seed=20261202,
-    )
-"""Last of all (`train --from`): the classes of a source weigh alike, and texts have heads to choose among."""
+"""After `swift` (`train --from`): the classes of a source weigh alike, and texts have more heads to choose among."""

@@ -1,7 +1,7 @@
-"""The network of a bundle, read back from its ONNX graph: the inverse of `to_onnx` and of `transformer_onnx`.
+"""The network of a bundle, read back from its ONNX graph: the inverse of `to_onnx`.
 
-So whoever has a bundle can train on from it. The graph holds swift's table, or deep's matrices, in 8 bits with their scales,
-and all else as it was trained; the graph of a restored network is the same graph again, but for rounding in deep's matrices.
+So whoever has a bundle can train on from it. The graph holds the table in 8 bits, one scale a row, and everything else as it
+was trained; the graph of a restored network is the same graph again.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,6 @@ from textstream.model.tokens import Lexicon
 from textstream_export.network import Network, Windows
 from textstream_export.recipe import Recipe
 from textstream_export.run import Run
-from textstream_export.transformer import Shape, Transformer
 
 Constants = Mapping[str, NDArray[np.float32]]
 
@@ -71,61 +70,6 @@ def _weights(constants: Constants, windows: int) -> dict[str, NDArray[np.float32
         **biases,
         "token.bias": constants["message_b"],  # added once a message, to all its units
         **{f"{ours}.weight": constants[f"{theirs}_w"].T for ours, theirs in names.items()},
-    }
-
-
-def restore_of(bundle: files.Bundle, language: str) -> Run:
-    """The network that answers for `language`, with the recipes that it was made by. Raises Misconfigured where none does."""
-    networks = [network for network in bundle.manifest.networks if language in network.languages]
-    if not networks:
-        raise Misconfigured(f"model bundle {bundle.folder} has no network for {language}: name another with --from")
-    made = [tuple(map(Recipe.from_json, run)) for run in bundle.manifest.recipe["runs"]]
-    *before, recipe = next(run for run in made if language in run[-1].languages)
-    if not recipe.is_pretrained:
-        return replace(restore(bundle, recipe), before=tuple(before))
-    return _transformer(bundle, networks[0], recipe, tuple(before))
-
-
-def _transformer(bundle: files.Bundle, network: files.NetworkFiles, recipe: Recipe, before: tuple[Recipe, ...]) -> Run:
-    vocabulary = bundle.vocabularies[bundle.manifest.networks.index(network)]
-    if isinstance(vocabulary, Lexicon):
-        raise _another(bundle)
-    pieces: tuple[str, ...] = vocabulary
-    model = onnx.load(bundle.folder / network.graphs["cpu"])
-    constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
-    heads = next(a.i for node in model.graph.node for a in node.attribute if a.name == "num_heads")
-    layers = sum(name.endswith("_qkv_w") for name in constants)
-    width = constants["norm_g"].shape[0]
-    shape = Shape(len(pieces), width, layers, heads, constants["positions_all"].shape[0])
-    weights = {name: torch.tensor(value) for name, value in _transformer_weights(constants, layers).items()}
-    experts = weights["sentiment.weight"].shape[0] // len(LABELS)
-    encoder = Transformer(shape, int(constants["first_id"]))
-    restored = Network(encoder, width, 0, recipe.dropout, experts)
-    restored.load_state_dict(weights)
-    recipe = replace(recipe, experts=experts)
-    return Run(recipe, {"pieces": list(pieces), "shape": shape.as_json()}, restored.eval(), before)
-
-
-def _transformer_weights(constants: Constants, layers: int) -> dict[str, NDArray[np.float32]]:
-    """By the names that the network has for them. Raises KeyError for another graph."""
-    norms = {"encoder.norm": "norm"}
-    linears: dict[str, str] = {}
-    for i in range(layers):
-        ours, theirs = f"encoder.layers.{i}", f"layer{i}"
-        norms |= {f"{ours}.{name}_norm": f"{theirs}_{name}_norm" for name in ("attended", "outer")}
-        linears |= {f"{ours}.{name}": f"{theirs}_{name}" for name in ("attended", "inner", "outer")}
-        linears[f"{ours}.query_key_value"] = f"{theirs}_qkv"
-    head = "said" if "said_w" in constants else "sentiment"  # of several experts, or of one
-    plain = {"sentiment": head, "token": "each"} | ({"expert": "expert"} if "expert_w" in constants else {})
-    return {
-        "encoder.words.weight": constants["words_w"] * constants["words_s"],
-        "encoder.positions.weight": constants["positions_all"],
-        "message.weight": constants["message_w"].T,
-        "source_bias.weight": np.zeros((0, len(LABELS)), np.float32),
-        **{f"{ours}.weight": constants[f"{theirs}_g"] for ours, theirs in norms.items()},
-        **{f"{ours}.weight": (constants[f"{theirs}_w"] * constants[f"{theirs}_s"]).T for ours, theirs in linears.items()},
-        **{f"{ours}.weight": constants[f"{theirs}_w"].T for ours, theirs in plain.items()},
-        **{f"{ours}.bias": constants[f"{theirs}_b"] for ours, theirs in (norms | linears | plain).items()},
     }
 
 

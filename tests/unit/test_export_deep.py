@@ -5,7 +5,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -17,15 +16,13 @@ from textstream.model.scorer import Scorer
 from textstream.model.text import cut, normal
 from textstream_export import export as exporting
 from textstream_export import precision
-from textstream_export.data import Row, read_train, split_held_out
+from textstream_export.data import read_train, split_held_out
 from textstream_export.encode import encode, lots_of
 from textstream_export.evaluate import evaluate
 from textstream_export.export import export
-from textstream_export.heads import train_heads
 from textstream_export.network import Network
 from textstream_export.recipe import RECIPES
-from textstream_export.restore import restore_of
-from textstream_export.run import load, tokeniser
+from textstream_export.run import tokeniser
 from textstream_export.train import fit, save
 from textstream_export.transformer import Shape, Transformer
 
@@ -115,48 +112,6 @@ def test_one_language_is_exported_anew_and_the_others_stay(
     assert lost and all(manifest.scores[name] == before.scores[name] for name in lost)
     assert manifest.languages == ("en", "zh")
     assert evaluate(Scorer.load(tmp_path / "deep", device="cpu"), data)["tweeteval_sentiment/macro_recall"] > 0.9
-
-
-def test_a_network_is_read_back_from_the_bundle(bundle: Path, runs: list[Path]) -> None:
-    """It says what the run says that the bundle was exported from, but for the 8 bits that its matrices went through."""
-    for language, run in zip(("en", "zh"), map(load, runs), strict=True):
-        restored = restore_of(files.read(bundle), language)
-        assert restored.recipe == run.recipe and restored.vocabulary == run.vocabulary
-        texts = [row.text for row in _rows(language)]
-        ids = [tokens.features for tokens in run.tokenise(100)(texts)]
-        said, told = ([each.infer(one[None])[0] for one in ids] for each in (restored, run))
-        assert np.abs(np.concatenate(said) - np.concatenate(told)).max() < 0.35
-        assert np.array_equal(np.concatenate(said).argmax(1), np.concatenate(told).argmax(1))
-
-
-def test_there_is_nothing_to_read_back_for_a_language_that_no_network_answers_for(bundle: Path) -> None:
-    with pytest.raises(Misconfigured, match="no network for fr: name another with --from"):
-        restore_of(files.read(bundle), "fr")
-
-
-def test_the_heads_of_a_bundle_are_trained_alone_and_exported(
-    bundle: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where one head was there are several; the matrices are the bundle's, and the answers as good."""
-    monkeypatch.setattr(precision, "MAX_LOSS", 0.2)
-    recipe = replace(RECIPES["deep-en-heads"], experts=2, share=1.0, epochs=8, sources=RECIPES["swift"].sources)
-    train_heads(bundle, data, recipe, tmp_path / "run")
-    manifest = export([tmp_path / "run"], data, tmp_path / "deep", bundle)
-    assert manifest.scores["tweeteval_sentiment/macro_recall"] > 0.9
-    old, new = (restore_of(files.read(folder), "en").network for folder in (bundle, tmp_path / "deep"))
-    assert (old.experts, new.experts) == (1, 2)
-    assert torch.allclose(old.encoder.layers[0].inner.weight, new.encoder.layers[0].inner.weight, atol=2e-3)
-
-
-def _rows(language: str) -> list[Row]:
-    """A text of each thing and feeling that the made rows have."""
-    words, things = (
-        (("great", "awful", "usual"), export_fixture.THINGS)
-        if language == "en"
-        else (("很好", "太差", "开门"), export_fixture.DONGXI)
-    )
-    form = "the {} is {} ," if language == "en" else "这个{}{}，"
-    return [Row(form.format(thing, word), language, "") for thing in things for word in words]
 
 
 def test_what_each_precision_loses_stands_in_the_manifest_and_the_card(bundle: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.unit import export_fixture
-from textstream.errors import Misconfigured
+from textstream.errors import Fatal, Misconfigured
 from textstream_export import cli
 from textstream_export.data import read_test
 from textstream_export.heads import train_heads
@@ -86,6 +86,19 @@ def test_the_same_recipe_gives_the_same_heads(run: Path, after: Path, data: Path
 def test_heads_that_none_before_begins_are_refused(run: Path, data: Path, tmp_path: Path, experts: int) -> None:
     with pytest.raises(Misconfigured, match="name another run with --from"):
         train_heads(run, data, replace(HEADS, experts=experts), tmp_path / "out")
+
+
+def test_rows_that_the_recipe_does_not_draw_are_missed(run: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="name another folder with --data"):
+        train_heads(run, data, replace(HEADS, sources={}), tmp_path / "out")
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_leaves_none(run: Path, data: Path, tmp_path: Path) -> None:
+    """What was finished in the folder before is no run any more either."""
+    (tmp_path / "run.json").write_text("{}")
+    with pytest.raises(Fatal, match="lower learning_rate"):
+        train_heads(run, data, replace(HEADS, learning_rate=1e38, epochs=2), tmp_path)
+    assert not (tmp_path / "run.json").exists()
 
 
 def test_the_command_asks_for_the_run_to_go_on_from(
