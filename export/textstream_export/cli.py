@@ -85,9 +85,9 @@ def _train_heads(arguments: argparse.Namespace, recipe: Recipe) -> None:
     from textstream_export.heads import train_heads
 
     if arguments.begin is None or arguments.packages or arguments.words or arguments.soft:
-        raise Misconfigured(
-            f"recipe {recipe.name} trains heads alone: name the run that has them with --from, and no other folder"
-        )
+        raise Misconfigured(f"{arguments.recipe} trains heads alone: name their run with --from, and no other folder")
+    if arguments.device == "cuda":
+        raise Misconfigured("heads train on the CPU, in a minute: leave --device out")
     train_heads(arguments.begin, arguments.data, recipe, arguments.out)
 
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from textstream.errors import Misconfigured
 from textstream.event import KINDS, LABELS
 from textstream.model import text as prepare
-from textstream.model.neutral import SHARED, TITLE
+from textstream.model.neutral import SHARED, TITLE, shape_of
 from textstream.model.packing import WINDOW
 from textstream.model.tokens import MERGED, Lexicon, Tokens
 from textstream_export.data import Row
@@ -89,9 +89,9 @@ def _names(cased: Counter[str]) -> set[str]:
     titled: Counter[str] = Counter()
     lower: Counter[str] = Counter()
     for surface, count in cased.items():
-        case = prepare.shape(surface)
-        if case in (LOWER, TITLE) and surface.isascii():
-            (titled if case == TITLE else lower)[prepare.normal(surface)] += count
+        shape = shape_of(surface)
+        if shape in (LOWER, TITLE) and surface.isascii():
+            (titled if shape == TITLE else lower)[prepare.normal(surface)] += count
     often = {token for token, n in titled.items() if n > 1 and n + 2 >= NAME_SHARE * (n + lower[token] + 1)}
     return {token for token in often if len(token) > 1 and token.isalpha() and token not in SHARED.values()}
 
@@ -204,9 +204,12 @@ def _encoded(chunk: list[tuple[Row, Soft | None]], tokenise: Tokenise, draw: Map
 
 
 def _at_tokens(soft: Soft, tokens: Tokens) -> Soft:
-    """A teacher of characters has a word for each; what it says of the first counts for a token that is a whole person."""
+    """A teacher of characters has a word for each; what it says of the first counts for a token that is a whole person.
+
+    Teachers read a text as far as students do: one that says more of it than it has tokens has read characters.
+    """
     if len(soft.tokens) <= tokens.count:
-        return soft  # it has read the same tokens
+        return soft
     characters = list(map(len, _words(tokens)))
     firsts = np.cumsum(characters) - characters
     return Soft(soft.sentiment, soft.tokens[firsts[firsts < len(soft.tokens)]])

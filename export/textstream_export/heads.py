@@ -52,7 +52,7 @@ def train_heads(begin: Path, data: Path, recipe: Recipe, out: Path) -> None:
     gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
     rows = [row for row in gold if row.label and recipe.sources.get(row.source, 0) > 0]
     if not rows:
-        raise Misconfigured(f"no row of {data} has a label that recipe {recipe.name} draws: name another folder with --data")
+        raise Misconfigured(f"no row of {data} has a label that the recipe draws: name another folder with --data")
     kept, pooled, said = _pooled(run, rows)
     rows = [rows[i] for i in kept.tolist()]
     out.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def _with_heads(network: Network, recipe: Recipe) -> Network:
     """
     times, left = divmod(recipe.experts, network.experts)
     if left or recipe.experts == 1:
-        what = f"recipe {recipe.name} has {recipe.experts} heads, the run {network.experts}"
+        what = f"the recipe has {recipe.experts} heads, the run {network.experts}"
         raise Misconfigured(f"{what}, which is no divisor of them, or there is one alone: name another run with --from")
     torch.manual_seed(recipe.seed)
     more = Network(
@@ -78,19 +78,19 @@ def _with_heads(network: Network, recipe: Recipe) -> Network:
     for name in [name for name in weights if name.startswith(("sentiment.", "expert."))]:
         repeated = torch.cat([weights[name]] * times)
         weights[name] = repeated + (APART * torch.randn_like(repeated) if times > 1 else 0.0)
-    more.load_state_dict(weights, strict=False)  # one head alone had no share to give
+    more.load_state_dict(weights, strict=network.experts > 1)  # one head alone had no share to give
     return more.eval()
 
 
 def _pooled(run: Run, rows: Sequence[Row]) -> tuple[NDArray[np.int64], Tensor, Tensor]:
     """(kept,) which rows have a token; (kept, 2 · width) what the encoder makes of them; (kept, 3) what the run says."""
     tokens = run.tokenise(run.recipe.max_train_tokens)([row.text for row in rows])
-    order = sorted((i for i, each in enumerate(tokens) if each.count), key=lambda i: len(tokens[i].features))
+    order = sorted((i for i, each in enumerate(tokens) if each.count), key=lambda i: -len(tokens[i].features))
     pooled = list[Tensor]()
     at = 0
     with torch.no_grad(), tqdm(total=len(order), desc="read", unit="text", mininterval=10) as bar:
         while at < len(order):
-            many = max(1, UNITS_A_PASS // len(tokens[order[at]].features))  # the first is the shortest
+            many = max(1, UNITS_A_PASS // len(tokens[order[at]].features))  # the first is the longest
             some = [torch.from_numpy(tokens[i].features).long() for i in order[at : at + many]]
             pooled.append(run.network.encoder(nn.utils.rnn.pad_sequence(some, batch_first=True))[1])
             at += len(some)
@@ -129,7 +129,7 @@ def _fit(
     draws = torch.Generator().manual_seed(recipe.seed)
     torch.manual_seed(recipe.seed)
     until = weights.cumsum(0)
-    steps = recipe.epochs * len(pooled) // BATCH_ROWS
+    steps = max(1, recipe.epochs * len(pooled) // BATCH_ROWS)
     lines = []
     loss = torch.zeros(())
     for step in tqdm(range(steps), desc="heads", unit="batch", mininterval=10):

@@ -1,8 +1,8 @@
 """Writes `textstream/model/chinese_names.txt`: the characters of Chinese names, and the words that they also write.
 
 Run by hand when the lists below or the dictionary change: `python -m textstream_export.make_chinese_names` (with jieba, which
-is in the dependency group `test`). A changed table is another `chinese_names.CHARACTER`, in networks that are trained anew:
-bundles go on reading what they have learnt to read.
+is in the dependency group `test`). A changed table is another `text.TEXT_VERSION`, for bundles read by it what they were
+trained on.
 """
 
 from collections import Counter

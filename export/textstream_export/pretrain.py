@@ -14,7 +14,7 @@ from sklearn.utils.extmath import randomized_svd
 from tqdm import tqdm
 
 from textstream.model import text as prepare
-from textstream.model.neutral import case, neutral
+from textstream.model.neutral import neutral, shape_of
 from textstream.model.tokens import Lexicon
 from textstream_export.data import parsed, plain_row
 
@@ -50,7 +50,10 @@ def unlabelled(data: Path, languages: Sequence[str]) -> Iterator[str]:
 
 
 def word_ids(texts: Sequence[str], lexicon: Lexicon) -> NDArray[np.int32]:
-    """The texts one after the other as word numbers; 0 is an unknown word, and REACH zeros stand between two texts."""
+    """The texts one after the other as word numbers; 0 is an unknown word, and REACH zeros stand between two texts.
+
+    Chinese persons are cut into their characters here: the rows of the words they stand as are learnt in training alone.
+    """
     known = {word: i for i, word in enumerate(lexicon.words, start=1)}
     memory: dict[str, int] = {}
     parts: list[NDArray[np.int32]] = []
@@ -59,7 +62,7 @@ def word_ids(texts: Sequence[str], lexicon: Lexicon) -> NDArray[np.int32]:
         pieces = prepare.cut(text[:MAX_CHARS])
         for piece in pieces:
             if piece not in memory:
-                memory[piece] = known.get(neutral(prepare.normal(piece), case(piece), known), 0)
+                memory[piece] = known.get(neutral(prepare.normal(piece), shape_of(piece), known), 0)
         parts.append(np.array([memory[piece] for piece in pieces] + gap, np.int32))
     return np.concatenate(parts)
 

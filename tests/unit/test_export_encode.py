@@ -11,6 +11,7 @@ import pytest
 from textstream.event import KINDS
 from textstream.model.tokens import MERGED, Lexicon, Tokeniser
 from textstream_export.data import Row
+from textstream_export.distil import TEACHER_TOKENS
 from textstream_export.encode import OUTPUTS, build_lexicon, encode, find_terms, token_targets
 from textstream_export.gold import TOKENISE
 from textstream_export.recipe import RECIPES
@@ -49,6 +50,11 @@ def test_what_a_teacher_says_of_characters_stands_at_the_person_they_write(read_
     told = Soft(np.zeros(3, np.float16), said)
     encoded = encode([partial(list, [(row, told)])], CUT, replace(RECIPES["swift"], languages=("zh",)))
     assert encoded.soft_units[:, 0].tolist() == taught
+
+
+def test_teachers_read_a_text_as_far_as_swift_does() -> None:
+    """Else one that says more of a text than it has tokens need not have read characters."""
+    assert RECIPES["swift"].max_train_tokens == TEACHER_TOKENS
 
 
 def test_a_lexicon_doubts_rare_words_that_are_capitalised() -> None:

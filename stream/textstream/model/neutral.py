@@ -35,6 +35,7 @@ def _pairs(listed: str) -> dict[str, str]:
 
 PERSONS: dict[str, str] = _pairs(_PERSONS)
 """The same of Chinese words that become one token; 妈 only where it is somebody's, for it is part of curses."""
+assert all(len(word) == len(shared) for word, shared in PERSONS.items()), "one stands for the other, as long as it is"
 SHARED: dict[str, str] = _pairs(_PAIRS)
 """A word → the word whose row it shares."""
 
@@ -43,7 +44,7 @@ _PREFIXED = re.compile(r"\s*(?:De|Di|Du|Fitz|La|Le|Mac|Mc|Van)[A-Z][a-z]+").full
 """Names with a second capital; other words of that shape are hashtags, brands and code, which tell more."""
 
 
-def case(surface: str) -> int:
+def shape_of(surface: str) -> int:
     """The shape of a token; McDonald and DeVries are written as names are."""
     return TITLE if _PREFIXED(surface) else text.shape(surface)
 

@@ -19,7 +19,7 @@ from textstream.event import Language
 from textstream.model import chinese_names
 from textstream.model import text as prepare
 from textstream.model.language import COLUMNS, decide, evidence
-from textstream.model.neutral import NAME, PERSONS, SHARED, TITLE, case, neutral
+from textstream.model.neutral import NAME, PERSONS, SHARED, TITLE, neutral, shape_of
 
 FEATURES = ("word", "bigram", "tail")
 """A token's ids: a word, or the prefix of one that has no row; the pair with the token before; the shape of a word, or the
@@ -191,7 +191,7 @@ class _Surfaces(dict[str, int]):
         return slots[kept], counts
 
     def _row(self, surface: str, token: str) -> tuple[int, int, int, int, int]:
-        lexicon, shape = self.lexicon, case(surface)
+        lexicon, shape = self.lexicon, shape_of(surface)
         named = surface.endswith(_NAMED)
         form = NAME if named else neutral(token, shape, self.ids)
         if form == NAME:
