@@ -14,7 +14,7 @@ from tests.support.worker import Worker, wait_for_members
 
 GOOD = 100
 STALL_S = 3
-WORD = "volcano"
+WORD = "kettle"
 
 
 @pytest.fixture(scope="module")
