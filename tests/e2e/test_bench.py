@@ -24,9 +24,12 @@ def test_quick_measures_every_figure_in_its_time() -> None:
 
 
 def test_a_real_kafka_is_measured_and_left_as_it_was(kafka: RealKafka) -> None:
-    """The same figures come from the brokers that the settings name, and no topic is left there."""
+    """The same figures come from the brokers that the settings name, and no topic is left there; a client with room for few
+    messages waits for the broker while the topics are filled."""
     before = kafka.admin.list_topics(timeout=10).topics.keys()
-    done = textstream("bench", "--quick", "--json", "--kafka.bootstrap_servers", kafka.bootstrap_servers, timeout_s=600)
+    few = '{"queue.buffering.max.messages": 2000}'
+    brokers = "--kafka.bootstrap_servers", kafka.bootstrap_servers
+    done = textstream("bench", "--quick", "--json", *brokers, "--kafka.producer", few, timeout_s=600)
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
     assert figures["broker"] == kafka.bootstrap_servers

@@ -197,6 +197,15 @@ def _pinned(cores: Sequence[int], engine: Engine, settings: Settings, output: st
         engine(settings, output)
 
 
+def _queued(producer: Producer, topic: str, value: bytes, partition: int) -> bool:
+    """Whether the client had room for the message: a broker may be slower than whoever fills its topics."""
+    try:
+        producer.produce(topic, value, partition=partition)
+    except BufferError:
+        return False
+    return True
+
+
 class _Stage:
     """Inputs that hold a backlog, one that is empty, and one engine at a time in a process of its own."""
 
@@ -209,12 +218,17 @@ class _Stage:
         self._client = properties(settings.kafka, {}, {})
         self._looking = opened(Consumer, properties(settings.kafka, {"group.id": self._output}, settings.kafka.consumer))
         producer = opened(Producer, properties(settings.kafka, {"linger.ms": 20}, settings.kafka.producer))
+        slow = Transient(f"the broker did not take the messages within {MAX_WAIT_S:g} s: is it well?")
         for topic, (number, value) in itertools.product(self._full, enumerate(values)):
-            producer.produce(topic.input, value, partition=number % PARTITIONS)
+            deadline = time.monotonic() + MAX_WAIT_S
+            while not _queued(producer, topic.input, value, number % PARTITIONS):
+                if time.monotonic() > deadline:
+                    raise slow
+                producer.poll(POLL_S)
             if number % 1_000 == 0:
                 producer.poll(0)
         if producer.flush(MAX_WAIT_S):
-            raise Transient(f"the broker did not take the messages within {MAX_WAIT_S:g} s: is it well?")
+            raise slow
 
     def rate(self, engine: Engine, length: Length) -> tuple[float, float]:
         """Messages a second while a backlog is worked off, and seconds from the start of the process to the first outcome."""
