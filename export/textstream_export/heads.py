@@ -24,9 +24,9 @@ from textstream_export.loss import divergence, sentiment_targets
 from textstream_export.network import Network
 from textstream_export.place import writable
 from textstream_export.recipe import Recipe
-from textstream_export.run import Run, begun
+from textstream_export.run import Run, begun, refuse_own_folder
 from textstream_export.sources import BINARY
-from textstream_export.train import LOG, LOG_STEPS, RUN, SCHEDULES, save
+from textstream_export.train import LOG, LOG_STEPS, RUN, SCHEDULES, newest_share, save
 
 BATCH_ROWS = 1024
 UNITS_A_PASS = 8192
@@ -44,8 +44,7 @@ def train_heads(begin: Path, data: Path, recipe: Recipe, out: Path) -> None:
     `soft_share` of the loss is the distance from what the run said before, the rest gold labels, rows drawn by weight in so
     many passes as the recipe has epochs. Raises Misconfigured where the run is not of the recipe's shape.
     """
-    if begin.resolve() == out.resolve():
-        raise Misconfigured(f"the run at {begin} cannot go on into its own folder: name another with --out")
+    refuse_own_folder(begin, out)
     writable(out)
     run = begun(begin, recipe)
     network = _with_heads(run.network, recipe)
@@ -144,7 +143,7 @@ def _fit(
             group["lr"] = recipe.learning_rate * SCHEDULES[recipe.schedule](step / steps)
         optimiser.step()
         with torch.no_grad():
-            torch._foreach_lerp_(average, heads, 1 - min(recipe.average_decay, (step + 1) / (step + 11)))
+            torch._foreach_lerp_(average, heads, newest_share(step, recipe))
         if (step + 1) % LOG_STEPS == 0:
             lines.append(json.dumps({"step": step + 1, "loss": round(loss.item(), 4)}) + "\n")
     if not math.isfinite(loss.item()):

@@ -86,8 +86,8 @@ def train(
     the gold row of the same text. `packages` is the folder of the package a pretrained encoder comes in, `words` what
     `find_words` wrote, `begin` a finished run to go on from: its vocabulary and weights, but for what it knows of sources.
     """
-    if begin is not None and begin.resolve() == out.resolve():
-        raise Misconfigured(f"the run at {begin} cannot go on into its own folder: name another with --out")
+    if begin is not None:
+        refuse_own_folder(begin, out)
     if words is not None and (begin is not None or recipe.is_pretrained):
         raise Misconfigured("a run that goes on from another, or from a pretrained encoder, has its words: leave --words out")
     writable(out)
@@ -116,6 +116,12 @@ def train(
     if isinstance(encoder, Words):
         encoder.fold()
     save(out, network, vocabulary, recipe, log, () if before is None else (*before.before, before.recipe))
+
+
+def refuse_own_folder(begin: Path, out: Path) -> None:
+    """Raises Misconfigured where a run would go on into the folder it begins from."""
+    if begin.resolve() == out.resolve():
+        raise Misconfigured(f"the run at {begin} cannot go on into its own folder: name another with --out")
 
 
 def begun(folder: Path, recipe: Recipe) -> Run:

@@ -181,10 +181,14 @@ def one_step(state: State, batch: Batch, recipe: Recipe, progress: float, twins:
         for group in optimiser.param_groups:
             group["lr"] = group["peak"] * factor
         optimiser.step()
-    share = 1 - min(recipe.average_decay, (state.step + 1) / (state.step + 11))
     with torch.no_grad():
-        torch._foreach_lerp_(list(state.average.values()), averaged, share)
+        torch._foreach_lerp_(list(state.average.values()), averaged, newest_share(state.step, recipe))
     return {name: part.detach() for name, part in parts.items()}
+
+
+def newest_share(step: int, recipe: Recipe) -> float:
+    """What the newest weights count in their average after `step` steps: more at first, so that it forgets how it began."""
+    return 1 - min(recipe.average_decay, (step + 1) / (step + 11))
 
 
 def optimisers(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:

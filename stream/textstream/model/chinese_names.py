@@ -90,18 +90,10 @@ class _Finder:
             )
         )
         self.roles: dict[str, int] = {}
-        firsts = "".join((one, dear, sounds, _DOUBLED, "我咱", *(word[0] for word in (*compound, *foreign, *persons))))
-        seconds = "".join(
-            (
-                given,
-                one,
-                sounds,
-                _DOUBLED,
-                "爸妈",
-                *(word[1] for word in (*compound, *foreign, *persons)),
-                *(t[0] for t in titles),
-            )
-        )
+        whole = (*compound, *foreign, *_LONG_PERSONS)
+        firsts = "".join((one, dear, sounds, _DOUBLED, "我咱", *(word[0] for word in whole)))
+        behind = (*(word[1] for word in whole), *(title[0] for title in titles))
+        seconds = "".join((given, one, sounds, _DOUBLED, "爸妈", *behind))
         for characters, role in ((firsts, _FIRST), (seconds, _SECOND)):
             for character in characters:
                 self.roles[character] = self.roles.get(character, 0) | role
