@@ -117,7 +117,8 @@ def _against_english(words: Sequence[str]) -> NDArray[np.float32]:
     number = letters.number.take(codes, mode="clip")
     first, second, third = number[:-2], number[1:-1], number[2:]
     pairs, triples = letters.group_codes(first, second, 0), letters.group_codes(first, second, third)
-    ratios = letters.ratios[letters.row[pairs]] + letters.ratios[letters.row[triples]]  # (letters, OTHERS)
+    ratios = letters.ratios.take(letters.row.take(pairs), axis=0)  # (letters, OTHERS)
+    ratios += letters.ratios.take(letters.row.take(triples), axis=0)
     ends = np.cumsum([len(word) + 3 for word in words])
     sums = np.add.reduceat(ratios, np.concatenate([np.zeros(1, np.int64), ends[:-1]]), axis=0)
     return np.clip(sums * np.float32(TRUST), -_MOST, _MOST)

@@ -15,7 +15,7 @@ NAME = "<name>"
 """The row of every capitalised word that has none of its own. Where a lexicon has it, words that are mostly capitalised
 (names of people, places, brands) have no rows either."""
 
-TITLE = 2
+TITLE, MIXED = 2, 4
 _PAIRS = """
 he she|his her|his him|his hers|himself herself|man woman|men women|boy girl|boys girls|boyfriend girlfriend|husband wife
 father mother|fathers mothers|dad mom|dad mum|dads moms|daddy mommy|son daughter|sons daughters|brother sister|brothers sisters
@@ -45,8 +45,9 @@ _PREFIXED = re.compile(r"\s*(?:De|Di|Du|Fitz|La|Le|Mac|Mc|Van)[A-Z][a-z]+").full
 
 
 def shape_of(surface: str) -> int:
-    """The shape of a token; McDonald and DeVries are written as names are."""
-    return TITLE if _PREFIXED(surface) else text.shape(surface)
+    """The shape of a token; McDonald and DeVries, of mixed case, are written as names are."""
+    shape = text.shape(surface)
+    return TITLE if shape == MIXED and _PREFIXED(surface) else shape
 
 
 def neutral(token: str, shape: int, words: Container[str]) -> str:

@@ -117,8 +117,8 @@ class _Surfaces(dict[str, int]):
 
     def __init__(self, lexicon: Lexicon) -> None:
         super().__init__()
-        self.lexicon = lexicon
         self.ids = {word: row for row, word in enumerate(lexicon.words, start=1)}
+        self._first_affix, self._affix_rows, self._first_shape = lexicon.first_affix, lexicon.affix_rows, lexicon.first_shape
         # Room for all that is remembered and a batch more: memory is taken as rows are filled, growing holds up a batch.
         self.table = np.zeros((MAX_SURFACES + MAX_SURFACES // 4, _SURFACE_COLUMNS), np.int64)
         self.evidence = np.zeros((len(self.table), COLUMNS), np.float32)
@@ -191,18 +191,16 @@ class _Surfaces(dict[str, int]):
         return slots[kept], counts
 
     def _row(self, surface: str, token: str) -> tuple[int, int, int, int, int]:
-        lexicon, shape = self.lexicon, shape_of(surface)
-        named = surface.endswith(_NAMED)
+        shape, named, size = shape_of(surface), surface.endswith(_NAMED), len(surface)
         form = NAME if named else neutral(token, shape, self.ids)
         if form == NAME:
             shape = TITLE  # 王小明, DeVries and Emily are one to the network
-        word = self.ids.get(form, 0)
-        if word:
-            tail = lexicon.first_shape + shape
+        if word := self.ids.get(form, 0):
+            tail = self._first_shape + shape
         else:
-            word = lexicon.first_affix + prepare.hashed("^" + form[:4]) % lexicon.affix_rows
-            tail = lexicon.first_affix + prepare.hashed(f"{form[-3:]}${shape}") % lexicon.affix_rows
-        return word, tail, prepare.hashed(form), len(surface) - named, len(surface) - len(surface.lstrip())
+            word = self._first_affix + prepare.hashed("^" + form[:4]) % self._affix_rows
+            tail = self._first_affix + prepare.hashed(f"{form[-3:]}${shape}") % self._affix_rows
+        return word, tail, prepare.hashed(form), size - named, size - len(surface.lstrip())
 
 
 class _Read(NamedTuple):
