@@ -29,6 +29,7 @@ from textstream import native
 from textstream.bench.run import QUICK, ROUNDS, Length, run_bench
 from textstream.check.finding import Check
 from textstream.check.run import run_checks
+from textstream.core.process import PROBE
 from textstream.core.record import Outcome, Record
 from textstream.core.replay import DeadLetter, read_dead_letter
 from textstream.deadlines import measured
@@ -47,6 +48,7 @@ from textstream.layers import DEFAULT_CONFIG, Layers, config_path, load_settings
 from textstream.memory import settle
 from textstream.model.cascade import Cascade, load
 from textstream.model.explain import explain
+from textstream.model.remembering import Remembering
 from textstream.model.scorer import Scorer
 from textstream.observe import logs
 from textstream.observe.health import Health
@@ -292,14 +294,14 @@ def _run(arguments: argparse.Namespace) -> int:
     live = Live(time.time(), show_text=settings.privacy.show_text)
     server = _serving(settings.observe, metrics, health, live)
     try:
-        scorer = _load_scorer(**settings.model.model_dump())
+        scorer = _load_scorer(**settings.model.loading())
         deadlines = measured(settings, scorer)
         logs.get_logger("cli").info("deadlines", found=str(deadlines))
         deadlines.prove()
         if part is not None:
             group = part.group(settings.kafka.group_id, scorer.info["digest"])
             settings = settings.model_copy(update={"kafka": settings.kafka.model_copy(update={"group_id": group})})
-        worker = Worker(settings, scorer, metrics, health, between=part, live=live, tracing=tracing)
+        worker = Worker(settings, _remembering(scorer, settings), metrics, health, between=part, live=live, tracing=tracing)
         _stop_on_signals(worker.stop)
         worker.run()
     finally:
@@ -307,6 +309,12 @@ def _run(arguments: argparse.Namespace) -> int:
         if tracing is not None:
             tracing.close()
     return 0
+
+
+def _remembering(scorer: Scorer | Cascade, settings: Settings) -> Scorer | Cascade | Remembering:
+    """What a worker scores with; the text that tells whether the model works is scored each time."""
+    most = settings.model.remember_texts
+    return Remembering(scorer, most, frozenset({PROBE})) if most else scorer
 
 
 def _serving(observe: Observe, metrics: Metrics, health: Health, live: Live) -> HttpServer:
@@ -358,7 +366,7 @@ def _score(arguments: argparse.Namespace) -> int:
         "model.cascade_margin": arguments.cascade_margin,
     }
     settings = load_settings(environ={}, flags={name: value for name, value in given.items() if value is not None})
-    scorer = _load_scorer(**settings.model.model_dump())
+    scorer = _load_scorer(**settings.model.loading())
     with _opened(arguments.file) as stream:
         batches = lines(stream)
         first = next(batches, [])
@@ -648,7 +656,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     bootstrap = settings.kafka.bootstrap_servers if brokers_named else None
     report = run_bench(
         settings,
-        _load_scorer(**settings.model.model_dump()),
+        _load_scorer(**settings.model.loading()),
         data=arguments.data,
         length=QUICK if arguments.quick else Length(arguments.seconds, ROUNDS),
         bootstrap=bootstrap,

@@ -53,18 +53,19 @@ class Tokens(Protocol):
 
 
 class Computed(NamedTuple):
-    """Tokens that model passes computed, and the padding beside them."""
+    """Tokens that model passes computed, the padding beside them, and texts that needed no pass (`model.remembering`)."""
 
     tokens: int = 0
     padding: int = 0
+    remembered: int = 0
 
-    def plus(self, tokens: int, padding: int) -> "Computed":
+    def plus(self, tokens: int, padding: int, remembered: int = 0) -> "Computed":
         """With so much more."""
-        return Computed(self.tokens + tokens, self.padding + padding)
+        return Computed(self.tokens + tokens, self.padding + padding, self.remembered + remembered)
 
     def since(self, before: "Computed") -> "Computed":
         """What was computed after `before`."""
-        return Computed(self.tokens - before.tokens, self.padding - before.padding)
+        return self.plus(*(-each for each in before))
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,6 +199,15 @@ class Model(Section):
         default=0.46, ge=0, le=1,
         description="Unsure: its two most likely labels are less than this apart in probability (`textstream-export cascade`).",
     )  # fmt: skip
+    remember_texts: int = Field(
+        default=0, ge=0, le=1_000_000,
+        description="Of so many texts that came twice a worker remembers what was said, and scores them no more: retweets, "
+        "templates. About 5 KB of memory each; 0: every text is scored.",
+    )  # fmt: skip
+
+    def loading(self) -> dict[str, Any]:
+        """What loading a bundle takes of these: the rest is what a worker does with it."""
+        return self.model_dump(exclude={"remember_texts"})
 
 
 class Batch(Section):

@@ -11,6 +11,7 @@ from tests.simulation.run import EXPECTED
 from tests.simulation.world import NOW_MS, Process, Setting, SimClock, SimWorld, StopFlag, Tracer
 from tests.support.fakes import FakeScorer
 from textstream.core.ports import Topics
+from textstream.core.process import Scorer
 from textstream.layers import load_settings
 from textstream.observe.health import Health
 from textstream.observe.metrics import Metrics
@@ -23,7 +24,7 @@ LIMIT_S, LOOK_S = 60.0, 0.002
 class Scene:
     """A worker on topic `a` of one partition, with a network of 4 ms and a model that takes 10 ms a batch."""
 
-    def __init__(self, *, scorer: FakeScorer | None = None, sent_ms: int = NOW_MS, **flags: object) -> None:
+    def __init__(self, *, scorer: Scorer | None = None, sent_ms: int = NOW_MS, **flags: object) -> None:
         """Settings are given as `section__name`; every record has the timestamp `sent_ms`."""
         self.loop, rng = Loop(), random.Random(1)
         given = {"input.topics": "a", "input.format": "text"}

@@ -16,6 +16,7 @@ from textstream.bench.noop import analysis
 from textstream.core.offsets import PartitionOffsets
 from textstream.drift import WINDOW_MESSAGES, Reference, psi, reference_of
 from textstream.event import Analysis, Kind, Label
+from textstream.model.remembering import Remembering
 from textstream.model.scorer import Scorer
 from textstream.observe.metrics import STAGES, Metrics
 from textstream.quality import BINS, CONFIDENCE_BOUNDS, LENGTH_BOUNDS, UNKNOWN_BOUNDS, Computed, Quality, quality
@@ -343,6 +344,16 @@ def test_texts_are_counted_by_what_they_are_like() -> None:
         assert terms == [1, 2, 1]
         named = {label for key in values for label in key[1:]}
         assert not named & {"tlh", "../../etc", "und"}
+
+
+def test_texts_that_needed_no_pass_are_counted() -> None:
+    """textstream_remembered_messages_total counts the messages that were answered from memory, and no others: a text that
+    came once, and then a second time, was scored."""
+    with Scene(scorer=Remembering(FakeScorer(fails_on=["unscorable"]), 10)).played() as scene:
+        for sent, remembered in ((b"good", 0), (b"good", 0), (b"good", 1), (b"unscorable", 1), (b"good", 2)):
+            scene.send(sent)
+            scene.until(lambda: committed(scene))
+            assert scene.metrics.registry.get_sample_value("textstream_remembered_messages_total") == remembered
 
 
 def test_padding_is_counted_beside_what_is_computed() -> None:

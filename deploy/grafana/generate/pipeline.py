@@ -108,7 +108,7 @@ BATCHES = [
         Frame(
             "What of a pass is padding?",
             "Share of what the model computes for nothing; swift reads its texts without.",
-            width=12,
+            width=8,
         ),
         [
             Query(
@@ -120,9 +120,23 @@ BATCHES = [
         "percentunit",
     ),
     lines(
-        Frame("Tokens through the model", "Of texts, without padding, by worker.", width=12),
+        Frame("Tokens through the model", "Of texts, without padding, by worker.", width=8),
         [Query(rate("textstream_model_tokens_total", "instance"), "{{instance}}")],
         "cps",
+    ),
+    lines(
+        Frame(
+            "How many texts had come before?",
+            "Share of the messages that were answered from memory; none unless model.remember_texts is set.",
+            width=8,
+        ),
+        [
+            Query(
+                f"{rate('textstream_remembered_messages_total')} / {rate('textstream_text_messages_total')}",
+                "remembered",
+            )
+        ],
+        "percentunit",
     ),
 ]
 

@@ -186,7 +186,7 @@ def _noop(settings: Settings, _: str) -> None:
 
 
 def _model(settings: Settings, _: str) -> None:
-    serve(settings, load_scorer(**settings.model.model_dump()))
+    serve(settings, load_scorer(**settings.model.loading()))
 
 
 Engine = Callable[[Settings, str], None]

@@ -37,7 +37,7 @@ def _settings(settings: Settings) -> str:
 
 def _model_checks(settings: Settings) -> Iterator[Check]:
     try:
-        scorer = load(**settings.model.model_dump())
+        scorer = load(**settings.model.loading())
     except TextstreamError as error:
         yield Check("model", str(error), exit_status=error.exit_status)
         return

@@ -302,6 +302,11 @@ class Metrics:
         "Padding that model passes computed beside the tokens.",
         shown_by="test_padding_is_counted_beside_what_is_computed",
     )
+    remembered_messages = Declared(
+        Counter,
+        "Messages whose text had come before and was not scored again (`model.remember_texts`).",
+        shown_by="test_texts_that_needed_no_pass_are_counted",
+    )
     model_info = Declared(
         Gauge,
         "The model that scores; always 1.",
@@ -360,6 +365,7 @@ class Metrics:
             self.key_terms.labels(kind).inc(count)
         self.model_tokens.inc(computed.tokens)
         self.model_padding_tokens.inc(computed.padding)
+        self.remembered_messages.inc(computed.remembered)
 
 
 class Stage:
