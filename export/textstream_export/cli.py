@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from textstream.errors import Misconfigured, TextstreamError
 from textstream.model.cpus import limit_threads, usable_cpus
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from textstream_export.measures import Scores
 
 NEEDED = ("gensim", "onnx", "sklearn", "torch", "tqdm", "torchmetrics", "nervaluate", "matplotlib")
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 LABELS_OF_YOUR_OWN = """\
 Your own labels are a file of JSON lines or CSV, in UTF-8, a text and what is said of it on each line:
@@ -258,6 +260,13 @@ def _verify(arguments: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="textstream-export", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_add_training, _add_bundles, _add_measurements, _add_studies):
+        add(commands)
+    return parser
+
+
+def _add_training(commands: Commands) -> None:
+    """What makes weights."""
     train = commands.add_parser(
         "train",
         help="train a network by a recipe, or a bundle's on your own labels",
@@ -275,6 +284,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--from", dest="begin", type=Path, help="a finished run to go on from")
     _computing(train)
     train.set_defaults(command=_train)
+
     words = commands.add_parser(
         "words", help="find the words of all texts and vectors for them, for several runs to start from"
     )
@@ -282,6 +292,7 @@ def _parser() -> argparse.ArgumentParser:
     words.add_argument("--recipe", choices=RECIPES, default="swift", help="whose words they are (swift)")
     words.add_argument("--out", type=Path, required=True, help="file for them")
     words.set_defaults(command=_words)
+
     distil = commands.add_parser("distil", help="store what a teacher says of gold, unlabelled and changed texts")
     distil.add_argument("--data", type=Path, required=True, help="folder of the labelled and unlabelled rows")
     distil.add_argument(
@@ -295,12 +306,17 @@ def _parser() -> argparse.ArgumentParser:
     distil.add_argument("--out", type=Path, required=True, help="folder for the shards; more teachers may share it")
     _computing(distil)
     distil.set_defaults(command=_distil)
+
+
+def _add_bundles(commands: Commands) -> None:
+    """What makes and checks bundles."""
     export = commands.add_parser("export", help="calibrate a run and write its bundle")
     export.add_argument("--run", type=Path, nargs="+", required=True, help="folder that train wrote; deep has one a language")
     export.add_argument("--data", type=Path, required=True, help="what the run was trained on: your labels, or the folder")
     export.add_argument("--out", type=Path, required=True, help="folder for the bundle")
     export.add_argument("--base", type=Path, help="a bundle whose networks stay, in the languages that no run is of")
     export.set_defaults(command=_export)
+
     calibrate = commands.add_parser(
         "calibrate",
         help="calibrate a bundle on your own labels, without training",
@@ -311,12 +327,21 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--data", type=Path, required=True, help="your labels, .jsonl or .csv")
     calibrate.add_argument("--out", type=Path, required=True, help="folder for the new bundle")
     calibrate.set_defaults(command=_calibrate)
+
     reference = commands.add_parser("reference", help="measure what messages are like, for a worker to tell when they change")
     reference.add_argument("--bundle", required=True, help="folder of the bundle; its manifest is written anew")
     reference.add_argument(
         "--data", type=Path, required=True, help='your messages, lines of {"text": …}; or folder of the rows'
     )
     reference.set_defaults(command=_reference)
+
+    verify = commands.add_parser("verify", help="check a bundle's digests and golden outputs")
+    verify.add_argument("--bundle", default="swift", help="packaged name or folder")
+    verify.set_defaults(command=_verify)
+
+
+def _add_measurements(commands: Commands) -> None:
+    """What tells how good a bundle is."""
     evaluate = commands.add_parser("evaluate", help="score a bundle on the rows that train nothing: every measure, by source")
     evaluate.add_argument("--bundle", default="swift", help="packaged name or folder")
     evaluate.add_argument("--baselines", action="store_true", help="beside it linear models and the majority answer (minutes)")
@@ -324,6 +349,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--plots", type=Path, metavar="DIR", help="draw confusion and reliability of each source there")
     _judging(evaluate)
     evaluate.set_defaults(command=_evaluate)
+
     compare = commands.add_parser("compare", help="the difference of two bundles, by source, with its significance")
     compare.add_argument("first", metavar="A", help="packaged name or folder")
     compare.add_argument("second", metavar="B", help="packaged name or folder; differences are B minus A")
@@ -333,12 +359,23 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--seed", type=_natural, default=20261123, help="of the randomisation and the bootstrap")
     _judging(compare)
     compare.set_defaults(command=_compare)
+
     cascade = commands.add_parser("cascade", help="what sending on the messages that swift is unsure of gains and costs")
     cascade.add_argument("--swift", default="swift", help="packaged name or folder of the fast bundle")
     cascade.add_argument("--deep", required=True, help="folder of the better bundle")
     cascade.add_argument("--data", type=Path, required=True, help="folder of the labelled rows, or one file of rows or labels")
     cascade.add_argument("--out", type=Path, required=True, help="folder for cascade.json, cascade.md and cascade.svg")
     cascade.set_defaults(command=_cascade)
+
+    behaviour = commands.add_parser("behaviour", help="how often a bundle fails cases written by hand, by what they ask")
+    behaviour.add_argument("--bundle", default="swift", help="packaged name or folder (swift)")
+    behaviour.add_argument("--failures", type=_natural, default=0, metavar="N", help="show N failed cases of each template too")
+    behaviour.add_argument("--ceilings", action="store_true", help="print the ceilings that tests hold a bundle to, as JSON")
+    behaviour.set_defaults(command=_behaviour)
+
+
+def _add_studies(commands: Commands) -> None:
+    """What tells why swift is made as it is."""
     encoders = commands.add_parser("encoders", help="train every encoder on the same rows: a table of scores against rates")
     encoders.add_argument("--data", type=Path, required=True, help="folder of the labelled and unlabelled rows")
     encoders.add_argument("--out", type=Path, required=True, help="folder for the runs and encoders.md")
@@ -346,23 +383,16 @@ def _parser() -> argparse.ArgumentParser:
     encoders.add_argument("--packages", type=Path, help="folder of the packages that pretrained encoders come in: those too")
     encoders.add_argument("--only", nargs="+", metavar="NAME", help="some of them, as the table names them")
     encoders.set_defaults(command=_encoders)
+
     coverage = commands.add_parser("coverage", help="how many gold spans the tokens can represent, by source")
     coverage.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
     coverage.add_argument("--examples", type=_natural, default=0, metavar="N", help="show N spans of a source that they cannot")
     coverage.set_defaults(command=_coverage)
+
     decoders = commands.add_parser("decoders", help="greedy and dynamic programming on the same logits: key terms, cost")
     decoders.add_argument("--run", type=Path, required=True, help="folder that train wrote")
     decoders.add_argument("--data", type=Path, required=True, help="folder of the labelled rows")
     decoders.set_defaults(command=_decoders)
-    behaviour = commands.add_parser("behaviour", help="how often a bundle fails cases written by hand, by what they ask")
-    behaviour.add_argument("--bundle", default="swift", help="packaged name or folder (swift)")
-    behaviour.add_argument("--failures", type=_natural, default=0, metavar="N", help="show N failed cases of each template too")
-    behaviour.add_argument("--ceilings", action="store_true", help="print the ceilings that tests hold a bundle to, as JSON")
-    behaviour.set_defaults(command=_behaviour)
-    verify = commands.add_parser("verify", help="check a bundle's digests and golden outputs")
-    verify.add_argument("--bundle", default="swift", help="packaged name or folder")
-    verify.set_defaults(command=_verify)
-    return parser
 
 
 def _natural(value: str) -> int:
