@@ -7,9 +7,12 @@ bytes to event in turn with `model.remember_texts` and without, the least of sev
 import argparse
 import random
 import time
+from collections import Counter
 from collections.abc import Sequence
 
-from tests.support.texts import message_values
+import orjson
+
+from tests.bench.streams.stage import messages
 from textstream.core.codec import Codec, Route
 from textstream.core.process import Scorer, enrich, prepare
 from textstream.core.record import Position, Record
@@ -24,6 +27,17 @@ SHARES = (0.0, 0.1, 0.3, 0.5, 0.9)
 WITHIN = 50_000
 """How many messages back the copied one may stand: a busy topic's last seconds."""
 TOPIC = "repeats"
+
+
+def distinct(values: Sequence[bytes]) -> list[bytes]:
+    """The bundled sample comes again and again: each time with another number behind its texts."""
+    times: Counter[bytes] = Counter()
+    told = []
+    for value in values:
+        text = orjson.loads(value)["text"]
+        told.append(orjson.dumps({"text": f"{text} {times[value]}" if times[value] else text}))
+        times[value] += 1
+    return told
 
 
 def stream(values: Sequence[bytes], share: float) -> list[bytes]:
@@ -54,7 +68,7 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=MESSAGES)
     arguments = parser.parse_args()
     model = scorer.Scorer.load(arguments.bundle, device="cpu")
-    values = message_values(arguments.messages)
+    values = distinct(messages(arguments.messages))
     microseconds(model, values)  # words are met before they are timed
     settle()
     print(f"{'copies':>7} {'not scored':>11} {'without':>9} {'with':>9}  µs a message, {arguments.remember:,} remembered")
