@@ -3,20 +3,29 @@
 # ruff: noqa: D102, D103 (a test's name is the sentence it proves)
 
 import queue
+import random
 import threading
+import time
+from collections import OrderedDict
 from collections.abc import Sequence
 
 import hypothesis.strategies as st
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from tests.support.fakes import FakeTokens
+from textstream import cli
+from textstream.bench.noop import analysis
 from textstream.core.process import PROBE
-from textstream.event import Analysis, ModelInfo
-from textstream.model import remembering
+from textstream.event import Analysis, Language, ModelInfo
+from textstream.layers import load_settings
+from textstream.model.cascade import Cascade
 from textstream.model.remembering import MAX_CHARS, Remembered, Remembering
-from textstream.model.scorer import Scorer
+from textstream.model.tokens import Tokens
 from textstream.quality import Computed
+
+ENGLISH: Language = {"code": "en", "probability": 1.0, "supported": True}
 
 
 class Numbering:
@@ -39,11 +48,24 @@ class Numbering:
         self.asked += [tokens.text for tokens in batch]
         self.computed = self.computed.plus(sum(tokens.count for tokens in batch), 0)
         first = len(self.asked) - len(batch)
-        language = {"code": "en", "probability": 1.0, "supported": True}
-        return [
-            {"language": language, "sentiment": None, "key_terms": [], "truncated": True, "scored_until": first + at}
-            for at in range(len(batch))
-        ]
+        return [{**analysis(), "truncated": True, "scored_until": first + at} for at in range(len(batch))]
+
+
+class Telling:
+    """A model that says the same of a text whenever it is asked: its first letter's number."""
+
+    reference = None
+    computed = Computed()
+
+    def __init__(self, name: str) -> None:
+        self.info = ModelInfo(name=name, version="1.0.0", digest="sha256:" + "1" * 64)
+
+    def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
+        empty = np.zeros(0, np.int32)
+        return [Tokens(text, np.zeros((1, 1), np.int32), empty, empty, ENGLISH, False) for text in texts]
+
+    def analyse(self, batch: Sequence[Tokens]) -> list[Analysis]:
+        return [{**analysis(), "truncated": True, "scored_until": ord(tokens.text[0])} for tokens in batch]
 
 
 @pytest.fixture
@@ -65,6 +87,14 @@ def test_the_model_is_asked_for_a_text_twice_and_then_no_more(model: Numbering) 
     assert scorer.info is model.info
 
 
+def test_copies_in_a_batch_and_those_that_were_tokenised_ahead_are_scored_once(model: Numbering) -> None:
+    """So a storm of retweets, or a backlog of them, costs one pass."""
+    scorer = Remembering(model, 10)
+    ahead = [scorer.tokenise(["again", "other", "again"]) for _ in range(3)]
+    assert [[said["scored_until"] for said in scorer.analyse(batch)] for batch in ahead] == [[0, 1, 0], [0, 2, 0], [0, 2, 0]]
+    assert model.asked == ["again", "other", "other"]
+
+
 def test_what_is_remembered_counts_as_the_tokens_that_it_has(model: Numbering) -> None:
     scorer = Remembering(model, 10)
     score(scorer, "again", "again")
@@ -82,27 +112,40 @@ def test_the_text_that_was_asked_for_longest_ago_is_forgotten_first(model: Numbe
     assert model.asked == ["b"]
 
 
-def test_of_texts_that_came_once_a_bounded_number_of_hashes_is_kept(model: Numbering, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the analysis of none: what came once within them is remembered when it comes again, what came before them is not."""
-    monkeypatch.setattr(remembering, "HASHES_A_TEXT", 4)
-    scorer = Remembering(model, 2)
-    score(scorer, "old")
-    score(scorer, *map(str, range(16)))
-    assert len(scorer._once) + len(scorer._once_before) <= 16
-    assert not scorer._remembered
+def test_what_is_kept_of_texts_that_came_once_never_grows(model: Numbering) -> None:
+    """Hashes in places of a fixed number, and no analysis: a text is known again while no other has taken its place."""
+    scorer = Remembering(model, 500)
+    score(scorer, *map(str, range(2_000)))
+    size = len(scorer._once)
     model.asked.clear()
-    score(scorer, "old", "12")
-    score(scorer, "old", "12")
-    assert model.asked == ["old", "12", "old"]
+    again = [str(number) for number in range(2_000) if number % 4 == 0]
+    score(scorer, *again)
+    known = len(scorer._remembered)
+    assert 0.5 * len(again) < known < len(again)  # half as many texts as there are places: some fell on one
+    score(scorer, *map(str, range(10_000, 60_000)))
+    assert len(scorer._once) == size
+    score(scorer, *(str(number) for number in range(2_000) if number % 4 == 1))
+    assert len(scorer._remembered) - known < 10  # forgotten by then
 
 
-def test_long_texts_and_the_one_that_tries_the_model_are_always_scored(model: Numbering) -> None:
-    """Else a broken model would seem whole, and the bad records of its making would be blamed."""
+def test_long_texts_and_the_one_that_tries_the_model_are_scored_whenever_they_come(model: Numbering) -> None:
+    """From memory a broken model would seem whole, and the bad records of its making would be blamed."""
     scorer = Remembering(model, 10, frozenset({PROBE}))
     long = "x" * (MAX_CHARS + 1)
     for _ in range(4):
         score(scorer, PROBE, long)
     assert len(model.asked) == 8
+
+
+def test_a_worker_scores_the_text_that_tries_its_model_whenever_it_comes(model: Numbering) -> None:
+    """Whoever sends it as a message changes nothing of that; and without the setting there is nothing to remember with."""
+    flags = {"input.topics": "t", "model.remember_texts": "10"}
+    scorer = cli._remembering(model, load_settings(environ={}, flags=flags))  # type: ignore[arg-type]
+    assert isinstance(scorer, Remembering)
+    for _ in range(3):
+        score(scorer, PROBE)
+    assert model.asked == [PROBE] * 3
+    assert cli._remembering(model, load_settings(environ={}, flags={"input.topics": "t"})) is model  # type: ignore[arg-type]
 
 
 def test_what_failed_is_not_remembered(model: Numbering) -> None:
@@ -115,34 +158,60 @@ def test_what_failed_is_not_remembered(model: Numbering) -> None:
     assert score(scorer, "again") == [1]
 
 
+class Yielding(OrderedDict[str, Remembered]):
+    """Lets another thread run whenever something has been looked up in it."""
+
+    def get(self, text: str) -> Remembered | None:  # type: ignore[override]
+        found = super().get(text)
+        time.sleep(0)
+        return found
+
+
 def test_tokenising_and_scoring_in_two_threads_keep_each_text_its_own(model: Numbering) -> None:
-    """One thread tokenises, another scores, as in a worker: every answer is of its own text."""
-    scorer = Remembering(model, 5)
-    batches = [[f"text {at * at % 7}"] * 2 for at in range(1_000)]
-    tokenised = queue.SimpleQueue[list[FakeTokens | Remembered] | None]()
+    """One thread tokenises, another scores, as in a worker, while texts are forgotten all the time: each answer is of its own
+    text, and nothing is missed."""
+    scorer = Remembering(model, 2)
+    scorer._remembered = Yielding()
+    rng = random.Random(1)
+    batches = [[f"text {rng.randrange(6)}" for _ in range(3)] for _ in range(3_000)]
+    tokenised: queue.Queue[Sequence[FakeTokens | Remembered] | None] = queue.Queue(4)
     told: list[str] = []
 
     def analyse() -> None:
         while (batch := tokenised.get()) is not None:
-            told.extend(model.asked[said["scored_until"]] for said in scorer.analyse(batch))
+            told.extend(model.asked[said["scored_until"]] for said in scorer.analyse(batch))  # type: ignore[arg-type]
 
-    thread = threading.Thread(target=analyse)
+    thread = threading.Thread(target=analyse, daemon=True)
     thread.start()
     for batch in batches:
-        tokenised.put(scorer.tokenise(batch))
+        tokenised.put(scorer.tokenise(batch), timeout=60)  # type: ignore[arg-type]
     tokenised.put(None)
     thread.join()
     assert told == [text for batch in batches for text in batch]
 
 
-SWIFT = Scorer.load("swift", device="cpu")
-TEXTS = ["The room was lovely, the staff were rude", "房间很好，服务很差。", "Отличный сервис", "ok", "", "😀", PROBE]
+@given(
+    st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=6), max_size=12),
+    st.integers(1, 4),
+    st.integers(0, 3),
+)
+def test_a_stream_gets_the_same_analyses_with_and_without(batches: list[list[str]], most: int, ahead: int) -> None:
+    """However texts repeat, however few are remembered, and however many batches are tokenised before one is scored."""
+    scorer = Remembering(Telling("fast"), most)
+    waiting: list[tuple[list[str], Sequence[Tokens | Remembered]]] = []
+    for texts in [*batches, *[[]] * ahead]:
+        waiting.append((texts, scorer.tokenise(texts)))
+        if len(waiting) > ahead:
+            expected, batch = waiting.pop(0)
+            assert [said["scored_until"] for said in scorer.analyse(batch)] == [ord(text) for text in expected]
 
 
-@settings(deadline=None, max_examples=30)
-@given(st.lists(st.lists(st.sampled_from(TEXTS), min_size=1, max_size=6), max_size=12), st.integers(1, 4))
-def test_a_stream_gets_the_same_analyses_with_and_without(batches: list[list[str]], most: int) -> None:
-    """However texts repeat, and however few are remembered."""
-    scorer = Remembering(SWIFT, most)
-    for texts in batches:
-        assert scorer.analyse(scorer.tokenise(texts)) == SWIFT.analyse(SWIFT.tokenise(texts))
+@pytest.mark.parametrize("margin", [0.0, 1.0])
+def test_a_cascade_says_from_memory_which_of_its_models_spoke(margin: float) -> None:
+    """The analysis that is remembered is the one that was given, with the model's name in it."""
+    cascade = Cascade(Telling("fast"), Telling("good"), margin)
+    scorer = Remembering(cascade, 10)
+    given_first, *others = [scorer.analyse(scorer.tokenise(["a"])) for _ in range(3)]
+    assert others == [given_first, given_first]
+    assert given_first[0]["model"]["name"] == ("good" if margin else "fast")
+    assert scorer.computed.remembered == 1

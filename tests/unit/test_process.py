@@ -13,10 +13,11 @@ from hypothesis import given
 from tests.support.fakes import FakeScorer, FakeTokens
 from textstream.bench.noop import analysis
 from textstream.core.codec import Codec, Route, TopicLimits
-from textstream.core.process import PROBE, enrich, prepare
+from textstream.core.process import PROBE, Scorer, enrich, prepare
 from textstream.core.record import Outcome, Position, Record
 from textstream.errors import Fatal, Misconfigured, OutOfMemory
 from textstream.event import Analysis
+from textstream.model.remembering import Remembering
 
 NOW_MS = 1_764_000_000_000
 
@@ -32,7 +33,7 @@ def records(*values: bytes | None) -> list[Record]:
     return [Record(Position("t", 0, offset, 1), value) for offset, value in enumerate(values)]
 
 
-def run(values: list[bytes | None], scorer: FakeScorer, **overrides: object) -> list[Outcome]:
+def run(values: list[bytes | None], scorer: Scorer, **overrides: object) -> list[Outcome]:
     """The whole path."""
     one = codec(**overrides)
     return enrich(prepare(records(*values), one, scorer), one, scorer, NOW_MS).outcomes
@@ -71,8 +72,20 @@ def test_one_record_that_cannot_be_scored_among_32() -> None:
 @pytest.mark.parametrize("words", [["a"], ["a", "b"]])
 def test_a_broken_model_stops_the_worker(words: list[str]) -> None:
     """When no message can be scored, nor a text known to be good, nothing is dead-lettered for it."""
-    with pytest.raises(Fatal, match="fails on every message"):
+    with pytest.raises(Fatal, match="fails on a text that is known to be good"):
         run([text(word) for word in words], FakeScorer(fails_on=["a", "b", PROBE]))
+
+
+def test_a_broken_model_stops_the_worker_beside_texts_that_need_no_model() -> None:
+    """What is remembered of a text says nothing of the model: the others are not dead-lettered for it."""
+    scorer = FakeScorer()
+    remembering = Remembering(scorer, 10, frozenset({PROBE}))
+    run([text("known"), text("known"), text("known")], remembering)
+    scorer.fails_on |= {"new", PROBE}
+    with pytest.raises(Fatal, match="fails on a text that is known to be good"):
+        run([text("known"), text("new")], remembering)
+    scorer.fails_on.remove(PROBE)
+    assert [outcome.kind for outcome in run([text("known"), text("new")], remembering)] == ["enriched", "dead"]
 
 
 @pytest.mark.parametrize("words", [["a"], ["a", "b"]])

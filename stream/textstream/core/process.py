@@ -1,9 +1,10 @@
 """The path of a message, on one screen: decode → tokenise | infer → enrich → encode.
 
 The first half runs where records are polled, the second where the model is. Both are pure: no I/O, no clock, no logs.
-One bad record never harms the records beside it: it becomes a dead letter, in its own place. When nothing can be scored,
-a text that is known to be good tells a broken model, which stops the worker, from bad records, which do not. Where memory runs
-out, no record is blamed either, unless it alone needs too much and that text does not.
+One bad record never harms the records beside it: it becomes a dead letter, in its own place. Whenever one cannot be scored, a
+text that is known to be good tells a broken model, which stops the worker, from bad records, which do not: those beside it may
+have needed no model (`model.remembering`). Where memory runs out, no record is blamed either, unless it alone needs too much
+and that text does not.
 """
 
 from collections.abc import Callable, Sequence
@@ -143,13 +144,12 @@ def _as_value(poison: Poison) -> Poison:
 def _isolating(stage: str, step: Step, items: Sequence[Any], probe: Callable[[], Sequence[Any]]) -> tuple[list[Any], int]:
     """Run a step over all items; where it fails, the items at fault give a `Poison` in their place. And how often it halved."""
     results, halvings = _halving(stage, step, items, attempts=1) if items else ([], 0)
-    poisoned = [result for result in results if isinstance(result, Poison)]
-    starved = any(poison.reason == OUT_OF_MEMORY for poison in poisoned)
-    if poisoned and (starved or len(poisoned) == len(results)):
+    if poisoned := [result for result in results if isinstance(result, Poison)]:
         try:
             step(probe())
         except Exception as error:  # over a text of ours; what was said over a message may quote it, and this ends up in logs
-            what = "has no memory left for one short text" if starved else "fails on every message"
+            starved = any(poison.reason == OUT_OF_MEMORY for poison in poisoned)
+            what = "has no memory left for one short text" if starved else "fails on a text that is known to be good"
             why = f"{type(error).__name__}: {error}"
             raise Fatal(f"the model {what}, in {stage}: {why}; nothing of them is committed") from None
     return results, halvings

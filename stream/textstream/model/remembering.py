@@ -1,12 +1,14 @@
 """A model that remembers what it said of texts that come again: retweets, templates, alerts.
 
 It stands where a scorer stands, so the path of a message does not know of it. Most texts never come again, and what was said of
-one takes kilobytes. So of a text that came once only its hash is kept, for a while; what comes a second time is remembered, and
-from the third time on the model is not asked. Events are the same either way: a text's analysis depends on nothing else.
+one takes kilobytes. So of a text that came once a hash is kept until another takes its place, and what was said is remembered
+when it comes a second time; from then on the model is not asked. What it says of a text depends on nothing else, but for a last
+digit that may be rounded otherwise in another batch.
 """
 
 import threading
-from collections import OrderedDict
+from array import array
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,8 +20,9 @@ from textstream.quality import Computed
 
 MAX_CHARS = 1_000
 """Code points of a text that may be remembered: bounds what one takes, and longer ones seldom come again."""
-HASHES_A_TEXT = 10
-"""So many times as many texts are known to have come once, and up to twice that: 16 bytes and an integer each."""
+HASHES_A_TEXT = 8
+"""Places for hashes of texts that came once, for each text that may be remembered, 8 bytes each. Half of the hashes still stand
+when 0.7 times as many texts have come as there are places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,10 @@ class Remembering:
         self._model = model
         self._most = most
         self._always = always
-        self._remembered: OrderedDict[str, Remembered] = OrderedDict()  # the one that was asked for last is the last one
-        self._once, self._once_before = set[int](), set[int]()  # hashes of texts that came once
+        self._remembered: OrderedDict[str, Remembered] = OrderedDict()  # in order of when each was last asked for
+        self._once = array("q", bytes(8 * HASHES_A_TEXT * most))  # hashes of texts that came once, each at its place
         self._answered = 0
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the three above
 
     @property
     def reference(self) -> Reference | None:
@@ -66,30 +69,34 @@ class Remembering:
         return [next(others) if found is None else found for found in known]
 
     def analyse(self, batch: Sequence[Tokens | Remembered]) -> list[Analysis]:
-        """The analysis of each text, in the order given."""
-        asked = [one for one in batch if not isinstance(one, Remembered)]
-        said = self._model.analyse(asked) if asked else []
+        """The analysis of each text, in the order given. The model is asked for copies in one batch once."""
+        new = [one for one in batch if not isinstance(one, Remembered)]
+        with self._lock:  # what was tokenised ahead may have been scored since
+            known = {text: found for text in {tokens.text for tokens in new} if (found := self._recalled(text))}
+        asked = {tokens.text: tokens for tokens in new if tokens.text not in known}
+        told = dict(zip(asked, self._model.analyse(list(asked.values())), strict=True)) if asked else {}
+        came = Counter([tokens.text for tokens in new])
         with self._lock:
-            for tokens, analysis in zip(asked, said, strict=True):
-                self._learn(tokens, analysis)
-        self._answered += len(batch) - len(asked)
-        each = iter(said)
-        return [one.analysis if isinstance(one, Remembered) else next(each) for one in batch]
+            for text, analysis in told.items():
+                self._learn(asked[text], analysis, came[text])
+            self._answered += len(batch) - len(asked)
+        told |= {text: found.analysis for text, found in known.items()}
+        return [one.analysis if isinstance(one, Remembered) else told[one.text] for one in batch]
 
     def _recalled(self, text: str) -> Remembered | None:
         if found := self._remembered.get(text):
             self._remembered.move_to_end(text)
         return found
 
-    def _learn(self, tokens: Tokens, analysis: Analysis) -> None:
+    def _learn(self, tokens: Tokens, analysis: Analysis, times: int) -> None:
+        """A text came so many times, and was not remembered."""
         if len(tokens.text) > MAX_CHARS or tokens.text in self._always:
             return
-        came = hash(tokens.text)
-        if came in self._once or came in self._once_before:
+        hashed = hash(tokens.text)
+        place = hashed % len(self._once)
+        if times > 1 or self._once[place] == hashed:
             self._remembered[tokens.text] = Remembered(analysis, tokens.count, tokens.unknown)
             if len(self._remembered) > self._most:
                 self._remembered.popitem(last=False)
-            return
-        self._once.add(came)
-        if len(self._once) >= HASHES_A_TEXT * self._most:
-            self._once, self._once_before = set(), self._once
+        else:
+            self._once[place] = hashed
