@@ -49,7 +49,7 @@ class Remembering:
         self._remembered: OrderedDict[str, Remembered] = OrderedDict()  # in order of when each was last asked for
         self._once = array("q", bytes(8 * HASHES_A_TEXT * most))  # hashes of texts that came once, each at its place
         self._answered = 0
-        self._lock = threading.Lock()  # of the three above
+        self._lock = threading.Lock()  # of these three
 
     @property
     def reference(self) -> Reference | None:
@@ -71,16 +71,17 @@ class Remembering:
     def analyse(self, batch: Sequence[Tokens | Remembered]) -> list[Analysis]:
         """The analysis of each text, in the order given. The model is asked for copies in one batch once."""
         new = [one for one in batch if not isinstance(one, Remembered)]
+        came, tokens = Counter([one.text for one in new]), {one.text: one for one in new}
         with self._lock:  # what was tokenised ahead may have been scored since
-            known = {text: found for text in {tokens.text for tokens in new} if (found := self._recalled(text))}
-        asked = {tokens.text: tokens for tokens in new if tokens.text not in known}
-        told = dict(zip(asked, self._model.analyse(list(asked.values())), strict=True)) if asked else {}
-        came = Counter([tokens.text for tokens in new])
+            known = {text: found for text in came if (found := self._recalled(text))}
+        asked = [one for text, one in tokens.items() if text not in known]
+        said = self._model.analyse(asked) if asked else []
+        told = {text: found.analysis for text, found in known.items()}
         with self._lock:
-            for text, analysis in told.items():
-                self._learn(asked[text], analysis, came[text])
+            for one, analysis in zip(asked, said, strict=True):
+                told[one.text] = analysis
+                self._learn(one, analysis, came[one.text])
             self._answered += len(batch) - len(asked)
-        told |= {text: found.analysis for text, found in known.items()}
         return [one.analysis if isinstance(one, Remembered) else told[one.text] for one in batch]
 
     def _recalled(self, text: str) -> Remembered | None:
