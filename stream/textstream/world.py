@@ -8,6 +8,7 @@ from textstream.core.process import Scorer
 from textstream.kafka.sink import Sink, TransactionalSink
 from textstream.kafka.source import Source
 from textstream.kafka.topics import TopicAdmin, named
+from textstream.model.cpus import usable_cpus
 from textstream.scoring import ScoringThread
 from textstream.settings import Settings
 
@@ -29,7 +30,8 @@ class RealWorld:
 
     def scoring(self, codec: Codec) -> ScoringThread:
         """The model, at work."""
-        return ScoringThread(codec, self._scorer, stall_after_s=self._settings.observe.stall_after_s, clock=self._clock)
+        stall_after_s, one_cpu = self._settings.observe.stall_after_s, usable_cpus() == 1
+        return ScoringThread(codec, self._scorer, stall_after_s=stall_after_s, clock=self._clock, one_cpu=one_cpu)
 
     def source(self, assignment: Assignment, topics: Sequence[str]) -> Source:
         """A member of the group."""
