@@ -60,7 +60,7 @@ class ScoringThread:
     """Runs `core.process.enrich` beside the polling thread; onnxruntime releases the interpreter's lock meanwhile.
 
     Where there is `one_cpu`, the two take turns, a batch each: side by side they only take it, what it has cached and the
-    interpreter's lock from each other, which cost a message without a model a fifth of its time.
+    interpreter's lock from each other.
     """
 
     def __init__(
