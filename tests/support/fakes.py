@@ -4,10 +4,13 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from textstream.bench.noop import analysis
 from textstream.core.offsets import TopicPartition
 from textstream.drift import Reference
-from textstream.event import Analysis, ModelInfo
+from textstream.event import Analysis, Language, ModelInfo
+from textstream.model.tokens import Tokens
 from textstream.quality import Computed
 
 
@@ -18,6 +21,15 @@ class FakeTokens:
     text: str
     count: int
     unknown: int = 0
+
+
+ENGLISH: Language = {"code": "en", "probability": 1.0, "supported": True}
+
+
+def bare_tokens(texts: Sequence[str]) -> list[Tokens]:
+    """What models make of texts, for one that looks at the text alone: English, without a token."""
+    empty = np.zeros(0, np.int32)
+    return [Tokens(text, np.zeros((1, 1), np.int32), empty, empty, ENGLISH, False) for text in texts]
 
 
 class FakeScorer:

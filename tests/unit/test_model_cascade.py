@@ -8,22 +8,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import jsonschema
-import numpy as np
 import orjson
 import pytest
 
+from tests.support.fakes import bare_tokens
 from textstream.core.codec import Codec, Route
 from textstream.core.process import enrich, prepare
 from textstream.core.record import Position, Record
 from textstream.errors import Misconfigured
-from textstream.event import Analysis, Language, ModelInfo, Sentiment, json_schema
+from textstream.event import Analysis, ModelInfo, Sentiment, json_schema
 from textstream.model import bundle as files
 from textstream.model.cascade import Cascade, load, margin
 from textstream.model.scorer import Scorer
 from textstream.model.tokens import Tokens
 from textstream.quality import Computed
 
-ENGLISH: Language = {"code": "en", "probability": 1.0, "supported": True}
 NOW_MS = 1_764_000_000_000
 
 
@@ -36,8 +35,7 @@ class Fake:
         self.asked: list[list[str]] = []
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
-        empty = np.zeros(0, np.int32)
-        return [Tokens(text, np.zeros((1, 1), np.int32), empty, empty, ENGLISH, False) for text in texts]
+        return bare_tokens(texts)
 
     def analyse(self, batch: Sequence[Tokens]) -> list[Analysis]:
         self.asked.append([tokens.text for tokens in batch])

@@ -10,22 +10,19 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 import hypothesis.strategies as st
-import numpy as np
 import pytest
 from hypothesis import given
 
-from tests.support.fakes import FakeTokens
+from tests.support.fakes import FakeTokens, bare_tokens
 from textstream import cli
 from textstream.bench.noop import analysis
 from textstream.core.process import PROBE
-from textstream.event import Analysis, Language, ModelInfo
+from textstream.event import Analysis, ModelInfo
 from textstream.layers import load_settings
 from textstream.model.cascade import Cascade
 from textstream.model.remembering import MAX_CHARS, Remembered, Remembering
 from textstream.model.tokens import Tokens
 from textstream.quality import Computed
-
-ENGLISH: Language = {"code": "en", "probability": 1.0, "supported": True}
 
 
 class Numbering:
@@ -61,8 +58,7 @@ class Telling:
         self.info = ModelInfo(name=name, version="1.0.0", digest="sha256:" + "1" * 64)
 
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
-        empty = np.zeros(0, np.int32)
-        return [Tokens(text, np.zeros((1, 1), np.int32), empty, empty, ENGLISH, False) for text in texts]
+        return bare_tokens(texts)
 
     def analyse(self, batch: Sequence[Tokens]) -> list[Analysis]:
         return [{**analysis(), "truncated": True, "scored_until": ord(tokens.text[0])} for tokens in batch]
