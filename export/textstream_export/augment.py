@@ -1,6 +1,7 @@
 """Training rows as live messages would say them: spacing, case, spelling, names and genders varied, noise appended.
 
     augmented(row, rng)               label, terms and aspects hold; each aspect stands where its words went
+    joined(first, second, rng)        two in one message, aspects of both with what is said of each
     twins(row, rng)                   two rows that differ in a name or in gender only: one answer holds for both
     variant(text, lang, rng)          negated, its words turned to their opposites, hedged, put in the past: no label
     spliced(first, second, lang, rng) two messages in one: no label
@@ -579,9 +580,29 @@ def variant(text: str, lang: str, rng: Random) -> str:
 
 def spliced(first: str, second: str, lang: str, rng: Random) -> str:
     """Two messages in one, by a word of contrast or none."""
+    return _opening(first, 0) + _going_on(second, lang, rng)
+
+
+def joined(first: Row, second: Row, rng: Random) -> Row:
+    """Two rows of aspects in one message of the first's source, as `spliced`. Its own label nobody knows."""
+    ours, theirs = first.aspects or (), second.aspects or ()
+    text = _opening(first.text, max((a.end for a in ours), default=0)) + _going_on(second.text, first.lang, rng)
+    behind = len(text) - len(second.text)
+    moved = (replace(a, begin=a.begin + behind, end=a.end + behind) for a in theirs)
+    return Row(text, first.lang, first.source, aspects=(*ours, *moved))
+
+
+def _opening(text: str, kept: int) -> str:
+    """Without the stop at its end, where that is behind the first `kept` code points."""
+    return text[:kept] + text[kept:].rstrip(" .!?。！？，,") or text
+
+
+def _going_on(text: str, lang: str, rng: Random) -> str:
+    """The second of two messages, with what joins them before it; it is as long as it was."""
     joint = rng.choice(_JOINTS[lang])
-    opening = first.rstrip(" .!?。！？，,") or first
-    return opening + joint + (second[:1].lower() + second[1:] if joint[-1:] == " " and joint[0] != "." else second)
+    small = text[:1].lower()
+    goes_on = joint[-1:] == " " and joint[0] != "." and len(small) == 1  # "İ" becomes two
+    return joint + (small + text[1:] if goes_on else text)
 
 
 def cropped(text: str, lang: str, rng: Random) -> str:

@@ -16,7 +16,7 @@ import torch
 
 from textstream.errors import Misconfigured
 from textstream.model.packing import GPU, Infer, padded
-from textstream_export.augment import augmented, blended, cropped, spliced, substituted, variant
+from textstream_export.augment import augmented, blended, cropped, joined, spliced, substituted, variant
 from textstream_export.data import Row, read_train, read_unlabelled, split_held_out, text_hash
 from textstream_export.neighbours import NO_NEIGHBOURS, Neighbours, neighbours
 from textstream_export.place import writing
@@ -30,6 +30,8 @@ TEACHERS = "teachers.json"
 """Beside the shards: the SHA-256 of the weights of each teacher."""
 TEACHER_TOKENS = 192
 """A teacher reads no further: attention costs the square of the length, and no recipe of one trains on more."""
+JOINED_CHARS = 100
+"""Code points of the longest of two messages that are made one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class Choice:
     variants: int = 160_000
     """Texts negated, turned, hedged: only a teacher knows their label."""
     splices: int = 50_000
+    joins: int = 0
+    """Two rows of aspects in one: a term is not to take over what is said of another beside it."""
     crops: int = 150_000
     blends: int = 150_000
     substitutes: int = 0
@@ -97,6 +101,11 @@ class Chosen:
         return [row for row in self.texts if row.source in self.choice.substituted_of]
 
     @cached_property
+    def joined_of(self) -> list[Row]:
+        """Short ones with aspects, of which two make a message."""
+        return [row for row in self.gold if row.aspects and len(row.text) <= JOINED_CHARS]
+
+    @cached_property
     def parts(self) -> tuple[tuple[int, Callable[[int, Random], Row]], ...]:
         """How many there are of each kind, and how to make the one of a number."""
         gold, choice = self.gold, self.choice
@@ -109,6 +118,7 @@ class Chosen:
             (choice.crops, lambda at, rng: self._made(cropped, rng, 1)),
             (choice.blends, lambda at, rng: self._made(blended, rng, 2)),
             (choice.substitutes, lambda at, rng: self._substituted(rng)),
+            (choice.joins, lambda at, rng: self._joined(rng)),
         )
 
     def __len__(self) -> int:
@@ -129,6 +139,10 @@ class Chosen:
     def _substituted(self, rng: Random) -> Row:
         row = rng.choice(self.substituted_of)
         return Row(substituted(row.text, self.near, rng), row.lang, MADE)
+
+    def _joined(self, rng: Random) -> Row:
+        first, second = (augmented(rng.choice(self.joined_of), rng) for _ in range(2))
+        return joined(first, second, rng)
 
     def _made(self, make: Callable[..., str], rng: Random, sources: int) -> Row:
         rows = [rng.choice(self.texts) for _ in range(sources)]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,17 @@ def build_lexicon(texts: Iterable[str], recipe: Recipe) -> Lexicon:
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     named = sorted(MERGED)
     words = [w for w, n in ranked if n >= recipe.min_word_count and w and w not in names and w not in named]
-    return Lexicon((*named, *words[: recipe.max_words - len(named)]), recipe.affix_rows, recipe.bigram_rows)
+    return with_chinese_words((*named, *words[: recipe.max_words - len(named)]), recipe)
+
+
+def with_chinese_words(words: Sequence[str], recipe: Recipe) -> Lexicon:
+    """The lexicon of the words, and of the most frequent Chinese words whose characters are among them: no others are found."""
+    own = set(words)
+    lines = (
+        Path(__file__).with_name("chinese_words.txt").read_text(encoding="utf-8").splitlines() if recipe.chinese_words else ()
+    )
+    chinese = [line for line in lines if own.issuperset(line)]
+    return Lexicon(tuple(words), recipe.affix_rows, recipe.bigram_rows, tuple(chinese[: recipe.chinese_words]))
 
 
 def _names(cased: Counter[str]) -> set[str]:

@@ -88,6 +88,8 @@ class Recipe:
     """Heads of sentiment, among which the text chooses: reviews, tweets and chat say the same in other ways."""
     max_words: int = 80_000
     min_word_count: int = 3
+    chinese_words: int = 0
+    """Most words of two to four Chinese characters that have a row, in which each of their characters is read."""
     affix_rows: int = 8_192
     bigram_rows: int = 32_768
     gram_rows: int = 65_536
@@ -233,8 +235,9 @@ _DEEP = Recipe(
 
 RECIPES: dict[str, Recipe] = {
     "swift": Recipe(
-        version="0.5.0",
+        version="0.6.0",
         seed=20261201,
+        chinese_words=40_000,
         windows=((-4, -2, 0, 0, 2, 4), (-2, -1, 0, 0, 1, 2)),
         weighed=True,
         experts=8,
@@ -279,6 +282,16 @@ for _language in ("en", "zh"):
         seed=20261124,
     )
 """A second pass (`train --from`, `--soft`) on what several teachers have said together, of far more texts."""
+RECIPES["swift-2"] = replace(
+    RECIPES["swift"],
+    experts=16,
+    epochs=2,
+    learning_rate=1e-3,
+    terms=SWIFT_TERMS | {"tnews_kw": 2.0, "aste_zh_dianping": 2.0, "absa_zh": 2.0},
+    seed=20261128,
+)
+"""A second pass from the bundle that shipped before: it holds to its own word, and in Chinese to the deep teacher's, while it
+learns of two messages in one what is said of each term."""
 RECIPES["swift-heads"] = replace(
     RECIPES["swift"], experts=16, heads_alone=True, epochs=7, soft_share=0.35, average_decay=0.998, seed=20261202
 )

@@ -20,7 +20,7 @@ from textstream.model.flat import WINDOW, Offsets
 from textstream.model.tokens import Lexicon
 from textstream_export.network import Network, Windows
 from textstream_export.recipe import Recipe
-from textstream_export.run import Run
+from textstream_export.run import Run, vocabulary_of
 
 Constants = Mapping[str, NDArray[np.float32]]
 
@@ -46,6 +46,7 @@ def restore(bundle: files.Bundle, recipe: Recipe) -> Run:
         near=offsets.near,
         windows=offsets.windows,
         max_words=len(lexicon.words),
+        chinese_words=len(lexicon.chinese),
         affix_rows=lexicon.affix_rows,
         bigram_rows=lexicon.bigram_rows,
         weighed="weigh_w" in constants,
@@ -54,7 +55,7 @@ def restore(bundle: files.Bundle, recipe: Recipe) -> Run:
     weights["source_bias.weight"] = np.zeros((0, len(LABELS)), np.float32)  # left behind at export
     restored = Network(Windows(recipe, lexicon.rows), recipe.width, 0, recipe.dropout, recipe.experts)
     restored.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
-    return Run(recipe, {"words": list(lexicon.words)}, restored.eval())
+    return Run(recipe, vocabulary_of(lexicon), restored.eval())
 
 
 def _weights(constants: Constants, windows: int) -> dict[str, NDArray[np.float32]]:

@@ -21,7 +21,7 @@ from textstream.model.pieces import PieceTokeniser
 from textstream.model.tokens import Lexicon, Tokeniser
 from textstream_export import twins
 from textstream_export.data import Row, in_share, read_train, split_held_out, text_hash, unseen_hashes
-from textstream_export.encode import Lot, build_lexicon, encode, lots_of
+from textstream_export.encode import Lot, build_lexicon, encode, lots_of, with_chinese_words
 from textstream_export.encoders import encoder_of
 from textstream_export.network import Network, Words
 from textstream_export.place import writable, writing
@@ -36,7 +36,8 @@ from textstream_export.transformer import Shape, Transformer
 from textstream_export.workers import shared_out
 
 Vocabulary = Mapping[str, Any]
-"""What a checkpoint says of the units: `words` of a lexicon, or the `pieces` of a pretrained encoder with its shape."""
+"""What a checkpoint says of the units: `words` of a lexicon and its `chinese` words, or the `pieces` of a pretrained encoder
+with its shape."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -170,7 +171,7 @@ def start(
     if vectors is not None:
         with torch.no_grad():
             encoder.table.weight[1 : 1 + len(vectors)] = torch.from_numpy(vectors)
-    return encoder, {"words": list(lexicon.words)}
+    return encoder, vocabulary_of(lexicon)
 
 
 def found_words(data: Path, gold: Sequence[Row], recipe: Recipe) -> tuple[Lexicon, NDArray[np.float32] | None]:
@@ -212,7 +213,7 @@ def _words_for(recipe: Recipe, path: Path) -> tuple[Lexicon, NDArray[np.float32]
     if vectors is not None and vectors.shape != (len(words), recipe.width):
         wide = f"its vectors are {vectors.shape}, the recipe's {recipe.width} wide"
         raise Misconfigured(f"{path} holds no words for this recipe ({wide}): write it with textstream-export words")
-    return lexicon_of({"words": words}, recipe), vectors
+    return with_chinese_words(words, recipe), vectors
 
 
 def freeze(encoder: Transformer, layers: int) -> None:
@@ -234,7 +235,12 @@ def tokeniser(vocabulary: Vocabulary, recipe: Recipe, max_tokens: int) -> Tokeni
 
 def lexicon_of(vocabulary: Vocabulary, recipe: Recipe) -> Lexicon:
     """The lexicon of a network that reads words."""
-    return Lexicon(tuple(vocabulary["words"]), recipe.affix_rows, recipe.bigram_rows)
+    return Lexicon(tuple(vocabulary["words"]), recipe.affix_rows, recipe.bigram_rows, tuple(vocabulary.get("chinese", ())))
+
+
+def vocabulary_of(lexicon: Lexicon) -> Vocabulary:
+    """What a checkpoint says of a lexicon, beside its recipe."""
+    return {"words": list(lexicon.words), "chinese": list(lexicon.chinese)}
 
 
 def load(folder: Path) -> Run:

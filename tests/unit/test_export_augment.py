@@ -18,6 +18,7 @@ from textstream_export.augment import (
     edited,
     filled,
     full_width,
+    joined,
     misspelt,
     noisy,
     other_stops,
@@ -78,6 +79,18 @@ def test_aspects_move_with_their_words(row: Row, data: st.DataObject) -> None:
     done = edited(row, [Edit(at, at, "new words ") for at in chosen])
     assert done.aspects is not None
     assert [done.text[a.begin : a.end] for a in done.aspects] == [row.text[a.begin : a.end] for a in row.aspects]
+
+
+@given(rows(), rows(), st.integers())
+def test_two_rows_in_one_keep_what_is_said_of_each_term(first: Row, second: Row, seed: int) -> None:
+    """Both rows' aspects stand on their words with their sentiment, but for the case of the second's first letter."""
+    assert first.aspects is not None and second.aspects is not None
+    done = joined(first, second, Random(seed))
+    said = [(row.text[a.begin : a.end], a.sentiment) for row in (first, second) for a in row.aspects or ()]
+    assert done.aspects is not None and (done.source, done.label) == (first.source, None)
+    assert [(done.text[a.begin : a.end].casefold(), a.sentiment) for a in done.aspects] == [
+        (term.casefold(), mood) for term, mood in said
+    ]
 
 
 @given(rows(), st.integers())

@@ -63,3 +63,11 @@ def test_a_lexicon_doubts_rare_words_that_are_capitalised() -> None:
     common = [text for n in range(20) for text in ("see the City now", "see the City then", f"In a city of {n}")]
     words = build_lexicon([*rare, *common, "so the and came left again"], replace(RECIPES["swift"], min_word_count=1)).words
     assert "greta" not in words and "city" in words
+
+
+def test_chinese_words_have_rows_where_their_characters_have() -> None:
+    """As many as the recipe wants, the most frequent first; none of a character that has no row."""
+    texts = ["服务员没有时间"] * 3
+    all_, three, none = (build_lexicon(texts, replace(RECIPES["swift"], chinese_words=most)) for most in (99, 3, 0))
+    assert three.chinese == ("没有", "服务", "时间") and "服务员" in all_.chinese and none.chinese == ()
+    assert three.words == none.words and set("".join(all_.chinese)) <= set(all_.words)

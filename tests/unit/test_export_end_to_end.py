@@ -35,7 +35,7 @@ from textstream_export.network import Network, Windows
 from textstream_export.recipe import RECIPES, Optimiser, Recipe, Schedule
 from textstream_export.run import Run, find_words, found_words, lexicon_of, load, train
 from textstream_export.soft import SHARD_ROWS, Soft, label_all, read_shard, shards_in
-from textstream_export.sources import MADE
+from textstream_export.sources import CHANNELS, MADE
 from textstream_export.to_onnx import build, parity
 from textstream_export.train import State, fit, one_step, optimisers
 
@@ -499,6 +499,15 @@ def test_texts_of_other_words_are_labelled_where_it_is_known_which_words_are_ali
     own = {row.text for row in rows.gold if row.source == "tweeteval_sentiment"}
     assert {row.source for row in made} == {MADE}
     assert {row.text.replace("pasta", "pizza") for row in made} <= {text.replace("pasta", "pizza") for text in own}
+
+
+def test_two_rows_of_aspects_are_labelled_as_one_message(data: Path) -> None:
+    """As many as were asked for, each with aspects of its own and a text that no gold row has."""
+    choice = Choice(most={}, augmented=0, variants=0, splices=0, crops=0, blends=0, joins=9)
+    rows = chosen(data, "en", choice, 1)
+    made = rows.shard(0)[-9:]
+    assert all(row.aspects and row.source in CHANNELS for row in made)
+    assert not {row.text for row in made} & {row.text for row in rows.gold}
 
 
 def test_seed_0_is_a_seed() -> None:

@@ -219,6 +219,6 @@ def _vocabulary(folder: Path, name: str) -> Vocabulary:
         affix_rows, bigram_rows = int(raw["affix_rows"]), int(raw["bigram_rows"])
         if min(affix_rows, bigram_rows) < 1:
             raise ValueError("affix_rows and bigram_rows are 1 at least")
-        return Lexicon(tuple(raw["words"]), affix_rows, bigram_rows)
+        return Lexicon(tuple(raw["words"]), affix_rows, bigram_rows, tuple(raw.get("chinese", ())))
     except (ValueError, KeyError, TypeError) as error:
         raise damaged(folder, name, f"is not a tokenizer ({type(error).__name__}: {error})") from None

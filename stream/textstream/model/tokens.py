@@ -18,12 +18,13 @@ from textstream import native
 from textstream.event import Language
 from textstream.model import chinese_names
 from textstream.model import text as prepare
+from textstream.model.chinese_words import ChineseWords
 from textstream.model.language import COLUMNS, decide, evidence
 from textstream.model.neutral import NAME, PERSONS, SHARED, TITLE, neutral, shape_of
 
 FEATURES = ("word", "bigram", "tail")
 """A token's ids: a word, or the prefix of one that has no row; the pair with the token before; the shape of a word, or the
-suffix and shape of one that has no row. 0 is padding."""
+suffix and shape of one that has no row, and of a Chinese character the word that it stands in. 0 is padding."""
 
 SHAPES = 5
 MAX_SURFACES = 200_000
@@ -67,11 +68,13 @@ class Lexicon:
     words: tuple[str, ...]
     affix_rows: int
     bigram_rows: int
+    chinese: tuple[str, ...] = ()
+    """Words of several characters, each of them a token that is read with the word it stands in"""
 
     @property
     def rows(self) -> int:
-        """Rows of the embedding table: padding, words, affixes, shapes, bigrams."""
-        return 1 + len(self.words) + self.affix_rows + SHAPES + self.bigram_rows
+        """Rows of the embedding table: padding, words, affixes, shapes, bigrams, Chinese words."""
+        return self.first_chinese + len(self.chinese)
 
     @property
     def first_affix(self) -> int:
@@ -87,6 +90,11 @@ class Lexicon:
     def first_bigram(self) -> int:
         """The row of the first hashed pair of neighbours."""
         return self.first_shape + SHAPES
+
+    @property
+    def first_chinese(self) -> int:
+        """The row of the first Chinese word."""
+        return self.first_bigram + self.bigram_rows
 
 
 @dataclass(slots=True, eq=False)  # not frozen, which would cost a microsecond each
@@ -224,6 +232,7 @@ class Tokeniser:
         self.lexicon = lexicon
         self.max_tokens = max_tokens
         self._surfaces = _Surfaces(lexicon)
+        self._chinese = ChineseWords(lexicon.chinese, lexicon.first_chinese, self._surfaces.ids)
         self._lock = threading.Lock()
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
@@ -299,7 +308,7 @@ class Tokeniser:
         own = np.repeat(read[starts], counts)
         lacking = np.concatenate([np.zeros(1, np.int64), np.cumsum(rows[:, _WORD] >= self.lexicon.first_affix)])
         return _Read(
-            self._features(rows, starts[counts > 0]),
+            self._features(rows, counts),
             (read[:-1] + rows[:, _LEAD] - own).astype(np.int32),
             (read[1:] - own).astype(np.int32),
             _sums(evidence[slots], starts, counts),
@@ -313,19 +322,23 @@ class Tokeniser:
         said, of_text = np.zeros((len(counts), COLUMNS), np.float32), np.empty((len(counts), 2), np.int64)
         read = _Read(np.empty((total, len(FEATURES)), np.int32), begins, ends, said, of_text)
         rows = lexicon.first_affix, lexicon.first_bigram, lexicon.bigram_rows, int(_START)
-        native.compiled.read(table, evidence, slots, counts, rows, *read)
+        own = self._chinese
+        words = own.steps, own.leads, own.bounds, own.words, own.first
+        native.compiled.read(table, evidence, slots, counts, rows, *words, *read)
         return read
 
-    def _features(self, rows: Numbers, starts: Numbers) -> NDArray[np.int32]:
-        """(total, FEATURES): the surface's own ids, and the bigram with the token before it in the same text."""
+    def _features(self, rows: Numbers, counts: Numbers) -> NDArray[np.int32]:
+        """(total, FEATURES): the surface's own ids, the bigram with the token before it in the same text, and the word that a
+        Chinese character stands in."""
         keys = rows[:, _KEY].astype(np.uint32)
         before = np.empty_like(keys)
         before[1:] = keys[:-1]
-        before[starts] = _START
+        before[(np.cumsum(counts) - counts)[counts > 0]] = _START
         mixed = (before * np.uint32(0x9E3779B1)) ^ (keys * np.uint32(0x85EBCA77))
         mixed ^= mixed >> np.uint32(15)
         bigrams = self.lexicon.first_bigram + mixed % np.uint32(self.lexicon.bigram_rows)
-        return np.stack([rows[:, _WORD], bigrams, rows[:, _TAIL]], 1).astype(np.int32)
+        standing = self._chinese.standing_in(rows[:, _WORD], counts)
+        return np.stack([rows[:, _WORD], bigrams, np.where(standing, standing, rows[:, _TAIL])], 1).astype(np.int32)
 
 
 def _are_runs(codes: Codes, lengths: Numbers) -> NDArray[np.bool_]:
