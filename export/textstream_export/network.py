@@ -49,6 +49,15 @@ class Words(nn.Module):
         shares = [recipe.pair_dropout if name == "bigram" else recipe.feature_dropout for name in FEATURES]
         self.left_out = torch.tensor(shares, device=self.left_out.device)
 
+    def train_alone(self, rows: Tensor) -> None:
+        """From here on nothing of the table changes but the rows that `rows` (rows,) is true of."""
+
+        def own(gradient: Tensor) -> Tensor:
+            at, values = gradient._indices(), gradient._values()
+            return torch.sparse_coo_tensor(at, values * rows[at[0]].unsqueeze(1), gradient.shape, check_invariants=False)
+
+        self.table.weight.requires_grad_(True).register_hook(own)
+
     def looked_up(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """ids (batch, tokens, FEATURES) → what the word says, and what its other features say, (batch, tokens, width) each."""
         rows = self.table(self._some(ids, self.left_out))  # (batch, tokens, FEATURES, width)

@@ -129,6 +129,8 @@ class Recipe:
     """Part of the loss that a teacher's logits have where there are some; the rest is for gold labels."""
     heads_alone: bool = False
     """Whether the heads of sentiment are all that is trained (see `heads`)."""
+    chinese_alone: bool = False
+    """Whether the rows of Chinese characters and words are all that is trained: what is said of other texts stays as it is."""
     soft_per_source: bool = True
     """How much more often than others a source says neutral is learnt apart, and left behind at export, against a teacher's
     logits too, and not against gold labels alone."""
@@ -152,6 +154,11 @@ class Recipe:
     def from_json(cls, raw: dict[str, Any]) -> "Recipe":
         """The recipe whose `asdict` was written as JSON. Raises TypeError for a field that is none of ours."""
         return cls(**{name: _tuples(value) for name, value in raw.items()})
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """The languages of the texts that are trained on."""
+        return ("zh",) if self.chinese_alone else self.languages
 
     @property
     def is_pretrained(self) -> bool:
@@ -282,16 +289,15 @@ for _language in ("en", "zh"):
         seed=20261124,
     )
 """A second pass (`train --from`, `--soft`) on what several teachers have said together, of far more texts."""
-RECIPES["swift-2"] = replace(
+RECIPES["swift-zh"] = replace(
     RECIPES["swift"],
+    chinese_alone=True,
     experts=16,
-    epochs=2,
-    learning_rate=1e-3,
+    epochs=3,
     terms=SWIFT_TERMS | {"tnews_kw": 2.0, "aste_zh_dianping": 2.0, "absa_zh": 2.0},
     seed=20261128,
 )
-"""A second pass from the bundle that shipped before: it holds to its own word, and in Chinese to the deep teacher's, while it
-learns of two messages in one what is said of each term."""
+"""After `swift-heads` (`train --from`): the rows of Chinese characters and words alone, the rest stays as it is."""
 RECIPES["swift-heads"] = replace(
     RECIPES["swift"], experts=16, heads_alone=True, epochs=7, soft_share=0.35, average_decay=0.998, seed=20261202
 )

@@ -5,6 +5,7 @@ load(folder)               what a finished run left
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from torch import nn
 
 from textstream.errors import Misconfigured
 from textstream.model.pieces import PieceTokeniser
+from textstream.model.text import HAN
 from textstream.model.tokens import Lexicon, Tokeniser
 from textstream_export import twins
 from textstream_export.data import Row, in_share, read_train, split_held_out, text_hash, unseen_hashes
@@ -35,6 +37,7 @@ from textstream_export.train import RUN, UNFIT, WEIGHTS, first_line, fit, read_c
 from textstream_export.transformer import Shape, Transformer
 from textstream_export.workers import shared_out
 
+IS_CHINESE = re.compile(f"[{HAN}]").fullmatch
 Vocabulary = Mapping[str, Any]
 """What a checkpoint says of the units: `words` of a lexicon and its `chinese` words, or the `pieces` of a pretrained encoder
 with its shape."""
@@ -92,7 +95,7 @@ def train(
     if words is not None and (begin is not None or recipe.is_pretrained):
         raise Misconfigured("a run that goes on from another, or from a pretrained encoder, has its words: leave --words out")
     writable(out)
-    gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
+    gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.read)
     gold = [row for row in gold if in_share(row.text, recipe.share)]
     torch.manual_seed(recipe.seed)
     before = None if begin is None else begun(begin, recipe)
@@ -112,6 +115,10 @@ def train(
     if before is not None:
         old = before.network.state_dict()
         network.load_state_dict({name: old[name] for name in old if not name.startswith("source_bias")}, strict=False)
+    if recipe.chinese_alone:
+        assert isinstance(encoder, Words)
+        network.requires_grad_(False).source_bias.requires_grad_(True)
+        encoder.train_alone(chinese_rows(lexicon_of(vocabulary, recipe)).to(device))
     pairs = twins.chosen(gold, tokenise, recipe) if recipe.twins else None
     log = fit(network, encoded, recipe, out, pairs, device)
     if isinstance(encoder, Words):
@@ -145,7 +152,7 @@ def _made_of(recipe: Recipe) -> dict[str, Any]:
 
 def _lots(gold: Sequence[Row], soft: Path | None, recipe: Recipe, workers: int) -> list[Lot]:
     """What teachers have labelled, shard by shard, and the gold rows of whose texts they have not spoken."""
-    shards = shards_in(soft, recipe.languages) if soft else []
+    shards = shards_in(soft, recipe.read) if soft else []
     with shared_out(texts_of, shards, workers) as found:
         labelled = set[int]().union(*found)
     alone = [row for row in gold if hash(row.text) not in labelled]
@@ -236,6 +243,14 @@ def tokeniser(vocabulary: Vocabulary, recipe: Recipe, max_tokens: int) -> Tokeni
 def lexicon_of(vocabulary: Vocabulary, recipe: Recipe) -> Lexicon:
     """The lexicon of a network that reads words."""
     return Lexicon(tuple(vocabulary["words"]), recipe.affix_rows, recipe.bigram_rows, tuple(vocabulary.get("chinese", ())))
+
+
+def chinese_rows(lexicon: Lexicon) -> torch.Tensor:
+    """(rows,): which are those of Chinese characters and words, no others of which any text is read."""
+    own = torch.zeros(lexicon.rows, dtype=torch.bool)
+    own[1 : 1 + len(lexicon.words)] = torch.tensor([bool(IS_CHINESE(word)) for word in lexicon.words])
+    own[lexicon.first_chinese :] = True
+    return own
 
 
 def vocabulary_of(lexicon: Lexicon) -> Vocabulary:

@@ -33,7 +33,7 @@ from textstream_export.loss import DeviceRows, gold_losses, soft_losses
 from textstream_export.neighbours import Neighbours
 from textstream_export.network import Network, Windows
 from textstream_export.recipe import RECIPES, Optimiser, Recipe, Schedule
-from textstream_export.run import Run, find_words, found_words, lexicon_of, load, train
+from textstream_export.run import Run, chinese_rows, find_words, found_words, lexicon_of, load, train
 from textstream_export.soft import SHARD_ROWS, Soft, label_all, read_shard, shards_in
 from textstream_export.sources import CHANNELS, MADE
 from textstream_export.to_onnx import build, parity
@@ -43,6 +43,7 @@ TINY = replace(
     RECIPES["swift"],
     width=24,
     max_words=500,
+    chinese_words=20,
     affix_rows=64,
     bigram_rows=256,
     gram_rows=256,
@@ -508,6 +509,19 @@ def test_two_rows_of_aspects_are_labelled_as_one_message(data: Path) -> None:
     made = rows.shard(0)[-9:]
     assert all(row.aspects and row.source in CHANNELS for row in made)
     assert not {row.text for row in made} & {row.text for row in rows.gold}
+
+
+def test_where_chinese_alone_is_trained_all_that_other_texts_are_read_by_stays(run: Path, data: Path, tmp_path: Path) -> None:
+    """To the bit: every weight but the rows of Chinese characters and words, and those move."""
+    train(data, replace(TINY, epochs=1, chinese_alone=True), tmp_path, begin=run)
+    before, after = (load(folder).network.state_dict() for folder in (run, tmp_path))
+    table, units = "encoder.table.weight", load(run).units
+    assert isinstance(units, Lexicon) and units.chinese
+    own = chinese_rows(units)
+    assert torch.equal(before[table][~own], after[table][~own])
+    assert (before[table][own] != after[table][own]).any(1).sum() > 20
+    same = before.keys() - {table, "source_bias.weight"}
+    assert all(torch.equal(before[name], after[name]) for name in same)
 
 
 def test_seed_0_is_a_seed() -> None:

@@ -24,7 +24,7 @@ class ChineseWords:
     """The words as steps from one character to the next, each in order of where it begins and of the character's row."""
 
     def __init__(self, words: Sequence[str], first: int, rows: Mapping[str, int]) -> None:
-        """`first` is the row of the first word, `rows` has those of the characters; with one that has none, no word is found."""
+        """`first` is the row of the first word, `rows` has those of the characters; a word that lacks one is not found."""
         steps: dict[int, int] = {}
         found = dict[int, int]()
         for row, word in enumerate(words, start=first):
