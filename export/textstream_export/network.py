@@ -56,7 +56,7 @@ class Words(nn.Module):
             at, values = gradient._indices(), gradient._values()
             return torch.sparse_coo_tensor(at, values * rows[at[0]].unsqueeze(1), gradient.shape, check_invariants=False)
 
-        self.table.weight.requires_grad_(True).register_hook(own)
+        self.table.weight.requires_grad_(True).register_hook(own)  # type: ignore[no-untyped-call]
 
     def looked_up(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """ids (batch, tokens, FEATURES) → what the word says, and what its other features say, (batch, tokens, width) each."""

@@ -130,7 +130,7 @@ class Recipe:
     heads_alone: bool = False
     """Whether the heads of sentiment are all that is trained (see `heads`)."""
     chinese_alone: bool = False
-    """Whether the rows of Chinese characters and words are all that is trained: what is said of other texts stays as it is."""
+    """Whether the rows of Chinese characters and words are all that is trained: what is said of texts without any stays."""
     soft_per_source: bool = True
     """How much more often than others a source says neutral is learnt apart, and left behind at export, against a teacher's
     logits too, and not against gold labels alone."""
@@ -156,7 +156,7 @@ class Recipe:
         return cls(**{name: _tuples(value) for name, value in raw.items()})
 
     @property
-    def read(self) -> tuple[str, ...]:
+    def trained_languages(self) -> tuple[str, ...]:
         """The languages of the texts that are trained on."""
         return ("zh",) if self.chinese_alone else self.languages
 

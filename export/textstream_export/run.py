@@ -7,7 +7,7 @@ load(folder)               what a finished run left
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from textstream.errors import Misconfigured
+from textstream.model import text as prepare
 from textstream.model.pieces import PieceTokeniser
-from textstream.model.text import HAN
 from textstream.model.tokens import Lexicon, Tokeniser
 from textstream_export import twins
 from textstream_export.data import Row, in_share, read_train, split_held_out, text_hash, unseen_hashes
@@ -37,7 +37,8 @@ from textstream_export.train import RUN, UNFIT, WEIGHTS, first_line, fit, read_c
 from textstream_export.transformer import Shape, Transformer
 from textstream_export.workers import shared_out
 
-IS_CHINESE = re.compile(f"[{HAN}]").fullmatch
+_CHARACTER = re.compile(f"[{prepare.HAN}]").fullmatch
+TABLE = "encoder.table.weight"
 Vocabulary = Mapping[str, Any]
 """What a checkpoint says of the units: `words` of a lexicon and its `chinese` words, or the `pieces` of a pretrained encoder
 with its shape."""
@@ -94,11 +95,13 @@ def train(
         refuse_own_folder(begin, out)
     if words is not None and (begin is not None or recipe.is_pretrained):
         raise Misconfigured("a run that goes on from another, or from a pretrained encoder, has its words: leave --words out")
+    if recipe.chinese_alone and begin is None:
+        raise Misconfigured(f"recipe {recipe.name} trains rows of a finished run: name it with --from")
     writable(out)
-    gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.read)
+    gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.trained_languages)
     gold = [row for row in gold if in_share(row.text, recipe.share)]
     torch.manual_seed(recipe.seed)
-    before = None if begin is None else begun(begin, recipe)
+    before = None if begin is None else _with_chinese_words(begun(begin, recipe), recipe)
     if before is None:
         encoder, vocabulary = start(data, gold, recipe, packages, words)
     else:
@@ -116,7 +119,7 @@ def train(
         old = before.network.state_dict()
         network.load_state_dict({name: old[name] for name in old if not name.startswith("source_bias")}, strict=False)
     if recipe.chinese_alone:
-        assert isinstance(encoder, Words)
+        assert isinstance(encoder, Words)  # what the recipe of a pretrained encoder is not
         network.requires_grad_(False).source_bias.requires_grad_(True)
         encoder.train_alone(chinese_rows(lexicon_of(vocabulary, recipe)).to(device))
     pairs = twins.chosen(gold, tokenise, recipe) if recipe.twins else None
@@ -143,6 +146,20 @@ def begun(folder: Path, recipe: Recipe) -> Run:
     return run
 
 
+def _with_chinese_words(run: Run, recipe: Recipe) -> Run:
+    """The run with rows for Chinese words, if it has none and the recipe wants some: they begin as the row that a character has
+    had in their place, so that all it says stays."""
+    if run.recipe.is_pretrained or run.vocabulary.get("chinese") or not recipe.chinese_words:
+        return run
+    old = lexicon_of(run.vocabulary, run.recipe)
+    new = with_chinese_words(old.words, recipe)
+    weights = run.network.state_dict()
+    shapes = weights[TABLE][old.first_shape + prepare.shape("中")].repeat(len(new.chinese), 1)
+    weights[TABLE] = torch.cat([weights[TABLE], shapes])
+    wanted = replace(run.recipe, chinese_words=len(new.chinese))
+    return replace(run, recipe=wanted, vocabulary=vocabulary_of(new), network=_network(wanted, vocabulary_of(new), weights))
+
+
 def _made_of(recipe: Recipe) -> dict[str, Any]:
     """What two recipes share where one can go on with the weights of the other."""
     sizes = ("encoder", "layers", "heads", "width", "near", "windows", "affix_rows", "bigram_rows")
@@ -152,7 +169,7 @@ def _made_of(recipe: Recipe) -> dict[str, Any]:
 
 def _lots(gold: Sequence[Row], soft: Path | None, recipe: Recipe, workers: int) -> list[Lot]:
     """What teachers have labelled, shard by shard, and the gold rows of whose texts they have not spoken."""
-    shards = shards_in(soft, recipe.read) if soft else []
+    shards = shards_in(soft, recipe.trained_languages) if soft else []
     with shared_out(texts_of, shards, workers) as found:
         labelled = set[int]().union(*found)
     alone = [row for row in gold if hash(row.text) not in labelled]
@@ -246,9 +263,10 @@ def lexicon_of(vocabulary: Vocabulary, recipe: Recipe) -> Lexicon:
 
 
 def chinese_rows(lexicon: Lexicon) -> torch.Tensor:
-    """(rows,): which are those of Chinese characters and words, no others of which any text is read."""
+    """(rows,): which are those of Chinese characters and words; no other text has them. Those of persons, which English shares,
+    are not among them."""
     own = torch.zeros(lexicon.rows, dtype=torch.bool)
-    own[1 : 1 + len(lexicon.words)] = torch.tensor([bool(IS_CHINESE(word)) for word in lexicon.words])
+    own[1 : 1 + len(lexicon.words)] = torch.tensor([bool(_CHARACTER(word)) for word in lexicon.words])
     own[lexicon.first_chinese :] = True
     return own
 

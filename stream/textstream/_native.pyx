@@ -37,7 +37,8 @@ cdef enum:
     PAGE = 4096  # bytes that a page begins with
     PADDING = 8  # zeros behind a text: as far as anything looks ahead
     SUMS = 64  # 8, and one for each halving of as many rows as there can be
-    LONGEST = 4  # characters of the longest word, as in `chinese_words`
+    LONGEST = 4  # this and the next as in `chinese_words`
+    ROW_BITS = 32
 
 cdef enum:  # borders of runs: at the level before, and at this one
     BEGAN = 1
@@ -391,14 +392,16 @@ cdef void _total(
 
 def read(
     const int64_t[:, ::1] table, const float[:, ::1] evidence, const int64_t[::1] slots, const int64_t[::1] counts,
-    tuple rows, const int64_t[::1] steps, const int32_t[::1] leads, const int32_t[::1] bounds, const int32_t[::1] words,
-    const int32_t[::1] firsts, int32_t[:, ::1] features, int32_t[::1] begins, int32_t[::1] ends, float[:, ::1] said, int64_t[:, ::1] of_text
+    tuple rows, tuple chinese, int32_t[:, ::1] features, int32_t[::1] begins, int32_t[::1] ends, float[:, ::1] said,
+    int64_t[:, ::1] of_text
 ):
     """`Tokeniser._read`: what the tokens of each text are, where they stand, and what they say of its language.
 
-    `rows` has the lexicon's first affix, first bigram and number of bigrams, and the key of a text's start; `steps` to `firsts`
-    are those of `ChineseWords`.
+    `rows` has the lexicon's first affix, first bigram and number of bigrams, and the key of a text's start; `chinese`
+    the steps, bounds, ending and begun of `ChineseWords`.
     """
+    cdef const int64_t[::1] steps = chinese[0]
+    cdef const int32_t[::1] bounds = chinese[1], ending = chinese[2], begun = chinese[3]
     cdef int64_t first_affix = rows[0], first_bigram = rows[1], place, lacking
     cdef uint32_t bigrams = rows[2], start = rows[3], before, key, mixed
     cdef Py_ssize_t number, at = 0, begin, until, columns = evidence.shape[1], column
@@ -431,8 +434,8 @@ def read(
             before = key
             at += 1
         for begin in range(until - counts[number], until):
-            if features[begin, 0] < firsts.shape[0] and firsts[features[begin, 0]]:
-                _stand(features, covered, begin, until, firsts[features[begin, 0]], steps, leads, bounds, words)
+            if features[begin, 0] < begun.shape[0] and begun[features[begin, 0]]:
+                _stand(features, covered, begin, until, begun[features[begin, 0]], steps, bounds, ending)
         of_text[number, 0] = place
         of_text[number, 1] = lacking
     free(room)
@@ -441,15 +444,15 @@ def read(
 
 cdef inline void _stand(
     int32_t[:, ::1] features, uint8_t* covered, Py_ssize_t begin, Py_ssize_t until, int64_t state, const int64_t[::1] steps,
-    const int32_t[::1] leads, const int32_t[::1] bounds, const int32_t[::1] words
+    const int32_t[::1] bounds, const int32_t[::1] ending
 ) noexcept nogil:
-    """`ChineseWords.standing_in` for words that begin at `begin`, after those that begin further ahead: of a token that is
-    covered already, `covered` has the length of the word that covers it."""
+    """`ChineseWords.standing_in` for words that begin at `begin`, after those that begin further ahead; `covered` (tokens,) is how
+    long the word is that covers each, 0 for none."""
     cdef int64_t key
     cdef int32_t low, high, middle
     cdef Py_ssize_t size, token
     for size in range(2, min(LONGEST, until - begin) + 1):
-        key = state << 32 | features[begin + size - 1, 0]
+        key = state << ROW_BITS | features[begin + size - 1, 0]
         low, high = bounds[state], bounds[state + 1]
         while low < high:
             middle = (low + high) // 2
@@ -459,12 +462,12 @@ cdef inline void _stand(
                 high = middle
         if low == bounds[state + 1] or steps[low] != key:
             return
-        state = leads[low]
-        if words[state]:
+        state = low + 1
+        if ending[state]:
             for token in range(begin, begin + size):
                 if covered[token] < size:
                     covered[token] = <uint8_t> size
-                    features[token, 2] = words[state]
+                    features[token, 2] = ending[state]
 
 
 def sums(const float[:, ::1] values, const int64_t[::1] begin, const int64_t[::1] end, float[:, ::1] found):

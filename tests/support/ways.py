@@ -1,11 +1,13 @@
 """With `pytestmark = both_ways` a module's tests run twice: with the compiled part, and with the Python that it stands for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pytest
 
 from textstream import native
 
+T = TypeVar("T")
 COMPILED, PURE = "compiled", "pure Python"
 
 
@@ -20,3 +22,10 @@ def way(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 both_ways = pytest.mark.usefixtures("way")
+
+
+def in_python(function: Callable[[], T]) -> T:
+    """What a function gives without the compiled part, whatever runs beside it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(native, "compiled", None)
+        return function()

@@ -524,6 +524,21 @@ def test_where_chinese_alone_is_trained_all_that_other_texts_are_read_by_stays(r
     assert all(torch.equal(before[name], after[name]) for name in same)
 
 
+def test_a_run_goes_on_with_chinese_words_that_say_at_first_what_it_said(data: Path, tmp_path: Path) -> None:
+    """To the bit, whatever stands in a word now; and rows of Chinese alone are trained in a finished run only."""
+    plain = replace(TINY, epochs=1, chinese_words=0)
+    train(data, plain, tmp_path / "plain")
+    still = replace(TINY, epochs=1, chinese_alone=True, learning_rate=1e-30)  # which moves nothing
+    train(data, still, tmp_path / "more", begin=tmp_path / "plain")
+    before, after = load(tmp_path / "plain"), load(tmp_path / "more")
+    ids = [each.tokenise(50)(["这个服务员很好"])[0].features[None] for each in (before, after)]
+    assert not np.array_equal(*ids)
+    said = [each.infer(own) for each, own in zip((before, after), ids, strict=True)]
+    assert all(np.array_equal(*parts) for parts in zip(*said, strict=True))
+    with pytest.raises(Misconfigured, match="--from"):
+        train(data, still, tmp_path / "none")
+
+
 def test_seed_0_is_a_seed() -> None:
     assert cli._recipe("swift", 0).seed == 0
     assert cli._recipe("swift", None) == RECIPES["swift"]

@@ -141,14 +141,23 @@ def test_a_network_of_words_beside_another(copy: Path) -> None:
     refused(copy, files.MANIFEST, "reads words beside others")
 
 
-@pytest.mark.parametrize("rows", ["affix_rows", "bigram_rows"])
-def test_a_table_without_rows(copy: Path, rows: str) -> None:
-    """What is looked up by a remainder needs something to divide by."""
+@pytest.mark.parametrize(
+    ("change_to", "what"),
+    [
+        ({"affix_rows": 0}, "affix_rows and bigram_rows are 1 at least"),
+        ({"bigram_rows": 0}, "affix_rows and bigram_rows are 1 at least"),
+        ({"words": "word"}, "words are a list of strings"),
+        ({"chinese": ["没有", 3]}, "words are a list of strings"),
+        ({"chinese": None}, "words are a list of strings"),
+    ],
+)
+def test_a_tokenizer_that_cannot_be_read(copy: Path, change_to: dict[str, Any], what: str) -> None:
+    """What is looked up by a remainder needs something to divide by, and words are strings."""
     name = files.read(str(copy)).manifest.networks[0].tokenizer
-    content = json.dumps(json.loads((copy / name).read_text()) | {rows: 0}).encode()
+    content = json.dumps(json.loads((copy / name).read_text()) | change_to).encode()
     (copy / name).write_bytes(content)
     change(copy, lambda m: m["files"].update({name: files.digest(content)}))
-    refused(copy, name, "affix_rows and bigram_rows are 1 at least")
+    refused(copy, name, what)
 
 
 @pytest.mark.parametrize(

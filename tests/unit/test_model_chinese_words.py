@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.ways import in_python
 from textstream.model.chinese_words import LONGEST, ChineseWords
 from textstream.model.neutral import NAME
 from textstream.model.tokens import MERGED, Lexicon, Tokeniser
@@ -46,6 +47,17 @@ def test_a_character_is_read_in_the_longest_word_that_covers_it_or_the_first_of_
             ]
             expected.append(min(covering)[2] if covering else 0)
     assert found.tolist() == expected
+
+
+@given(st.lists(st.text(CHARS + "王先生女士a ", max_size=12), min_size=1, max_size=4), WORDS, st.integers(1, 12))
+def test_compiled_and_not_the_same_words_are_read(texts: list[str], words: list[str], most: int) -> None:
+    """With persons among the characters, with words longer than any that is found, and where a text is cut off."""
+    own = Lexicon((*sorted(MERGED), *CHARS, *"王先生女士"), 8, 8, ("王天", *words, "天气很好吃", "先生"))
+    compiled, plain = (
+        [tokens.features.tolist() for tokens in Tokeniser(own, most)(texts)],
+        in_python(lambda: [tokens.features.tolist() for tokens in Tokeniser(own, most)(texts)]),
+    )
+    assert compiled == plain
 
 
 @given(st.lists(st.text(CHARS + "a ", max_size=12), min_size=1, max_size=4), WORDS)

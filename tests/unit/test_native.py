@@ -6,9 +6,8 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +15,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.bundles import SHIPPED
-from textstream import _native, native
+from tests.support.ways import in_python
+from textstream import _native
 from textstream.core.codec import Codec
 from textstream.core.process import enrich, prepare
 from textstream.core.record import Position, Record
@@ -55,14 +55,7 @@ WORDS = [
 TEXTS = st.one_of(
     st.text(max_size=30), st.lists(st.one_of(st.sampled_from(SIGNS + JOINED), st.sampled_from(WORDS))).map("".join)
 )
-T = TypeVar("T")
 BATCHES = st.lists(TEXTS, min_size=1, max_size=6)
-
-
-def in_python(function: Callable[[], T]) -> T:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(native, "compiled", None)
-        return function()
 
 
 def cut_compiled(text: str) -> list[str]:

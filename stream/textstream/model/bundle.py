@@ -219,6 +219,12 @@ def _vocabulary(folder: Path, name: str) -> Vocabulary:
         affix_rows, bigram_rows = int(raw["affix_rows"]), int(raw["bigram_rows"])
         if min(affix_rows, bigram_rows) < 1:
             raise ValueError("affix_rows and bigram_rows are 1 at least")
-        return Lexicon(tuple(raw["words"]), affix_rows, bigram_rows, tuple(raw.get("chinese", ())))
+        return Lexicon(_words(raw["words"]), affix_rows, bigram_rows, _words(raw.get("chinese", [])))
     except (ValueError, KeyError, TypeError) as error:
         raise damaged(folder, name, f"is not a tokenizer ({type(error).__name__}: {error})") from None
+
+
+def _words(raw: object) -> tuple[str, ...]:
+    if not isinstance(raw, list) or not all(isinstance(word, str) for word in raw):
+        raise ValueError("words are a list of strings")
+    return tuple(raw)

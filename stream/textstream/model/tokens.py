@@ -215,7 +215,7 @@ class _Read(NamedTuple):
     """What the tokens of a batch are, one text after the other."""
 
     features: NDArray[np.int32]
-    """(tokens, FEATURES): the surface's own ids, and the bigram with the token before it in the same text"""
+    """(tokens, FEATURES): see `Tokeniser._features`"""
     begins: NDArray[np.int32]
     ends: NDArray[np.int32]
     evidence: NDArray[np.float32]
@@ -322,9 +322,9 @@ class Tokeniser:
         said, of_text = np.zeros((len(counts), COLUMNS), np.float32), np.empty((len(counts), 2), np.int64)
         read = _Read(np.empty((total, len(FEATURES)), np.int32), begins, ends, said, of_text)
         rows = lexicon.first_affix, lexicon.first_bigram, lexicon.bigram_rows, int(_START)
-        own = self._chinese
-        words = own.steps, own.leads, own.bounds, own.words, own.first
-        native.compiled.read(table, evidence, slots, counts, rows, *words, *read)
+        words = self._chinese
+        chinese = words.steps, words.bounds, words.ending, words.begun
+        native.compiled.read(table, evidence, slots, counts, rows, chinese, *read)
         return read
 
     def _features(self, rows: Numbers, counts: Numbers) -> NDArray[np.int32]:
