@@ -89,16 +89,19 @@ def chars(listed: str) -> str:
     return "".join(dict.fromkeys("".join(listed.split())))
 
 
-def main() -> None:
-    """Write the table beside `textstream.model.chinese_names`."""
+def dictionary() -> list[list[str]]:
+    """Each word of jieba's dictionary, how often it was counted, and its kind."""
     import jieba
 
+    return [line.split(" ") for line in (Path(jieba.__file__).parent / "dict.txt").read_text(encoding="utf-8").splitlines()]
+
+
+def main() -> None:
+    """Write the table beside `textstream.model.chinese_names`."""
     from textstream.model import chinese_names
 
-    dictionary = [
-        line.split(" ") for line in (Path(jieba.__file__).parent / "dict.txt").read_text(encoding="utf-8").splitlines()
-    ]
-    plain = [(word, int(count)) for word, count, kind in dictionary if not kind.startswith(PERSON)]
+    known_words = dictionary()
+    plain = [(word, int(count)) for word, count, kind in known_words if not kind.startswith(PERSON)]
     surnames, given = chars(SURNAMES), "".join(c for c in chars(GIVEN) if c not in NEVER_GIVEN)
     words = set(NO_NAMES.split())
     for word, count in plain:
@@ -111,7 +114,7 @@ def main() -> None:
         if count >= (PLAIN if begins else COMMON) and (begins or borders):
             words.add(word)
     words -= {name[at : at + 2] for name in FOREIGN.split() for at in range(len(name) - 1)}
-    names = [word for word, _, kind in dictionary if len(word) == 3 and kind.startswith(PERSON) and word[0] in surnames]
+    names = [word for word, _, kind in known_words if len(word) == 3 and kind.startswith(PERSON) and word[0] in surnames]
     counts = Counter(word[1:] for word in names if set(word[1:]) <= set(given) and word[1] != word[2])
     taken = {word for word, count in plain if count >= COMMON} | {*PERSONS, *PERSONS.values()}
     known = sorted(name for name, count in counts.items() if count >= NAMED and name not in taken)

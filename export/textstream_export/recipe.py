@@ -289,6 +289,10 @@ for _language in ("en", "zh"):
         seed=20261124,
     )
 """A second pass (`train --from`, `--soft`) on what several teachers have said together, of far more texts."""
+RECIPES["swift-heads"] = replace(
+    RECIPES["swift"], experts=16, heads_alone=True, epochs=7, soft_share=0.35, average_decay=0.998, seed=20261202
+)
+"""After `swift` (`train --from`): the classes of a source weigh alike, and texts have more heads to choose among."""
 RECIPES["swift-zh"] = replace(
     RECIPES["swift"],
     chinese_alone=True,
@@ -298,7 +302,3 @@ RECIPES["swift-zh"] = replace(
     seed=20261128,
 )
 """After `swift-heads` (`train --from`): the rows of Chinese characters and words alone, the rest stays as it is."""
-RECIPES["swift-heads"] = replace(
-    RECIPES["swift"], experts=16, heads_alone=True, epochs=7, soft_share=0.35, average_decay=0.998, seed=20261202
-)
-"""After `swift` (`train --from`): the classes of a source weigh alike, and texts have more heads to choose among."""

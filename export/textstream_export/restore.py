@@ -20,7 +20,7 @@ from textstream.model.flat import WINDOW, Offsets
 from textstream.model.tokens import Lexicon
 from textstream_export.network import Network, Windows
 from textstream_export.recipe import Recipe
-from textstream_export.run import Run, vocabulary_of
+from textstream_export.run import TABLE, Run, vocabulary_of
 
 Constants = Mapping[str, NDArray[np.float32]]
 
@@ -66,7 +66,7 @@ def _weights(constants: Constants, windows: int) -> dict[str, NDArray[np.float32
     names |= {ours: theirs for ours, theirs in (("encoder.weigh", "weigh"), ("expert", "expert")) if f"{theirs}_w" in constants}
     biases = {"expert.bias": constants["expert_b"]} if "expert_b" in constants else {}
     return {
-        "encoder.table.weight": constants["table_int8"] * constants["table_scale"],
+        TABLE: constants["table_int8"] * constants["table_scale"],
         "sentiment.bias": constants[f"{head}_b"],
         **biases,
         "token.bias": constants["message_b"],  # added once a message, to all its units

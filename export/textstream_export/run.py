@@ -39,6 +39,7 @@ from textstream_export.workers import shared_out
 
 _CHARACTER = re.compile(f"[{prepare.HAN}]").fullmatch
 TABLE = "encoder.table.weight"
+"""The embedding table's name among the weights of a network that reads words."""
 Vocabulary = Mapping[str, Any]
 """What a checkpoint says of the units: `words` of a lexicon and its `chinese` words, or the `pieces` of a pretrained encoder
 with its shape."""
@@ -101,7 +102,7 @@ def train(
     gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.trained_languages)
     gold = [row for row in gold if in_share(row.text, recipe.share)]
     torch.manual_seed(recipe.seed)
-    before = None if begin is None else _with_chinese_words(begun(begin, recipe), recipe)
+    before = None if begin is None else _with_their_rows(begun(begin, recipe), recipe)
     if before is None:
         encoder, vocabulary = start(data, gold, recipe, packages, words)
     else:
@@ -119,9 +120,7 @@ def train(
         old = before.network.state_dict()
         network.load_state_dict({name: old[name] for name in old if not name.startswith("source_bias")}, strict=False)
     if recipe.chinese_alone:
-        assert isinstance(encoder, Words)  # what the recipe of a pretrained encoder is not
-        network.requires_grad_(False).source_bias.requires_grad_(True)
-        encoder.train_alone(chinese_rows(lexicon_of(vocabulary, recipe)).to(device))
+        keep_all_but(network, chinese_rows(lexicon_of(vocabulary, recipe)).to(device))
     pairs = twins.chosen(gold, tokenise, recipe) if recipe.twins else None
     log = fit(network, encoded, recipe, out, pairs, device)
     if isinstance(encoder, Words):
@@ -146,7 +145,7 @@ def begun(folder: Path, recipe: Recipe) -> Run:
     return run
 
 
-def _with_chinese_words(run: Run, recipe: Recipe) -> Run:
+def _with_their_rows(run: Run, recipe: Recipe) -> Run:
     """The run with rows for Chinese words, if it has none and the recipe wants some: they begin as the row that a character has
     had in their place, so that all it says stays."""
     if run.recipe.is_pretrained or run.vocabulary.get("chinese") or not recipe.chinese_words:
@@ -156,8 +155,8 @@ def _with_chinese_words(run: Run, recipe: Recipe) -> Run:
     weights = run.network.state_dict()
     shapes = weights[TABLE][old.first_shape + prepare.shape("中")].repeat(len(new.chinese), 1)
     weights[TABLE] = torch.cat([weights[TABLE], shapes])
-    wanted = replace(run.recipe, chinese_words=len(new.chinese))
-    return replace(run, recipe=wanted, vocabulary=vocabulary_of(new), network=_network(wanted, vocabulary_of(new), weights))
+    wanted, vocabulary = replace(run.recipe, chinese_words=len(new.chinese)), vocabulary_of(new)
+    return replace(run, recipe=wanted, vocabulary=vocabulary, network=_network(wanted, vocabulary, weights))
 
 
 def _made_of(recipe: Recipe) -> dict[str, Any]:
@@ -248,6 +247,13 @@ def freeze(encoder: Transformer, layers: int) -> None:
     if layers:
         encoder.positions.requires_grad_(False)
         encoder.norm.requires_grad_(False)
+
+
+def keep_all_but(network: Network, rows: torch.Tensor) -> None:
+    """All stays as it is but the rows of the table that `rows` (rows,) is true of, and what is known of sources."""
+    assert isinstance(network.encoder, Words)  # what a pretrained encoder is not
+    network.requires_grad_(False).source_bias.requires_grad_(True)
+    network.encoder.train_alone(rows)
 
 
 def tokeniser(vocabulary: Vocabulary, recipe: Recipe, max_tokens: int) -> Tokenise:

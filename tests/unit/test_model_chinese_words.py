@@ -62,7 +62,7 @@ def test_compiled_and_not_the_same_words_are_read(texts: list[str], words: list[
 
 @given(st.lists(st.text(CHARS + "a ", max_size=12), min_size=1, max_size=4), WORDS)
 def test_the_tokeniser_reads_the_word_in_place_of_the_shape(texts: list[str], words: list[str]) -> None:
-    """Whether compiled or not: what the words say, and the shape of a character that stands in none."""
+    """What the words say, and the shape of a character that stands in none."""
     own = lexicon(*words)
     rows = {word: row for row, word in enumerate(own.words, start=1)}
     for tokens in Tokeniser(own, 100)(texts):

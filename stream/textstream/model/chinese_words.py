@@ -27,10 +27,12 @@ class ChineseWords:
     def __init__(self, words: Sequence[str], first: int, rows: Mapping[str, int]) -> None:
         """`first` is the row of the first word, `rows` has those of the characters; a word that lacks one is not found, nor is
         one of more characters than LONGEST."""
-        of_char = {char: rows.get(neutral(char, shape(char), rows), 0) for char in set("".join(words))}
-        read = np.zeros((len(words), LONGEST), np.int64)
-        for at, word in enumerate(words):
-            read[at, : len(word)] = [of_char[char] for char in word[:LONGEST]]
+        side_by_side = "".join([word[:LONGEST].ljust(LONGEST, "\0") for word in words])
+        codes, of_each = np.unique(
+            np.frombuffer(side_by_side.encode("utf-32-le", "surrogatepass"), np.uint32), return_inverse=True
+        )
+        own = [rows.get(neutral(char, shape(char), rows), 0) for char in map(chr, codes.tolist())]
+        read = np.array(own, np.int64)[of_each].reshape(-1, LONGEST)
         lengths = np.fromiter(map(len, words), np.int64, len(words))
         state, states, levels = np.zeros(len(words), np.int64), 1, [np.zeros(0, np.int64)]
         for place in range(LONGEST):

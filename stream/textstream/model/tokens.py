@@ -308,7 +308,7 @@ class Tokeniser:
         own = np.repeat(read[starts], counts)
         lacking = np.concatenate([np.zeros(1, np.int64), np.cumsum(rows[:, _WORD] >= self.lexicon.first_affix)])
         return _Read(
-            self._features(rows, counts),
+            self._features(rows, starts, counts),
             (read[:-1] + rows[:, _LEAD] - own).astype(np.int32),
             (read[1:] - own).astype(np.int32),
             _sums(evidence[slots], starts, counts),
@@ -327,13 +327,13 @@ class Tokeniser:
         native.compiled.read(table, evidence, slots, counts, rows, chinese, *read)
         return read
 
-    def _features(self, rows: Numbers, counts: Numbers) -> NDArray[np.int32]:
+    def _features(self, rows: Numbers, starts: Numbers, counts: Numbers) -> NDArray[np.int32]:
         """(total, FEATURES): the surface's own ids, the bigram with the token before it in the same text, and the word that a
         Chinese character stands in."""
         keys = rows[:, _KEY].astype(np.uint32)
         before = np.empty_like(keys)
         before[1:] = keys[:-1]
-        before[(np.cumsum(counts) - counts)[counts > 0]] = _START
+        before[starts[counts > 0]] = _START
         mixed = (before * np.uint32(0x9E3779B1)) ^ (keys * np.uint32(0x85EBCA77))
         mixed ^= mixed >> np.uint32(15)
         bigrams = self.lexicon.first_bigram + mixed % np.uint32(self.lexicon.bigram_rows)
