@@ -37,7 +37,7 @@ def array(parameter: object) -> Array:
     return np.asarray(parameter.detach().cpu().numpy(), np.float32)  # type: ignore[attr-defined]
 
 
-def quantise(matrix: Array, axis: int) -> tuple[NDArray[np.int8], Array]:
-    """Integers of 8 bits, and the scales that make them `matrix` again, one for each line along `axis`."""
-    scales = np.maximum(np.abs(matrix).max(axis, keepdims=True), 1e-8) / 127
+def quantise(matrix: Array, axis: int, least: float = 1e-10) -> tuple[NDArray[np.int8], Array]:
+    """Integers of 8 bits, and the scales that make them `matrix` again, one for each line along `axis`, `least` or more."""
+    scales = np.maximum(np.abs(matrix).max(axis, keepdims=True) / 127, least)
     return np.rint(matrix / scales).astype(np.int8), scales.astype(np.float32)

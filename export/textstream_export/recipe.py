@@ -242,7 +242,7 @@ _DEEP = Recipe(
 
 RECIPES: dict[str, Recipe] = {
     "swift": Recipe(
-        version="0.6.0",
+        version="0.6.1",
         seed=20261201,
         chinese_words=40_000,
         windows=((-4, -2, 0, 0, 2, 4), (-2, -1, 0, 0, 1, 2)),

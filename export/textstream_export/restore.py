@@ -66,7 +66,7 @@ def _weights(constants: Constants, windows: int) -> dict[str, NDArray[np.float32
     names |= {ours: theirs for ours, theirs in (("encoder.weigh", "weigh"), ("expert", "expert")) if f"{theirs}_w" in constants}
     biases = {"expert.bias": constants["expert_b"]} if "expert_b" in constants else {}
     return {
-        TABLE: constants["table_int8"] * constants["table_scale"],
+        TABLE: constants["table_int8"] * constants["table_scale"].astype(np.float32).reshape(-1, 1),
         "sentiment.bias": constants[f"{head}_b"],
         **biases,
         "token.bias": constants["message_b"],  # added once a message, to all its units

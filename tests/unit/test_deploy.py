@@ -113,6 +113,13 @@ def test_the_image_serves_its_port_to_its_network() -> None:
     assert f'"{copied[-1]}{HEALTHCHECK.name}"' in instructions("HEALTHCHECK")[0]
 
 
+def test_the_image_holds_bytecode() -> None:
+    """Nobody may write to the image's files later, so whatever is installed there is compiled there."""
+    installed = [line for step in instructions("RUN") for line in step.split("&&") if "uv pip install" in line]
+    assert len(installed) == 3
+    assert all("--compile-bytecode" in line for line in installed)
+
+
 @contextmanager
 def listening(answer: int, certificate: Path | None = None, client_ca: Path | None = None) -> Iterator[int]:
     """A port that answers as the worker's does: over HTTP, over HTTPS, or only to whom an authority has signed."""

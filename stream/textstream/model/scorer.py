@@ -96,8 +96,12 @@ class Scorer:
         if max_terms < 0 or not 0 <= least <= 1 or limit < 1 or threads < 0:
             raise Misconfigured("max_terms and threads must be 0 or more, min_salience 0 to 1, max_tokens 1 or more")
         sessions = open_sessions(found.folder, manifest.networks, device, threads)
-        verify(cls(found, sessions, MAX_TERMS, manifest.calibration.min_salience, manifest.max_tokens), found.folder)
-        return cls(found, sessions, max_terms, least, limit)
+        scorer = cls(found, sessions, MAX_TERMS, manifest.calibration.min_salience, manifest.max_tokens)
+        verify(scorer, found.folder)
+        scorer.max_terms, scorer.min_salience = max_terms, least
+        if limit != scorer.max_tokens:
+            scorer.max_tokens, scorer._tokeniser = limit, _tokeniser(found, limit)
+        return scorer
 
     @property
     def reference(self) -> Reference | None:

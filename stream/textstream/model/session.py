@@ -93,6 +93,8 @@ def _open(path: Path, providers: list[str], threads: int) -> ort.InferenceSessio
     options.inter_op_num_threads = 1
     # A plan of memory for each shape of input: nearly every pass has a new one, so plans cost time and are kept for ever.
     options.enable_mem_pattern = False
+    # Tables of 8 bits are unpacked once, as constants are; else DequantizeLinear waits for operators on integers, in each pass.
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
     try:
         return ort.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # onnxruntime's own exceptions share no base but Exception
