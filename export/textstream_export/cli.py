@@ -300,7 +300,7 @@ def _add_training(commands: Commands) -> None:
         type=Path,
         nargs="+",
         required=True,
-        help="folders of the teachers' runs; several of a language answer together",
+        help="folders of the teachers, runs or bundles; several of a language answer together",
     )
     distil.add_argument("--words", type=Path, help="file of words and vectors (words): words become others like them")
     distil.add_argument("--out", type=Path, required=True, help="folder for the shards; more teachers may share it")

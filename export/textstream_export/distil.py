@@ -4,7 +4,6 @@ Gold rows, as they are and in augmented forms; unlabelled messages; and texts ma
 mixed, so that only a teacher knows what they say. What teachers say is stored by `soft`, and `train --soft` reads it.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,24 +11,19 @@ from functools import cached_property, partial
 from pathlib import Path
 from random import Random
 
-import torch
-
 from textstream.errors import Misconfigured
-from textstream.model.packing import GPU, Infer, padded
+from textstream.model.packing import Infer
 from textstream_export.augment import augmented, blended, cropped, joined, spliced, substituted, variant
 from textstream_export.data import Row, read_train, read_unlabelled, split_held_out, text_hash
 from textstream_export.neighbours import NO_NEIGHBOURS, Neighbours, neighbours
 from textstream_export.place import writing
-from textstream_export.run import Run, load, read_words
+from textstream_export.run import read_words
 from textstream_export.soft import SHARD_ROWS, label_all
 from textstream_export.sources import MADE
-from textstream_export.train import WEIGHTS
-from textstream_export.transformer_onnx import int8
+from textstream_export.teacher import Teacher, teachers_in
 
 TEACHERS = "teachers.json"
-"""Beside the shards: the SHA-256 of the weights of each teacher."""
-TEACHER_TOKENS = 192
-"""A teacher reads no further: attention costs the square of the length, and no recipe of one trains on more."""
+"""Beside the shards: the digest of each teacher."""
 JOINED_CHARS = 100
 """Code points of the longest of two messages that are made one."""
 
@@ -160,8 +154,9 @@ def distil(
     choices: Mapping[str, Choice] = CHOICES,
     words: Path | None = None,
 ) -> None:
-    """Label the chosen texts of each language into `out` by all its teachers together; an interrupted run goes on.
+    """Label the chosen texts of each language into `out` by all its teachers together; an interrupted call goes on.
 
+    A teacher is the folder of a run, or of a bundle, which may have one for each language.
     What stands in `out` stays: other data are for another folder, as other teachers are, which are refused. Words become others
     that are like them by the vectors in `words` (see `find_words`); without it there are no such texts.
     """
@@ -169,40 +164,33 @@ def distil(
     near = NO_NEIGHBOURS if vectors is None else neighbours(found, vectors)
     if not near.near:
         choices = {language: replace(choice, substitutes=0) for language, choice in choices.items()}
-    runs = [load(folder) for folder in teachers]
-    told = {language: [run for run in runs if language in run.recipe.languages] for language in choices}
+    known = [teacher for folder in teachers for teacher in teachers_in(folder)]
+    told = {language: [teacher for teacher in known if language in teacher.languages] for language in choices}
     for language, group in told.items():
-        if any(run.vocabulary != group[0].vocabulary for run in group):
+        if any(teacher.units != group[0].units for teacher in group):
             raise Misconfigured(
                 f"the teachers of {language} read different units: name those that read the same, the others with another --out"
             )
     for language, group in told.items():
         if group:
-            _begin(out / language, [folder for folder, run in zip(teachers, runs, strict=True) if run in group])
-            rows = chosen(data, language, choices[language], group[0].recipe.seed, near)
+            _begin(out / language, group)
+            rows = chosen(data, language, choices[language], group[0].seed, near)
             shards = -(-len(rows) // SHARD_ROWS)
-            tokenise = group[0].tokenise(TEACHER_TOKENS)
-            label_all(shards, rows.shard, tokenise, partial(_teachers, group, device), out / language, workers)
+            label_all(shards, rows.shard, group[0].tokenise, partial(_opened, group, device), out / language, workers)
 
 
-def _begin(folder: Path, teachers: Sequence[Path]) -> None:
+def _opened(teachers: Sequence[Teacher], device: str) -> list[Infer]:
+    return [teacher.opened(device) for teacher in teachers]
+
+
+def _begin(folder: Path, teachers: Sequence[Teacher]) -> None:
     """Write down whose word the shards of a folder are. Raises Misconfigured where some stand there that others said."""
-    weights = [hashlib.sha256((teacher / WEIGHTS).read_bytes()).hexdigest() for teacher in teachers]
-    kept, own = folder / TEACHERS, json.dumps(sorted(weights), indent=1) + "\n"
+    kept, own = folder / TEACHERS, json.dumps(sorted(teacher.digest for teacher in teachers), indent=1) + "\n"
     if kept.exists() and kept.read_text(encoding="utf-8") != own:
         raise Misconfigured(f"{folder} holds what other teachers said ({kept}): name another folder with --out, or remove it")
     folder.mkdir(parents=True, exist_ok=True)
     with writing(kept):
         kept.write_text(own, encoding="utf-8")
-
-
-def _teachers(runs: Sequence[Run], device: str) -> list[Infer]:
-    """What each teacher says of a batch: by numbers of 8 bits on a CPU, which has none of 16 that are as fast."""
-    if device == "cpu":
-        return [padded(int8(run.network) if run.recipe.is_pretrained else run.infer) for run in runs]
-    for run in runs:
-        run.network.to(torch.device(device))
-    return [padded(run.infer, GPU) for run in runs]
 
 
 def chosen(data: Path, language: str, choice: Choice, seed: int, near: Neighbours = NO_NEIGHBOURS) -> Chosen:

@@ -5,6 +5,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,12 +18,14 @@ from textstream.model.text import cut, normal
 from textstream_export import export as exporting
 from textstream_export import precision
 from textstream_export.data import read_train, split_held_out
+from textstream_export.distil import Choice, distil
 from textstream_export.encode import encode, lots_of
 from textstream_export.evaluate import evaluate
 from textstream_export.export import export
 from textstream_export.network import Network
 from textstream_export.recipe import RECIPES
 from textstream_export.run import tokeniser
+from textstream_export.soft import read_shard
 from textstream_export.train import fit, save
 from textstream_export.transformer import Shape, Transformer
 
@@ -165,3 +168,19 @@ def test_the_weights_are_checked_as_every_file_is(bundle: Path) -> None:
             Scorer.load(bundle, device="cpu")
     finally:
         weights.write_bytes(whole)
+
+
+def test_a_bundle_teaches_as_its_runs_do(runs: list[Path], bundle: Path, data: Path, tmp_path: Path) -> None:
+    """Whoever has the bundle alone gets the same rows with the same logits, in both languages, but no shards of others go on."""
+    few = Choice(most={}, augmented=0, variants=0, splices=0, crops=0, blends=0)
+    choices = {"en": few, "zh": few}
+    for name, teachers in (("runs", runs), ("bundle", [bundle])):
+        distil(data, teachers, tmp_path / name, choices=choices)
+    for language in choices:
+        by_runs, by_bundle = (list(read_shard(tmp_path / name / language / "000.npz")) for name in ("runs", "bundle"))
+        assert [row for row, _ in by_runs] == [row for row, _ in by_bundle] != []
+        for (_, one), (_, other) in zip(by_runs, by_bundle, strict=True):
+            assert np.allclose(one.sentiment, other.sentiment, atol=0.02)
+            assert np.allclose(one.tokens, other.tokens, atol=0.02)
+    with pytest.raises(Misconfigured, match="holds what other teachers said"):
+        distil(data, [bundle], tmp_path / "runs", choices=choices)

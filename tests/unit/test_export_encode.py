@@ -11,11 +11,11 @@ import pytest
 from textstream.event import KINDS
 from textstream.model.tokens import MERGED, Lexicon, Tokeniser
 from textstream_export.data import Row
-from textstream_export.distil import TEACHER_TOKENS
 from textstream_export.encode import OUTPUTS, build_lexicon, encode, find_terms, token_targets
 from textstream_export.gold import TOKENISE
 from textstream_export.recipe import RECIPES
 from textstream_export.soft import Soft
+from textstream_export.teacher import TEACHER_TOKENS
 
 CUT = Tokeniser(Lexicon(tuple(sorted(MERGED)), 64, 64), 50)
 
