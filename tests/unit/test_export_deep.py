@@ -171,7 +171,7 @@ def test_the_weights_are_checked_as_every_file_is(bundle: Path) -> None:
 
 
 def test_a_bundle_teaches_as_its_runs_do(runs: list[Path], bundle: Path, data: Path, tmp_path: Path) -> None:
-    """Whoever has the bundle alone gets the same rows with the same logits, in both languages, but no shards of others go on."""
+    """Whoever has the bundle alone gets the same rows with the same logits, and goes on with no shards of others."""
     few = Choice(most={}, augmented=0, variants=0, splices=0, crops=0, blends=0)
     choices = {"en": few, "zh": few}
     for name, teachers in (("runs", runs), ("bundle", [bundle])):
