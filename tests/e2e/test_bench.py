@@ -17,6 +17,7 @@ def test_quick_measures_every_figure_in_its_time() -> None:
     done = textstream("bench", "--quick", "--json", timeout_s=600)
     took_s = time.monotonic() - began
     assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr, "what is measured ends in order"
     figures = json.loads(done.stdout)
     assert figures["broker"] == "the embedded broker"
     _check(figures)

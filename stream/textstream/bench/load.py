@@ -94,6 +94,8 @@ class Place(NamedTuple):
     bases: Sequence[int]
     output: str
     end: int
+    reader: Mapping[str, str]
+    """Properties of whoever reads there, beside those of any client: what it waits for is in every latency."""
 
 
 def measure(
@@ -102,7 +104,7 @@ def measure(
     """Load for so long behind a warm-up: its schedule, what came of it, and how late the sender was."""
     count = max(MIN_MESSAGES, int(rate * seconds / (1 - WARM_UP)))
     schedule = Schedule(time.time() + LEAD_S, rate, count, place.bases)
-    reading = pool.submit(read, place.client, [(place.output, 0, place.end)], schedule)
+    reading = pool.submit(read, {**place.client, **place.reader}, [(place.output, 0, place.end)], schedule)
     late = pool.submit(send, place.client, place.input, values, schedule).result()
     return schedule, reading.result(), late
 

@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 import orjson
-from confluent_kafka import Consumer, KafkaError, Message, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer
 
 from textstream.bench.noop import INFO, analysis
 from textstream.event import Source, enriched_event, event_id, rfc3339
@@ -43,8 +43,16 @@ def run(consumer: Consumer, producer: Producer, topic: str) -> None:
             consumer.commit(asynchronous=True)
             committed_at = time.monotonic()
     producer.flush()
-    consumer.commit(asynchronous=False)
+    _commit(consumer)
     consumer.close()
+
+
+def _commit(consumer: Consumer) -> None:
+    try:
+        consumer.commit(asynchronous=False)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError._NO_OFFSET:  # all of it is committed already
+            raise
 
 
 def _publish(producer: Producer, output: str, message: Any, now_ms: int) -> None:

@@ -16,7 +16,7 @@ from textstream.errors import Fatal
 
 PARTITIONS = 4
 """Fixed inside librdkafka, checked here when a topic is made."""
-CONSUMER_PROPERTIES = {"fetch.wait.max.ms": "20"}
+CONSUMER_PROPERTIES = {"fetch.wait.max.ms": "5"}
 """For whoever reads from it: unlike Kafka, it answers a fetch only when its wait is over, even when a record has come."""
 START_TIMEOUT_S = 5.0
 LOG_LEVEL = "4"
