@@ -115,7 +115,7 @@ def test_the_reader_waits_for_no_more_than_its_broker_is_told() -> None:
         def submit(self, what: object, config: dict[str, str], *_: object) -> SimpleNamespace:
             if what is load.read:
                 told.append(config)
-            return SimpleNamespace(result=lambda: [])
+            return SimpleNamespace(result=list)
 
     place = load.Place({"bootstrap.servers": "there"}, "in", [0], "out", 0, {"fetch.wait.max.ms": "5"})
     load.measure(cast(ProcessPoolExecutor, Pool()), place, [b"{}"], rate=40, seconds=1)
