@@ -176,6 +176,16 @@ def test_plain_feelings_are_understood(scorer: Scorer, text: str, label: str) ->
     assert event["sentiment"]["label"] == label
 
 
+def test_a_title_is_a_term_without_its_marks(scorer: Scorer) -> None:
+    """The game is one term, with and without the marks of a title around it; so is a phone before an emoji."""
+    quoted, bare, phone = scorer.score(
+        ["《王者荣耀》新英雄上线", "王者荣耀新英雄上线", "I love this phone 👩‍👩‍👧‍👦 but the battery… meh"]
+    )
+    for event in (quoted, bare):
+        assert "王者荣耀" in [term["text"] for term in event["key_terms"]]
+    assert {"phone", "battery"} <= {term["text"] for term in phone["key_terms"]}
+
+
 def test_score_takes_an_iterator_and_counts_offsets_over_batches(scorer: Scorer) -> None:
     events = scorer.score(f"message {i}" for i in range(600))
     assert [event["source"]["offset"] for event in events] == list(range(600))

@@ -12,7 +12,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tests.support.ways import both_ways
-from textstream.model.spans import EVIDENCE, LEVELS, NAMED, READ, SURE, UNREAD, candidates, plain, splits_grapheme, united
+from textstream.model.spans import (
+    EVIDENCE,
+    LEVELS,
+    NAMED,
+    READ,
+    SURE,
+    UNREAD,
+    Candidates,
+    candidates,
+    plain,
+    splits_grapheme,
+    trimmed,
+    united,
+)
 
 pytestmark = both_ways
 
@@ -194,3 +207,25 @@ def test_a_plain_text_may_be_cut_anywhere() -> None:
         text = f"{character}a{character}中{character}"
         assert not any(splits_grapheme(text, at) for at in range(len(text) + 1)), hex(ord(character))
     assert plain("\r\n") is plain("e\u0301") is plain("👩‍👩‍👧") is plain("각") is None
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=12), st.data())
+@example([True, False, True], None)
+def test_spans_lose_the_marks_at_their_ends(marked: list[bool], data: st.DataObject | None) -> None:
+    """As taking them off one by one does; a span of marks alone goes, one that holds another mark within stays as it is."""
+    size = len(marked)
+    ends = st.tuples(st.integers(0, size - 1), st.integers(1, size)).filter(lambda pair: pair[0] < pair[1])
+    every = [(0, size)] if data is None else data.draw(st.lists(ends, max_size=6))
+    begin, end = np.array(every, np.int64).reshape(-1, 2).T
+    found = Candidates(np.arange(len(every)), begin, end, np.arange(len(every), dtype=np.float32)[:, None])
+    expected = []
+    for number, (first, last) in enumerate(every):
+        a, b = first, last
+        while a < b and marked[a]:
+            a += 1
+        while a < b and marked[b - 1]:
+            b -= 1
+        if a < b:
+            expected.append((number, *((first, last) if any(marked[a:b]) else (a, b)), float(number)))
+    bare = trimmed(found, np.array(marked))
+    assert list(zip(bare.channel, bare.begin, bare.end, bare.evidence[:, 0], strict=True)) == expected

@@ -30,9 +30,9 @@ from textstream.model.golden import verify
 from textstream.model.packing import Scored, score
 from textstream.model.pieces import LanguageTokeniser
 from textstream.model.session import Device, Session
-from textstream.model.spans import NAMED, candidates, plain, span_means, splits_grapheme, united
+from textstream.model.spans import NAMED, candidates, plain, span_means, splits_grapheme, trimmed, united
 from textstream.model.text import fold, kinds
-from textstream.model.tokens import Lexicon, Tokeniser, Tokens
+from textstream.model.tokens import Lexicon, Tokeniser, Tokens, are_marks
 from textstream.quality import Computed
 
 BATCH = 512
@@ -176,7 +176,7 @@ class Scorer:
         """For each text its key terms: spans of all channels that are salient enough, the best where they overlap."""
         first = np.zeros(len(scored.tokens), np.bool_)
         first[scored.starts] = True
-        found = candidates(scored.tokens[:, :_TAGS].reshape(-1, len(KINDS), 3), first)
+        found = trimmed(candidates(scored.tokens[:, :_TAGS].reshape(-1, len(KINDS), 3), first), are_marks(texts))
         text = (np.cumsum(first) - 1)[found.begin]
         chances = salience(found.evidence, number[text] * len(KINDS) + found.channel, self._terms)
         rounded = np.asarray(np.round(chances.astype(np.float64), DIGITS), np.float64)

@@ -141,6 +141,32 @@ def spans_of(
     return Candidates(channel, at, at + length, evidence)
 
 
+def trimmed(found: Candidates, marks: NDArray[np.bool_]) -> Candidates:
+    """The spans without the quotes and emoji at their ends, which `marks` (tokens,) is true of; those of nothing else are gone.
+
+    `《王者荣耀》` is the game `王者荣耀`, whoever wrote it how. Where there is a mark within too, the ends may belong to that,
+    as in `《A》和《B》`: such a span stays.
+    """
+    if not (marks[found.begin] | marks[found.end - 1]).any():
+        return found
+    begin, end = within(found.begin, found.end, marks)
+    some = begin < end
+    return Candidates(found.channel[some], begin[some], end[some], found.evidence[some])
+
+
+def within(
+    begin: NDArray[np.int64], end: NDArray[np.int64], marks: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """[begin, end) of each span without the marks at its ends, as `trimmed`; of one that is marks alone nothing is left."""
+    place = np.arange(len(marks))
+    next_ = np.minimum.accumulate(np.where(marks, len(marks), place)[::-1])[::-1]  # the first from there on that is none
+    last = np.maximum.accumulate(np.where(marks, -1, place))
+    inner = np.minimum(next_[begin], end), np.maximum(last[end - 1] + 1, begin)
+    count = np.concatenate([np.zeros(1, np.int64), np.cumsum(marks)])
+    bare = count[inner[1]] <= count[inner[0]]  # also where it is marks alone
+    return np.where(bare, inner[0], begin), np.where(bare, inner[1], end)
+
+
 def united(
     channel: NDArray[np.int64], begin: NDArray[np.int64], end: NDArray[np.int64], chance: NDArray[np.float64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
 TEXT_VERSION = 3
 """Changes with anything that changes a token, a folded form, a hash or a feature."""
@@ -87,6 +88,18 @@ def kinds() -> bytes:
         for run in re.finditer(f"{pattern}+", every):
             table[run.start() : run.end()] |= np.uint8(flag)
     return table.tobytes()
+
+
+_QUOTED = '《》〈〉「」『』“”„«»"'
+
+
+@cache
+def marks() -> NDArray[np.bool_]:
+    """By code point, what no key term begins or ends with: quotes, those of titles, and emoji; the last is for all beyond."""
+    table = np.zeros(_TABLED + 1, np.bool_)
+    for run in re.finditer(f"[{_QUOTED}{_EMOJI}\U0001f1e6-\U0001f1ff]+", "".join(map(chr, range(_TABLED)))):
+        table[run.start() : run.end()] = True
+    return table
 
 
 URL, MENTION = "<url>", "<user>"

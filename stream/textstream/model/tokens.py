@@ -120,6 +120,15 @@ class Tokens:
         return len(self.ends)
 
 
+def are_marks(batch: Sequence[Tokens]) -> NDArray[np.bool_]:
+    """(tokens,): which tokens of a batch, one text after the other, are a quote or an emoji."""
+    scored = [tokens.text[: tokens.ends[-1]] if tokens.count else "" for tokens in batch]
+    codes = np.frombuffer("".join(scored).encode("utf-32-le", "surrogatepass"), np.uint32)
+    begins = np.cumsum([0, *map(len, scored[:-1])])
+    at = np.concatenate([tokens.begins for tokens in batch]) + np.repeat(begins, [tokens.count for tokens in batch])
+    return np.asarray(prepare.marks().take(codes.take(at, mode="clip"), mode="clip"), np.bool_)
+
+
 class _Surfaces(dict[str, int]):
     """Surface → its slot, a row of `table` and of `evidence`. A look-up takes note of a new one; `settle` fills its rows."""
 
