@@ -167,6 +167,8 @@ def distil(
     known = [teacher for folder in teachers for teacher in teachers_in(folder)]
     told = {language: [teacher for teacher in known if language in teacher.languages] for language in choices}
     for language, group in told.items():
+        if len({teacher.digest for teacher in group}) < len(group):
+            raise Misconfigured(f"a teacher of {language} is named twice, and would count twice: name each once")
         if any(teacher.units != group[0].units for teacher in group):
             raise Misconfigured(
                 f"the teachers of {language} read different units: name those that read the same, the others with another --out"
@@ -174,13 +176,13 @@ def distil(
     for language, group in told.items():
         if group:
             _begin(out / language, group)
-            rows = chosen(data, language, choices[language], group[0].seed, near)
+            rows = chosen(data, language, choices[language], min(teacher.seed for teacher in group), near)
             shards = -(-len(rows) // SHARD_ROWS)
-            label_all(shards, rows.shard, group[0].tokenise, partial(_opened, group, device), out / language, workers)
+            label_all(shards, rows.shard, group[0].tokenise, partial(_networks, group, device), out / language, workers)
 
 
-def _opened(teachers: Sequence[Teacher], device: str) -> list[Infer]:
-    return [teacher.opened(device) for teacher in teachers]
+def _networks(teachers: Sequence[Teacher], device: str) -> list[Infer]:
+    return [teacher.on(device) for teacher in teachers]
 
 
 def _begin(folder: Path, teachers: Sequence[Teacher]) -> None:

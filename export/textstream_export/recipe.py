@@ -225,7 +225,7 @@ CHINESE_DEEP_TERMS: dict[str, float] = {
 }
 _DEEP = Recipe(
     name="deep",
-    version="0.3.0",
+    version="0.3.1",
     encoder="transformer",
     epochs=2,
     batch_rows=192,

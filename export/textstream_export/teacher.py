@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from textstream.errors import Misconfigured
 from textstream.model import bundle as files
 from textstream.model.packing import GPU, Infer, padded
 from textstream.model.pieces import PieceTokeniser
@@ -15,11 +16,13 @@ from textstream.model.scorer import open_sessions
 from textstream.model.tokens import Lexicon, Tokeniser
 from textstream_export.run import Run, load
 from textstream_export.soft import Tokenise
-from textstream_export.train import WEIGHTS
+from textstream_export.train import RUN, WEIGHTS
 from textstream_export.transformer_onnx import int8
 
 TEACHER_TOKENS = 192
 """A teacher reads no further: attention costs the square of the length, and no recipe of one trains on more."""
+BUNDLE_SEED = 0
+"""Of the texts that a bundle labels: what it was trained by may be another bundle's, or not be told."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,29 +33,32 @@ class Teacher:
     units: Lexicon | tuple[str, ...]
     """The vocabulary it reads by."""
     digest: str
-    """SHA-256 of the run's weights, or that of the whole bundle."""
+    """SHA-256 of its weights, with all that it reads by."""
     seed: int
-    """Of its last training."""
+    """Of the order of the texts it labels."""
     tokenise: Tokenise
-    opened: Callable[[str], Infer]
-    """The network itself, on a device: "cpu" or "cuda"."""
+    on: Callable[[str], Infer]
+    """The network itself on a device, "cpu" or "cuda"."""
 
 
 def teachers_in(folder: Path) -> Iterator[Teacher]:
     """Those of a bundle or of a run. Raises Misconfigured where there is neither."""
     if (folder / files.MANIFEST).is_file():
-        yield from _of_bundle(files.read(folder))
-    else:
+        yield from _of_bundle(files.read(folder.resolve()))  # a bare name would be one that is packaged
+    elif (folder / RUN).is_file():
         yield _of_run(load(folder), folder)
+    else:
+        what = f"{folder} holds neither a run ({RUN}) nor a bundle ({files.MANIFEST})"
+        raise Misconfigured(f"{what}: name a folder that textstream-export train or export wrote")
 
 
 def _of_run(run: Run, folder: Path) -> Teacher:
     digest = hashlib.sha256((folder / WEIGHTS).read_bytes()).hexdigest()
     recipe = run.recipe
-    return Teacher(recipe.languages, run.units, digest, recipe.seed, run.tokenise(TEACHER_TOKENS), partial(_network, run))
+    return Teacher(recipe.languages, run.units, digest, recipe.seed, run.tokenise(TEACHER_TOKENS), partial(_run_on, run))
 
 
-def _network(run: Run, device: str) -> Infer:
+def _run_on(run: Run, device: str) -> Infer:
     """By numbers of 8 bits on a CPU, which has none of 16 that are as fast."""
     if device == "cpu":
         return padded(int8(run.network) if run.recipe.is_pretrained else run.infer)
@@ -62,14 +68,25 @@ def _network(run: Run, device: str) -> Infer:
 
 def _of_bundle(bundle: files.Bundle) -> Iterator[Teacher]:
     """Each network of the bundle, in the numbers that a device has for it."""
-    manifest = bundle.manifest
-    for network, units, passes in zip(manifest.networks, bundle.vocabularies, manifest.recipe["runs"], strict=True):
+    for network, units in zip(bundle.manifest.networks, bundle.vocabularies, strict=True):
         read = Tokeniser(units, TEACHER_TOKENS) if isinstance(units, Lexicon) else PieceTokeniser(units, TEACHER_TOKENS)
-        yield Teacher(
-            network.languages, units, bundle.info["digest"], passes[-1]["seed"], read, partial(_opened, bundle.folder, network)
-        )
+        on = partial(_bundle_on, bundle.folder, network)
+        yield Teacher(network.languages, units, _digest(bundle.manifest, network), BUNDLE_SEED, read, on)
 
 
-def _opened(folder: Path, network: files.NetworkFiles, device: str) -> Infer:
-    (session,) = open_sessions(folder, [network], "cpu" if device == "cpu" else "cuda")
-    return session.infer
+def _digest(manifest: files.Manifest, network: files.NetworkFiles) -> str:
+    """Of the network's own files alone: scores, or another language's network, may have changed since."""
+    language = "-".join(network.languages)
+    weights = [name for name in manifest.files if name.endswith(f".{language}.weights")]
+    named = sorted({network.tokenizer, *network.graphs.values(), *weights})
+    return hashlib.sha256("\n".join(manifest.files[name] for name in named).encode()).hexdigest()
+
+
+def _bundle_on(folder: Path, network: files.NetworkFiles, device: str) -> Infer:
+    if device == "cpu":
+        return open_sessions(folder, [network], "cpu")[0].infer
+    try:
+        return open_sessions(folder, [network], "cuda")[0].infer
+    except Misconfigured as error:
+        what = "a bundle teaches by onnxruntime, which found no usable CUDA (pip install 'textstream[gpu]')"
+        raise Misconfigured(f"{what}: say --device cpu, or name the run that it was made of ({error})") from None

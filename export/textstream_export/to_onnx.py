@@ -21,6 +21,7 @@ from torch import nn
 
 from textstream.event import LABELS
 from textstream.model.flat import NEAR, WINDOW, Offsets, feeds
+from textstream.model.session import options
 from textstream.model.tokens import FEATURES
 from textstream_export.encode import OUTPUTS
 from textstream_export.graph import Graph, array, quantise
@@ -74,7 +75,7 @@ def parity(network: Network, model: onnx.ModelProto, texts: Sequence[NDArray[np.
     assert isinstance(stored.encoder, Windows)
     constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
     table = constants["table_int8"] * constants["table_scale"].astype(np.float32)[:, None]
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = ort.InferenceSession(model.SerializeToString(), options(1), providers=["CPUExecutionProvider"])
     lengths = np.array([len(ids) for ids in texts], np.int64)
     offsets = Offsets(stored.encoder.near, stored.encoder.reaches)
     (feed,) = feeds(np.concatenate(texts), lengths, [0, len(texts)], offsets)

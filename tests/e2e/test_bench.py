@@ -7,6 +7,7 @@ import time
 
 from tests.support.kafka import RealKafka
 from tests.support.worker import textstream
+from textstream.bench.run import Report
 
 QUICK_S = 50.0
 
@@ -50,7 +51,7 @@ def _check(figures: dict[str, float | str]) -> None:
 
 def test_the_text_form_names_every_figure() -> None:
     """A reader sees what was measured, with its unit."""
-    done = textstream("bench", "--quick", timeout_s=600)
-    assert done.returncode == 0, done.stderr
+    report = Report("swift", 300, 57.1, "there", 2, 5e4, 2.5e4, 0.5, 9e3, 8e3, 2.5, 4e3, 12.0, 40.0, 250.0)
     for word in ("engine", "raw loop", "scoring alone", "end to end", "p50", "p99", "peak memory", "messages/s", "MiB"):
-        assert word in done.stdout
+        assert word in report.as_text()
+    assert report.as_dict().keys() > {"engine_over_raw", "swift_scoring_per_core", "swift_end_to_end", "p99_half_load_ms"}

@@ -114,10 +114,13 @@ def test_the_image_serves_its_port_to_its_network() -> None:
 
 
 def test_the_image_holds_bytecode() -> None:
-    """Nobody may write to the image's files later, so whatever is installed there is compiled there."""
-    installed = [line for step in instructions("RUN") for line in step.split("&&") if "uv pip install" in line]
+    """Nobody may write to the image's files later: what is installed is compiled there, and so are Python's own modules."""
+    steps = [step for run in instructions("RUN") for step in run.split("&&")]
+    installed = [step for step in steps if "uv pip install" in step]
     assert len(installed) == 3
-    assert all("--compile-bytecode" in line for line in installed)
+    assert all("--compile-bytecode" in step for step in installed)
+    (compiled,) = [step for step in steps if "compileall" in step]
+    assert 'get_path("stdlib")' in compiled
 
 
 @contextmanager

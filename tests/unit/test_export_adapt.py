@@ -113,7 +113,7 @@ def constants(path: Path) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def test_a_restored_network_gives_the_graph_again_that_it_was_read_from(bundle: Path, tmp_path: Path) -> None:
-    """All weights come back from the bundle alone: the integers of the table exactly, scales to a rounding of 32 bits."""
+    """All weights come back from the bundle alone: the integers of the table and their scales exactly."""
     restored = restore(files.read(bundle), adapt.RECIPE)
     words = files.read(bundle).vocabularies[0]
     assert isinstance(words, files.Lexicon)
@@ -123,6 +123,20 @@ def test_a_restored_network_gives_the_graph_again_that_it_was_read_from(bundle: 
     assert before.keys() == after.keys()
     for name, value in before.items():
         assert value.dtype == after[name].dtype and np.allclose(value, after[name], rtol=1e-6, atol=0), name
+
+
+def test_a_bundle_whose_scales_are_of_32_bits_is_restored_too(bundle: Path, tmp_path: Path) -> None:
+    """As those of swift 0.6.0 and before are, a column of them: the same weights come back."""
+    older = Path(shutil.copytree(bundle, tmp_path / "older"))
+    graph = onnx.load(older / "model.onnx")
+    (scales,) = [each for each in graph.graph.initializer if each.name == "table_scale"]
+    column = numpy_helper.to_array(scales).astype(np.float32)[:, None]
+    scales.CopyFrom(numpy_helper.from_array(column, "table_scale"))
+    onnx.save(graph, older / "model.onnx")
+    found = files.read(bundle)
+    one, other = (restore(replace(found, folder=folder), adapt.RECIPE).network for folder in (bundle, older))
+    for name, value in one.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
 
 
 def test_a_bundle_of_another_network_is_refused(bundle: Path, labels: Path, tmp_path: Path) -> None:

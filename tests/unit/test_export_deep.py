@@ -2,6 +2,8 @@
 
 # ruff: noqa: D103 (a test's name is the sentence it proves)
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from textstream_export.network import Network
 from textstream_export.recipe import RECIPES
 from textstream_export.run import tokeniser
 from textstream_export.soft import read_shard
+from textstream_export.teacher import teachers_in
 from textstream_export.train import fit, save
 from textstream_export.transformer import Shape, Transformer
 
@@ -177,10 +180,27 @@ def test_a_bundle_teaches_as_its_runs_do(runs: list[Path], bundle: Path, data: P
     for name, teachers in (("runs", runs), ("bundle", [bundle])):
         distil(data, teachers, tmp_path / name, choices=choices)
     for language in choices:
-        by_runs, by_bundle = (list(read_shard(tmp_path / name / language / "000.npz")) for name in ("runs", "bundle"))
-        assert [row for row, _ in by_runs] == [row for row, _ in by_bundle] != []
-        for (_, one), (_, other) in zip(by_runs, by_bundle, strict=True):
-            assert np.allclose(one.sentiment, other.sentiment, atol=0.02)
-            assert np.allclose(one.tokens, other.tokens, atol=0.02)
+        by_runs, by_bundle = (dict(read_shard(tmp_path / name / language / "000.npz")) for name in ("runs", "bundle"))
+        assert by_runs.keys() == by_bundle.keys() != set()
+        for row, one in by_runs.items():
+            assert np.allclose(one.sentiment, by_bundle[row].sentiment, atol=0.02)
+            assert np.allclose(one.tokens, by_bundle[row].tokens, atol=0.02)
     with pytest.raises(Misconfigured, match="holds what other teachers said"):
         distil(data, [bundle], tmp_path / "runs", choices=choices)
+
+
+def test_a_teacher_is_named_once(bundle: Path, data: Path, tmp_path: Path) -> None:
+    """Twice, it would count twice in what they say together; and a folder that holds none is told."""
+    with pytest.raises(Misconfigured, match="a teacher of en is named twice"):
+        distil(data, [bundle, bundle], tmp_path / "soft", choices={"en": Choice(most={})})
+    with pytest.raises(Misconfigured, match=r"holds neither a run .* nor a bundle"):
+        distil(data, [tmp_path / "nothing"], tmp_path / "soft")
+
+
+def test_a_bundle_teaches_whoever_made_it(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its manifest need not say what trained it, and a folder may have the name of a packaged bundle."""
+    other = Path(shutil.copytree(bundle, tmp_path / "swift"))
+    manifest = json.loads((other / files.MANIFEST).read_text())
+    (other / files.MANIFEST).write_text(json.dumps(manifest | {"recipe": {"base": {}}}))
+    monkeypatch.chdir(tmp_path)
+    assert [one.digest for one in teachers_in(Path("swift"))] == [one.digest for one in teachers_in(bundle)]

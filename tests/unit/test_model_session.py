@@ -1,15 +1,17 @@
-"""A session: its threads, and how onnxruntime says that memory ran out."""
+"""A session: its threads, what it works out at loading, and how onnxruntime says that memory ran out."""
 
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
 from textstream.errors import OutOfMemory
+from textstream.model import bundle as files
 from textstream.model.cpus import usable_cpus
-from textstream.model.session import Session, out_of_memory
+from textstream.model.session import Session, options, out_of_memory
 
 
 def as_large_as_its_ids(path: Path) -> Path:
@@ -63,3 +65,15 @@ def test_the_threads_of_a_pass(threads: int, started: int, tmp_path: Path) -> No
 def test_what_onnxruntime_says_without_memory(said: str, expected: bool) -> None:
     """Its messages for host, CUDA and cuBLAS, as users have reported them, are told from its other failures."""
     assert out_of_memory(RuntimeError(said)) is expected
+
+
+def test_the_table_is_unpacked_once(tmp_path: Path) -> None:
+    """What is left of swift's graph for a pass has its rows in 16 bits: unpacked in each pass, 13 million numbers would be."""
+    found = files.read("swift")
+    opened = options(1)
+    opened.optimized_model_filepath = str(tmp_path / "opened.onnx")
+    ort.InferenceSession(str(found.folder / "model.onnx"), opened, providers=["CPUExecutionProvider"])
+    left = onnx.load(tmp_path / "opened.onnx").graph
+    assert "DequantizeLinear" not in {node.op_type for node in left.node}
+    (table,) = [each for each in left.initializer if each.name == "table"]
+    assert table.data_type == TensorProto.FLOAT16

@@ -89,13 +89,14 @@ def pair() -> Iterator[ProcessPoolExecutor]:
 class Place(NamedTuple):
     """Where load goes, and the partition that its outcomes are read from: from where each ends now."""
 
-    client: Mapping[str, Any]
+    sender: Mapping[str, Any]
+    """librdkafka's properties of whoever sends."""
+    reader: Mapping[str, Any]
+    """And of whoever reads: what it waits for is in every latency."""
     input: str
     bases: Sequence[int]
     output: str
     end: int
-    reader: Mapping[str, str]
-    """Properties of whoever reads there, beside those of any client: what it waits for is in every latency."""
 
 
 def measure(
@@ -104,8 +105,8 @@ def measure(
     """Load for so long behind a warm-up: its schedule, what came of it, and how late the sender was."""
     count = max(MIN_MESSAGES, int(rate * seconds / (1 - WARM_UP)))
     schedule = Schedule(time.time() + LEAD_S, rate, count, place.bases)
-    reading = pool.submit(read, {**place.client, **place.reader}, [(place.output, 0, place.end)], schedule)
-    late = pool.submit(send, place.client, place.input, values, schedule).result()
+    reading = pool.submit(read, place.reader, [(place.output, 0, place.end)], schedule)
+    late = pool.submit(send, place.sender, place.input, values, schedule).result()
     return schedule, reading.result(), late
 
 

@@ -253,8 +253,8 @@ class _Stage:
             self._send_one()
             self._first(process, before)
             ends = self._ends(self._empty.input), self._ends(self._output)
-            reader = self._settings.kafka.consumer
-            place = load.Place(self._client, self._empty.input, ends[0], self._output, ends[1][0], reader)
+            reader = properties(self._settings.kafka, {}, self._settings.kafka.consumer)
+            place = load.Place(self._client, reader, self._empty.input, ends[0], self._output, ends[1][0])
             schedule, arrivals, _ = load.measure(pool, place, self._values, rate=messages_per_second, seconds=seconds)
             _check(process)
         return arrivals.percentiles_ms(schedule.messages, *percents)

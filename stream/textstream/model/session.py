@@ -88,17 +88,22 @@ def _on_cuda(path: Path, threads: int) -> ort.InferenceSession | None:
 
 
 def _open(path: Path, providers: list[str], threads: int) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads or usable_cpus()
-    options.inter_op_num_threads = 1
-    # A plan of memory for each shape of input: nearly every pass has a new one, so plans cost time and are kept for ever.
-    options.enable_mem_pattern = False
-    # Tables of 8 bits are unpacked once, as constants are; else DequantizeLinear waits for operators on integers, in each pass.
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
     try:
-        return ort.InferenceSession(str(path), options, providers=providers)
+        return ort.InferenceSession(str(path), options(threads), providers=providers)
     except Exception as error:  # onnxruntime's own exceptions share no base but Exception
         raise Misconfigured(f"onnxruntime cannot load {path}: {str(error).splitlines()[0]}") from None
+
+
+def options(threads: int) -> ort.SessionOptions:
+    """How a graph is opened; 0 threads are as many as there are CPUs to use."""
+    found = ort.SessionOptions()
+    found.intra_op_num_threads = threads or usable_cpus()
+    found.inter_op_num_threads = 1
+    # A plan of memory for each shape of input: nearly every pass has a new one, so plans cost time and are kept for ever.
+    found.enable_mem_pattern = False
+    # Tables of 8 bits are unpacked once, as constants are; else DequantizeLinear waits for operators on integers, in each pass.
+    found.add_session_config_entry("session.disable_quant_qdq", "1")
+    return found
 
 
 def _driver() -> bool:

@@ -22,7 +22,8 @@ def figures(
     """Percentiles in milliseconds from when each message was due to when a reader had its event; one partition is read."""
     ends, before = broker.end_offsets(topic), output.ends()
     bases = [ends[partition] for partition in sorted(ends)]
-    place = Place({"bootstrap.servers": broker.bootstrap_servers}, topic, bases, output.name, before[0], {})
+    client = {"bootstrap.servers": broker.bootstrap_servers}
+    place = Place(client, client, topic, bases, output.name, before[0])
     schedule, arrivals, late = measure(pool, place, values, rate=rate, seconds=seconds)
     expected = sum(before) + schedule.messages
 

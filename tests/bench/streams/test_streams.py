@@ -6,10 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import numpy as np
 import pytest
@@ -22,7 +19,6 @@ from tests.bench.streams.processes import Usage, parsed
 from tests.bench.streams.scaling import Curve, Point, as_dict, by_partitions
 from tests.bench.streams.windows import Sample, measured
 from tests.support.kafka import Record
-from textstream.bench import load
 from textstream.bench.load import Arrivals, Schedule
 from textstream.bench.run import cores, on_cores
 
@@ -103,23 +99,6 @@ def samples(rate: float, seconds: float, most: int = sys.maxsize) -> list[Sample
     times = np.arange(0, seconds, 0.2)
     counts = [min(most, int(rate * max(t - 1, t / 10))) for t in times]
     return [Sample(100 + t, count, Usage(count * 3e-6, 50 << 20)) for t, count in zip(times, counts, strict=True)]
-
-
-def test_the_reader_waits_for_no_more_than_its_broker_is_told() -> None:
-    """The embedded broker answers a fetch when its wait is over: with the client's half a second, that was the latency."""
-    told: list[dict[str, str]] = []
-
-    class Pool:
-        """Runs neither; takes note of what the reader gets."""
-
-        def submit(self, what: object, config: dict[str, str], *_: object) -> SimpleNamespace:
-            if what is load.read:
-                told.append(config)
-            return SimpleNamespace(result=list)
-
-    place = load.Place({"bootstrap.servers": "there"}, "in", [0], "out", 0, {"fetch.wait.max.ms": "5"})
-    load.measure(cast(ProcessPoolExecutor, Pool()), place, [b"{}"], rate=40, seconds=1)
-    assert told == [{"bootstrap.servers": "there", "fetch.wait.max.ms": "5"}]
 
 
 def test_a_window_begins_behind_the_warm_up() -> None:
