@@ -14,7 +14,7 @@ from textstream.model.bundle import Calibration, SentimentCalibration, TermCalib
 from textstream.model.packing import Infer, score
 from textstream.model.spans import EVIDENCE, candidates, trimmed, within
 from textstream.model.text import fold
-from textstream.model.tokens import are_marks
+from textstream.model.tokens import marks
 from textstream_export.data import Row
 from textstream_export.encode import TAGS, UNKNOWN, token_targets
 from textstream_export.soft import Tokenise
@@ -75,15 +75,15 @@ def run(rows: Sequence[Row], tokeniser: Tokenise, infer: Infer) -> Outputs:
             targets = token_targets(row, tokens)
             if row.source not in CHANNELS or targets is None:
                 continue
-            own, marks = scored.tokens[scored.starts[i] : scored.starts[i] + tokens.count], are_marks([tokens])
+            own, marked = scored.tokens[scored.starts[i] : scored.starts[i] + tokens.count], marks([tokens])
             kind = CHANNELS[row.source]
             column = targets[0][:, KINDS.index(kind)]
             if row.source not in OUTSIDE_WEIGHT:  # else what is not gold may be a key term all the same
-                spans[kind].setdefault(row.source, []).append(_judged(own, marks, gold_spans(column), KINDS.index(kind)))
+                spans[kind].setdefault(row.source, []).append(_judged(own, marked, gold_spans(column), KINDS.index(kind)))
                 # Whoever tells opinions of things does not ask for phrases, of which every text has some. Who marks names alone
                 # has said nothing of them.
                 if kind == "aspect" and row.source != OWN_ASPECTS:
-                    spans["phrase"].setdefault(row.source, []).append(_judged(own, marks, [], KINDS.index("phrase")))
+                    spans["phrase"].setdefault(row.source, []).append(_judged(own, marked, [], KINDS.index("phrase")))
             for begin, end in gold_spans(column):
                 if targets[1][begin] != UNKNOWN:
                     terms.append((own[begin:end, TAG_LOGITS:].mean(0), int(targets[1][begin])))
@@ -119,15 +119,15 @@ def gold_spans(column: NDArray[np.int8]) -> list[tuple[int, int]]:
 
 
 def _judged(
-    tokens: NDArray[np.float32], marks: NDArray[np.bool_], gold: Sequence[tuple[int, int]], channel: int
+    tokens: NDArray[np.float32], marked: NDArray[np.uint8], gold: Sequence[tuple[int, int]], channel: int
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """The candidate spans of one text in one channel, and which of them are gold; quotes around either make no difference."""
     first = np.zeros(len(tokens), np.bool_)
     first[0] = True
-    found = trimmed(candidates(tokens[:, :TAG_LOGITS].reshape(-1, len(KINDS), 3), first), marks)
+    found = trimmed(candidates(tokens[:, :TAG_LOGITS].reshape(-1, len(KINDS), 3), first), marked)
     own = found.channel == channel
     begins, ends = np.array(gold, np.int64).reshape(-1, 2).T
-    bare = set(zip(*(part.tolist() for part in within(begins, ends, marks)), strict=True))
+    bare = set(zip(*(part.tolist() for part in within(begins, ends, marked)), strict=True))
     said = zip(found.begin[own].tolist(), found.end[own].tolist(), strict=True)
     return found.evidence[own], np.array([span in bare for span in said], np.bool_)
 

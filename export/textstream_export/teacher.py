@@ -33,7 +33,7 @@ class Teacher:
     units: Lexicon | tuple[str, ...]
     """The vocabulary it reads by."""
     digest: str
-    """SHA-256 of its weights, with all that it reads by."""
+    """SHA-256 of a run's weights, or of the files of a bundle's network."""
     seed: int
     """Of the order of the texts it labels."""
     tokenise: Tokenise

@@ -20,6 +20,7 @@ from textstream_export.data import (
     Row,
     held_out,
     is_tested,
+    plain_row,
     read_rows,
     read_split,
     read_test,
@@ -215,3 +216,20 @@ def test_tokens_can_say_99_per_cent_of_the_gold_aspects() -> None:
                 said += end <= tokens.count and (tokens.begins[begin], tokens.ends[end - 1]) == (aspect.begin, aspect.end)
                 total += 1
     assert said / total >= 0.99
+
+
+@pytest.mark.parametrize(
+    ("term", "bare"),
+    [
+        ("《王者荣耀》", "王者荣耀"),
+        ("街霸》", "街霸"),
+        ("“一带一路”", "一带一路"),
+        ("《A》和《B》", "《A》和《B》"),
+        ("don't", "don't"),
+        ("《", "《"),
+    ],
+)
+def test_gold_terms_lose_the_quotes_around_them(term: str, bare: str) -> None:
+    """As what is emitted does; not where a quote stands within, or nothing would be left."""
+    row = plain_row({"text": f"on {term} on", "lang": "zh", "source": "cluener", "terms": [term]})
+    assert row.terms == (bare,)

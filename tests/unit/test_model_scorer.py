@@ -225,6 +225,13 @@ def test_the_sentiment_towards_a_given_span_is_that_of_the_aspect_found_there(sc
     assert scorer.towards(MIXED, given_spans) == [[term["sentiment"] for term in found] for found in aspects]
 
 
+def test_quotes_around_a_given_span_make_no_difference(scorer: Scorer) -> None:
+    """As they make none to a term that is found; a span of nothing else is taken as it is."""
+    quoted, bare, quote = scorer.towards(["《王者荣耀》真难玩"], [[(0, 6), (1, 5), (0, 1)]])[0]
+    assert quoted == bare is not None
+    assert quote is not None
+
+
 def test_nothing_is_said_towards_a_span_that_was_not_scored(scorer: Scorer) -> None:
     """A foreign text, a text without tokens, white space and a span past the end have no sentiment; the rest still do."""
     texts = [MIXED[3], "", "fine  food"]

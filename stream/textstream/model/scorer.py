@@ -30,9 +30,9 @@ from textstream.model.golden import verify
 from textstream.model.packing import Scored, score
 from textstream.model.pieces import LanguageTokeniser
 from textstream.model.session import Device, Session
-from textstream.model.spans import NAMED, candidates, plain, span_means, splits_grapheme, trimmed, united
+from textstream.model.spans import NAMED, candidates, plain, span_means, splits_grapheme, trimmed, united, within
 from textstream.model.text import fold, kinds
-from textstream.model.tokens import Lexicon, Tokeniser, Tokens, are_marks
+from textstream.model.tokens import Lexicon, Tokeniser, Tokens, marks
 from textstream.quality import Computed
 
 BATCH = 512
@@ -156,8 +156,10 @@ class Scorer:
             where = [(i, k, at, *_covering(batch[i], *span)) for at, i in enumerate(spoken) for k, span in enumerate(spans[i])]
             where = [place for place in where if place[3] < place[4]]
             text, first, last = (np.array([place[column] for place in where], np.int64) for column in (2, 3, 4))
-            begin = scored.starts[text]
-            logits = span_means(scored.tokens[:, _TAGS:], begin + first, begin + last)
+            whole = scored.starts[text] + first, scored.starts[text] + last
+            bare = within(*whole, marks([batch[i] for i in spoken]))
+            begin, end = (np.where(bare[0] < bare[1], *pair) for pair in zip(bare, whole, strict=True))
+            logits = span_means(scored.tokens[:, _TAGS:], begin, end)
             for (i, k, *_), mood in zip(where, sentiments(probabilities(logits, number[text], self._towards)), strict=True):
                 said[i][k] = mood
         return said
@@ -176,7 +178,7 @@ class Scorer:
         """For each text its key terms: spans of all channels that are salient enough, the best where they overlap."""
         first = np.zeros(len(scored.tokens), np.bool_)
         first[scored.starts] = True
-        found = trimmed(candidates(scored.tokens[:, :_TAGS].reshape(-1, len(KINDS), 3), first), are_marks(texts))
+        found = trimmed(candidates(scored.tokens[:, :_TAGS].reshape(-1, len(KINDS), 3), first), marks(texts))
         text = (np.cumsum(first) - 1)[found.begin]
         chances = salience(found.evidence, number[text] * len(KINDS) + found.channel, self._terms)
         rounded = np.asarray(np.round(chances.astype(np.float64), DIGITS), np.float64)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from textstream import native
 from textstream.event import KINDS
-from textstream.model.text import UNBROKEN
+from textstream.model.text import EMOJI, QUOTE, UNBROKEN
 
 LEVELS = (-1.5, -0.5)
 """Log-odds of being inside a term above which a token belongs to one: about 0.18 and 0.38. Weak neighbours of a term are part
@@ -141,11 +141,10 @@ def spans_of(
     return Candidates(channel, at, at + length, evidence)
 
 
-def trimmed(found: Candidates, marks: NDArray[np.bool_]) -> Candidates:
-    """The spans without the quotes and emoji at their ends, which `marks` (tokens,) is true of; those of nothing else are gone.
+def trimmed(found: Candidates, marks: NDArray[np.uint8]) -> Candidates:
+    """The spans without the quotes and emoji at their ends; those of nothing else are gone.
 
-    `《王者荣耀》` is the game `王者荣耀`, whoever wrote it how. Where there is a mark within too, the ends may belong to that,
-    as in `《A》和《B》`: such a span stays.
+    `《王者荣耀》` is the game `王者荣耀`, whoever wrote it how. `marks` (tokens,) are those of `tokens.marks`.
     """
     if not (marks[found.begin] | marks[found.end - 1]).any():
         return found
@@ -155,16 +154,28 @@ def trimmed(found: Candidates, marks: NDArray[np.bool_]) -> Candidates:
 
 
 def within(
-    begin: NDArray[np.int64], end: NDArray[np.int64], marks: NDArray[np.bool_]
+    begin: NDArray[np.int64], end: NDArray[np.int64], marks: NDArray[np.uint8]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """[begin, end) of each span without the marks at its ends, as `trimmed`; of one that is marks alone nothing is left."""
-    place = np.arange(len(marks))
-    next_ = np.minimum.accumulate(np.where(marks, len(marks), place)[::-1])[::-1]  # the first from there on that is none
-    last = np.maximum.accumulate(np.where(marks, -1, place))
-    inner = np.minimum(next_[begin], end), np.maximum(last[end - 1] + 1, begin)
-    count = np.concatenate([np.zeros(1, np.int64), np.cumsum(marks)])
-    bare = count[inner[1]] <= count[inner[0]]  # also where it is marks alone
-    return np.where(bare, inner[0], begin), np.where(bare, inner[1], end)
+    """[begin, end) of each span without the marks at its ends; of one that is marks alone nothing is left.
+
+    Where a quote stands within too, those at the ends may belong to it, as in `《A》和《B》`: then emoji alone are taken off.
+    """
+    inner = _within(begin, end, marks > 0)
+    quotes = np.concatenate([np.zeros(1, np.int64), np.cumsum(marks == QUOTE)])
+    bare = quotes[inner[1]] <= quotes[inner[0]]  # also where it is marks alone
+    if bare.all():
+        return inner
+    other = _within(begin, end, marks == EMOJI)
+    return np.where(bare, inner[0], other[0]), np.where(bare, inner[1], other[1])
+
+
+def _within(
+    begin: NDArray[np.int64], end: NDArray[np.int64], mark: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    place = np.arange(len(mark))
+    next_ = np.minimum.accumulate(np.where(mark, len(mark), place)[::-1])[::-1]  # the first from there on that is none
+    last = np.maximum.accumulate(np.where(mark, -1, place))
+    return np.minimum(next_[begin], end), np.maximum(last[end - 1] + 1, begin)
 
 
 def united(

@@ -90,15 +90,19 @@ def kinds() -> bytes:
     return table.tobytes()
 
 
-_QUOTED = '《》〈〉「」『』“”„«»"'
+QUOTES = "《》〈〉「」『』“”„«»‹›‘’＂｢｣〝〞\"'"
+"""Quotes, and marks of titles."""
+QUOTE, EMOJI = 1, 2
 
 
 @cache
-def marks() -> NDArray[np.bool_]:
-    """By code point, what no key term begins or ends with: quotes, those of titles, and emoji; the last is for all beyond."""
-    table = np.zeros(_TABLED + 1, np.bool_)
-    for run in re.finditer(f"[{_QUOTED}{_EMOJI}\U0001f1e6-\U0001f1ff]+", "".join(map(chr, range(_TABLED)))):
-        table[run.start() : run.end()] = True
+def marks() -> NDArray[np.uint8]:
+    """By code point, what a key term is not to begin or end with: a QUOTE, an EMOJI, or 0; the last is for all beyond."""
+    every = "".join(map(chr, range(_TABLED)))
+    table = np.zeros(_TABLED + 1, np.uint8)
+    for mark, those in ((QUOTE, re.escape(QUOTES)), (EMOJI, f"{_EMOJI}\U0001f1e6-\U0001f1ff")):
+        for run in re.finditer(f"[{those}]+", every):
+            table[run.start() : run.end()] = mark
     return table
 
 
