@@ -124,8 +124,9 @@ def marks(batch: Sequence[Tokens]) -> NDArray[np.uint8]:
     """(tokens,): which tokens of a batch, one text after the other, are a `text.QUOTE` or a `text.EMOJI`; 0 for others."""
     texts = [tokens.text[: tokens.ends[-1]] if tokens.truncated else tokens.text for tokens in batch]
     codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
-    begins, ends = (np.concatenate([getattr(tokens, name) for tokens in batch]) for name in ("begins", "ends"))
-    at = begins + np.repeat(np.cumsum([0, *map(len, texts[:-1])]), [tokens.count for tokens in batch])
+    begins, each = np.concatenate([tokens.begins for tokens in batch]), [tokens.ends for tokens in batch]
+    ends = np.concatenate(each)
+    at = begins + np.repeat(np.cumsum([0, *map(len, texts[:-1])]), list(map(len, each)))
     found = np.asarray(prepare.marks().take(codes.take(at, mode="clip"), mode="clip"), np.uint8)
     found[(found == prepare.QUOTE) & (ends > begins + 1)] = 0  # an apostrophe, as in 's
     return found
