@@ -17,11 +17,10 @@ from textstream.event import KINDS, Analysis, ModelInfo
 from textstream.model import bundle as files
 from textstream.model.golden import differs
 from textstream.model.packing import WINDOW
-from textstream.model.pieces import PieceTokeniser
 from textstream.model.scorer import MAX_TERMS, Scorer
 from textstream.model.session import Session
 from textstream.model.text import TEXT_VERSION
-from textstream.model.tokens import Lexicon, Tokeniser
+from textstream.model.tokens import Lexicon
 from textstream_export import behaviour, calibrate, encoders_onnx, to_onnx, transformer_onnx
 from textstream_export.card import CURVES, card
 from textstream_export.data import HELD_OUT_PER_CENT, Row, read_train, split_held_out
@@ -35,8 +34,7 @@ from textstream_export.precision import PREFIX, losses
 from textstream_export.pretrained import PACKAGES
 from textstream_export.recipe import Recipe
 from textstream_export.reference import measured
-from textstream_export.run import Run, lexicon_of, load
-from textstream_export.soft import Tokenise
+from textstream_export.run import Run, lexicon_of, load, tokeniser_of
 from textstream_export.sources import CALIBRATED_ON, CHANNELS, LICENCES, OUTSIDE_WEIGHT
 
 NETWORK = "model.onnx"
@@ -213,11 +211,6 @@ class Draft:
         info: ModelInfo = {"name": self.manifest.name, "version": self.manifest.version, "digest": files.digest(b"")}
         bundle = files.Bundle(self.folder, self.manifest, info, self.vocabularies)
         return Scorer(bundle, sessions, MAX_TERMS, self.manifest.calibration.min_salience, self.manifest.max_tokens)
-
-
-def tokeniser_of(vocabulary: files.Vocabulary, max_tokens: int) -> Tokenise:
-    """From texts to the units of a bundle's network."""
-    return Tokeniser(vocabulary, max_tokens) if isinstance(vocabulary, Lexicon) else PieceTokeniser(vocabulary, max_tokens)
 
 
 def write_network(folder: Path, run: Run) -> files.NetworkFiles:

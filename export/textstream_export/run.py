@@ -64,7 +64,7 @@ class Run:
     @property
     def units(self) -> Lexicon | tuple[str, ...]:
         """The vocabulary as a bundle holds it."""
-        return tuple(self.vocabulary["pieces"]) if self.recipe.is_pretrained else lexicon_of(self.vocabulary, self.recipe)
+        return units_of(self.vocabulary, self.recipe)
 
     def infer(self, ids: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """One pass over a padded batch (see `packing.padded`): sentiment (batch, 3), units (batch, units, OUTPUTS)."""
@@ -258,9 +258,17 @@ def keep_all_but(network: Network, rows: torch.Tensor) -> None:
 
 def tokeniser(vocabulary: Vocabulary, recipe: Recipe, max_tokens: int) -> Tokenise:
     """From texts to the units that the vocabulary has."""
-    if recipe.is_pretrained:
-        return PieceTokeniser(vocabulary["pieces"], max_tokens)
-    return Tokeniser(lexicon_of(vocabulary, recipe), max_tokens)
+    return tokeniser_of(units_of(vocabulary, recipe), max_tokens)
+
+
+def tokeniser_of(units: Lexicon | tuple[str, ...], max_tokens: int) -> Tokenise:
+    """From texts to units, by their vocabulary as a bundle holds it."""
+    return Tokeniser(units, max_tokens) if isinstance(units, Lexicon) else PieceTokeniser(units, max_tokens)
+
+
+def units_of(vocabulary: Vocabulary, recipe: Recipe) -> Lexicon | tuple[str, ...]:
+    """The vocabulary as a bundle holds it."""
+    return tuple(vocabulary["pieces"]) if recipe.is_pretrained else lexicon_of(vocabulary, recipe)
 
 
 def lexicon_of(vocabulary: Vocabulary, recipe: Recipe) -> Lexicon:

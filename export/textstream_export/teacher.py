@@ -11,10 +11,9 @@ import torch
 from textstream.errors import Misconfigured
 from textstream.model import bundle as files
 from textstream.model.packing import GPU, Infer, padded
-from textstream.model.pieces import PieceTokeniser
 from textstream.model.scorer import open_sessions
-from textstream.model.tokens import Lexicon, Tokeniser
-from textstream_export.run import Run, load
+from textstream.model.tokens import Lexicon
+from textstream_export.run import Run, load, tokeniser_of
 from textstream_export.soft import Tokenise
 from textstream_export.train import RUN, WEIGHTS
 from textstream_export.transformer_onnx import int8
@@ -69,9 +68,9 @@ def _run_on(run: Run, device: str) -> Infer:
 def _of_bundle(bundle: files.Bundle) -> Iterator[Teacher]:
     """Each network of the bundle, in the numbers that a device has for it."""
     for network, units in zip(bundle.manifest.networks, bundle.vocabularies, strict=True):
-        read = Tokeniser(units, TEACHER_TOKENS) if isinstance(units, Lexicon) else PieceTokeniser(units, TEACHER_TOKENS)
         on = partial(_bundle_on, bundle.folder, network)
-        yield Teacher(network.languages, units, _digest(bundle.manifest, network), BUNDLE_SEED, read, on)
+        tokenise = tokeniser_of(units, TEACHER_TOKENS)
+        yield Teacher(network.languages, units, _digest(bundle.manifest, network), BUNDLE_SEED, tokenise, on)
 
 
 def _digest(manifest: files.Manifest, network: files.NetworkFiles) -> str:

@@ -14,7 +14,8 @@ from tests.support.ways import both_ways
 from textstream.model import text as prepare
 from textstream.model import tokens as module
 from textstream.model.neutral import NAME, neutral
-from textstream.model.tokens import CHARS_PER_TOKEN, Lexicon, Tokeniser, Tokens
+from textstream.model.text import EMOJI, QUOTE
+from textstream.model.tokens import CHARS_PER_TOKEN, Lexicon, Tokeniser, Tokens, marks
 
 pytestmark = both_ways
 
@@ -205,3 +206,13 @@ def test_threads_share_one_tokeniser(monkeypatch: pytest.MonkeyPatch) -> None:
         found = list(pool.map(work, range(1, 9)))
     for seed, together in enumerate(found, start=1):
         assert all(map(same, together, work(seed)))
+
+
+def test_quotes_and_emoji_are_marks_and_apostrophes_are_none() -> None:
+    """Of all texts of a batch, one after the other: 's begins with what is a quote where it stands alone."""
+    batch = Tokeniser(Lexicon((), 1, 1), 100)(["‘Inception’ 'is' 😀", "Inception's 《电影》"])
+    said = [tokens.text[a:b] for tokens in batch for a, b in zip(tokens.begins, tokens.ends, strict=True)]
+    found = dict(zip(said, marks(batch).tolist(), strict=True))
+    assert {token for token, mark in found.items() if mark == QUOTE} == set("‘’'《》")
+    assert {token for token, mark in found.items() if mark == EMOJI} == {"😀"}
+    assert "'s" in found
