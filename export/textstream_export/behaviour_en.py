@@ -1,6 +1,7 @@
 """The behaviour suite's English: words and templates, written by hand. `behaviour` says how they are read."""
 
 from textstream_export.behaviour_data import SWAPPED, Aspect, Language, Template, expected, invariant, moves, towards
+from textstream_export.behaviour_reports import ENGLISH_REPORTS, ENGLISH_WORDS
 
 ASPECTS: tuple[Aspect, ...] = (
     Aspect("restaurant", "food", "delicious|fresh|tasty|superb|fantastic", "bland|cold|greasy|inedible|disgusting"),
@@ -614,4 +615,4 @@ TEMPLATES: tuple[Template, ...] = (
     ),
 )
 
-ENGLISH = Language("en", ASPECTS, HERE, WORDS, TEMPLATES)
+ENGLISH = Language("en", ASPECTS, HERE, WORDS | ENGLISH_WORDS, TEMPLATES + ENGLISH_REPORTS)

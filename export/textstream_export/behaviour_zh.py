@@ -1,6 +1,7 @@
 """The behaviour suite's Chinese: words and templates, written by hand. `behaviour_data` says how they are read."""
 
 from textstream_export.behaviour_data import SWAPPED, Aspect, Language, Template, expected, invariant, moves, towards
+from textstream_export.behaviour_reports import CHINESE_REPORTS, CHINESE_WORDS
 
 ASPECTS: tuple[Aspect, ...] = (
     Aspect("restaurant", "味道", "好|正宗|棒|赞|鲜美", "差|难吃|寡淡|怪|糟糕"),
@@ -591,4 +592,4 @@ TEMPLATES: tuple[Template, ...] = (
     ),
 )
 
-CHINESE = Language("zh", ASPECTS, HERE, WORDS, TEMPLATES)
+CHINESE = Language("zh", ASPECTS, HERE, WORDS | CHINESE_WORDS, TEMPLATES + CHINESE_REPORTS)

@@ -55,11 +55,12 @@ def main(argv: list[str] | None = None) -> None:
 
 def _train(arguments: argparse.Namespace) -> None:
     from textstream_export import adapt, own
+    from textstream_export.restore import begun
     from textstream_export.run import train
 
-    folders = {"packages": arguments.packages, "words": arguments.words, "soft": arguments.soft, "begin": arguments.begin}
+    folders = {"packages": arguments.packages, "words": arguments.words, "soft": arguments.soft}
     if own.is_own(arguments.data):
-        if arguments.recipe or any(folders.values()) or arguments.seed is not None:
+        if arguments.recipe or arguments.begin or any(folders.values()) or arguments.seed is not None:
             raise Misconfigured(
                 f"{arguments.data} holds labels of your own: they train --bundle, without a recipe or its options"
             )
@@ -78,6 +79,7 @@ def _train(arguments: argparse.Namespace) -> None:
             recipe,
             arguments.out,
             **folders,
+            begin=begun(arguments.begin, arguments.out) if arguments.begin else None,
             device=_device(arguments),
             workers=arguments.workers or usable_cpus(),
         )
@@ -85,12 +87,13 @@ def _train(arguments: argparse.Namespace) -> None:
 
 def _train_heads(arguments: argparse.Namespace, recipe: Recipe) -> None:
     from textstream_export.heads import train_heads
+    from textstream_export.restore import begun
 
     if arguments.begin is None or arguments.packages or arguments.words or arguments.soft:
         raise Misconfigured(f"{arguments.recipe} trains heads alone: name their run with --from, and no other folder")
     if arguments.device == "cuda":
         raise Misconfigured("heads train on the CPU, in a minute: leave --device out")
-    train_heads(arguments.begin, arguments.data, recipe, arguments.out)
+    train_heads(begun(arguments.begin, arguments.out), arguments.data, recipe, arguments.out)
 
 
 def _recipe(name: str, seed: int | None) -> Recipe:
@@ -281,7 +284,7 @@ def _add_training(commands: Commands) -> None:
     train.add_argument("--words", type=Path, help="file of words and vectors to start from (words), in place of finding them")
     train.add_argument("--soft", type=Path, help="folder of texts that teachers labelled (distil): train on those")
     train.add_argument("--seed", type=_natural, help="in place of the recipe's own")
-    train.add_argument("--from", dest="begin", type=Path, help="a finished run to go on from")
+    train.add_argument("--from", dest="begin", type=Path, help="a finished run, or a bundle, to go on from")
     _computing(train)
     train.set_defaults(command=_train)
 

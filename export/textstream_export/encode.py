@@ -118,7 +118,8 @@ Lot = Callable[[], Iterable[tuple[Row, Soft | None]]]
 def encode(lots: Sequence[Lot], tokenise: Tokenise, recipe: Recipe, workers: int = 1) -> Encoded:
     """Rows as arrays, lot after lot, by as many processes.
 
-    A row of terms none of which stands in its text points at nothing: it is left out, unless a teacher speaks.
+    A row of terms none of which stands in its text points at nothing: it is left out, unless a teacher speaks. Of a source
+    that the recipe does not draw only what a teacher says is learnt, and no gold.
     """
     with shared_out(partial(_part, tokenise, recipe), lots, workers) as found:
         parts = [part for part in tqdm(found, desc="encode", total=len(lots), unit="lot", mininterval=10) if part is not None]
@@ -147,7 +148,7 @@ def _part(tokenise: Tokenise, recipe: Recipe, lot: Lot) -> Encoded | None:
     return Encoded(
         features=np.concatenate([each.features for each in kept]),
         bounds=_bounds(np.array([len(each.features) for each in kept], np.int64)),
-        label=np.array([LABELS.index(r.label) if r.label else UNKNOWN for r in rows_], np.int64),
+        label=np.array([LABELS.index(r.label) if r.label and r.source in draw else UNKNOWN for r in rows_], np.int64),
         binary=np.array([r.source in BINARY for r in rows_], np.bool_),
         source=np.array([number[r.source] for r in rows_], np.int64),
         weight=np.array([_drawn(each, draw, recipe.made) for each in kept], np.float64),
@@ -212,7 +213,9 @@ def _encoded(chunk: list[tuple[Row, Soft | None]], tokenise: Tokenise, draw: Map
     for (row, soft), tokens in zip(chunk, tokenise([row.text for row, _ in chunk]), strict=True):
         if not 0 < len(tokens.features) <= WINDOW or (soft is None and row.source not in draw):
             continue  # no pass sees more units: a text of few tokens may have many pieces
-        targets = token_targets(row, tokens) or (None if soft is None else no_targets(tokens))
+        targets = token_targets(row, tokens) if row.source in draw else None
+        if targets is None and soft is not None:
+            targets = no_targets(tokens)
         if targets is not None:
             tags, towards = (_at_units(target, tokens) for target in targets)
             yield _Kept(row, tokens.features, tags, towards, tokens.heads, soft and _at_tokens(soft, tokens))

@@ -293,7 +293,7 @@ def _manifest(
     """What is known before calibration; `recipes` are those of each network, the first pass first."""
     last = [passes[-1] for passes in recipes]
     recipe = last[0]
-    drawn = {name for each in last for name in (*each.sources, *each.terms)}
+    drawn = {name for passes in recipes for each in passes for name in (*each.sources, *each.terms)}
     counts = Counter(row.source for row in train if row.source in drawn)
     sources = [(name, *LICENCES.get(name, ("unknown", "not known")), rows) for name, rows in sorted(counts.items())]
     return files.Manifest(

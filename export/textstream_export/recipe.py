@@ -143,6 +143,8 @@ class Recipe:
     single labels are noisy, and a small network learns them by heart."""
     made: float = 1.0
     """How often texts that were made of others (`distil`) are drawn."""
+    reports: int = 0
+    """Rows of each language that a grammar makes with their labels (`reports`)."""
     binary_neutral: float = 0.1
     """What the neutral class gets in a source that has none. Masked altogether (run A of LOG.md), it was free
     to win on any review."""
@@ -302,3 +304,17 @@ RECIPES["swift-zh"] = replace(
     seed=20261128,
 )
 """After `swift-heads` (`train --from`): the rows of Chinese characters and words alone, the rest stays as it is."""
+RECIPES["swift-reports"] = replace(
+    RECIPES["swift"],
+    experts=16,
+    reports=40_000,
+    epochs=1,
+    learning_rate=1e-3,
+    soft_share=1.0,
+    average_decay=0.998,
+    sources={"reports": 3.0},
+    terms={},
+    seed=20261129,
+)
+"""After `swift-zh` (`train --from`): messages that report, and of all others what that run, or its bundle, says of them
+(`distil --teacher`, `--soft`)."""

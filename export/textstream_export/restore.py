@@ -1,4 +1,4 @@
-"""The network of a bundle, read back from its ONNX graph: the inverse of `to_onnx`.
+"""What training goes on from: a finished run, or the network of a bundle, read back from its ONNX graph.
 
 So whoever has a bundle can train on from it. The graph holds the table in 8 bits, one scale a row, and everything else as it
 was trained; the graph of a restored network is the same graph again.
@@ -6,6 +6,7 @@ was trained; the graph of a restored network is the same graph again.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -20,9 +21,25 @@ from textstream.model.flat import WINDOW, Offsets
 from textstream.model.tokens import Lexicon
 from textstream_export.network import Network, Windows
 from textstream_export.recipe import Recipe
-from textstream_export.run import TABLE, Run, vocabulary_of
+from textstream_export.run import TABLE, Run, load, vocabulary_of
 
 Constants = Mapping[str, NDArray[np.float32]]
+
+
+def begun(folder: Path, out: Path) -> Run:
+    """The run in `folder`, or that of the bundle there, for one in `out` to go on from.
+
+    Raises Misconfigured where there is neither, and where the new run would take the place of the one that it needs.
+    """
+    if folder.resolve() == out.resolve():
+        raise Misconfigured(f"the run at {folder} cannot go on into its own folder: name another with --out")
+    if not (folder / files.MANIFEST).is_file():
+        return load(folder)
+    bundle = files.read(folder.resolve())  # a bare name would be one that is packaged
+    if "runs" not in bundle.manifest.recipe:
+        raise Misconfigured(f"{folder} was trained on labels of your own: name the bundle that it was made from with --from")
+    *before, last = map(Recipe.from_json, bundle.manifest.recipe["runs"][0])
+    return replace(restore(bundle, last), before=tuple(before))
 
 
 def restore(bundle: files.Bundle, recipe: Recipe) -> Run:

@@ -21,7 +21,7 @@ from textstream.errors import Misconfigured
 from textstream.model import text as prepare
 from textstream.model.pieces import PieceTokeniser
 from textstream.model.tokens import Lexicon, Tokeniser
-from textstream_export import twins
+from textstream_export import reports, twins
 from textstream_export.data import Row, in_share, read_train, split_held_out, text_hash, unseen_hashes
 from textstream_export.encode import Lot, build_lexicon, encode, lots_of, with_chinese_words
 from textstream_export.encoders import encoder_of
@@ -82,7 +82,7 @@ def train(
     packages: Path | None = None,
     words: Path | None = None,
     soft: Path | None = None,
-    begin: Path | None = None,
+    begin: Run | None = None,
     device: str = "cpu",
     workers: int = 1,
 ) -> None:
@@ -90,19 +90,19 @@ def train(
 
     Rows are the train rows of `data` that are not held out; with `soft` also what a teacher has labelled there, in place of
     the gold row of the same text. `packages` is the folder of the package a pretrained encoder comes in, `words` what
-    `find_words` wrote, `begin` a finished run to go on from: its vocabulary and weights, but for what it knows of sources.
+    `find_words` wrote, `begin` a finished run to go on from (`restore.begun`): its vocabulary and weights, but for what it
+    knows of sources.
     """
-    if begin is not None:
-        refuse_own_folder(begin, out)
     if words is not None and (begin is not None or recipe.is_pretrained):
         raise Misconfigured("a run that goes on from another, or from a pretrained encoder, has its words: leave --words out")
     if recipe.chinese_alone and begin is None:
         raise Misconfigured(f"recipe {recipe.name} trains rows of a finished run: name it with --from")
     writable(out)
     gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.trained_languages)
+    gold += reports.drawn_by(recipe)
     gold = [row for row in gold if in_share(row.text, recipe.share)]
     torch.manual_seed(recipe.seed)
-    before = None if begin is None else _with_their_rows(begun(begin, recipe), recipe)
+    before = None if begin is None else _with_their_rows(fitting(begin, recipe), recipe)
     if before is None:
         encoder, vocabulary = start(data, gold, recipe, packages, words)
     else:
@@ -128,19 +128,12 @@ def train(
     save(out, network, vocabulary, recipe, log, () if before is None else (*before.before, before.recipe))
 
 
-def refuse_own_folder(begin: Path, out: Path) -> None:
-    """Raises Misconfigured where a run would go on into the folder it begins from."""
-    if begin.resolve() == out.resolve():
-        raise Misconfigured(f"the run at {begin} cannot go on into its own folder: name another with --out")
-
-
-def begun(folder: Path, recipe: Recipe) -> Run:
+def fitting(run: Run, recipe: Recipe) -> Run:
     """The run to go on from. Raises Misconfigured where its network is not one that the recipe makes."""
-    run = load(folder)
     own, wanted = _made_of(run.recipe), _made_of(recipe)
     if unlike := [f"{name} {own[name]}, not {wanted[name]}" for name in wanted if name in own and own[name] != wanted[name]]:
         raise Misconfigured(
-            f"recipe {recipe.name} cannot go on from {folder} ({'; '.join(unlike)}): name another run with --from"
+            f"recipe {recipe.name} cannot go on from that run ({'; '.join(unlike)}): name another run with --from"
         )
     return run
 

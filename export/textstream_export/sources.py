@@ -34,6 +34,9 @@ OWN, OWN_TERMS, OWN_ASPECTS = "own", "own_terms", "own_aspects"
 MADE = "made"
 """The source of texts that `distil` makes of others, which only a teacher labels."""
 
+REPORTS = "reports"
+"""The source of texts that a grammar makes with their labels (see `reports`)."""
+
 CHANNELS: dict[str, Kind] = {
     OWN_TERMS: "phrase",
     OWN_ASPECTS: "aspect",

@@ -29,7 +29,8 @@ from textstream_export import train as training
 from textstream_export.calibrate import NOTHING, Judged, fit_sentiment, refit_salience, refit_sentiment
 from textstream_export.evaluate import evaluate
 from textstream_export.export import export
-from textstream_export.restore import restore
+from textstream_export.recipe import Recipe
+from textstream_export.restore import begun, restore
 from textstream_export.run import load, train
 from textstream_export.to_onnx import build
 
@@ -363,3 +364,24 @@ def test_a_folder_that_is_no_bundle_is_not_replaced(name: str, run: Path, labels
     with pytest.raises(Misconfigured, match=f"work is not replaced, for {what} is of no bundle: move it away, or name another"):
         adapt.export(run, labels, tmp_path / "work")
     assert notes.read_text() == '{"files": {"manifest.json": "mine"}}'
+
+
+def test_training_goes_on_from_a_bundle(bundle: Path, tmp_path: Path) -> None:
+    """What a bundle holds is a beginning as its run is: the recipes of its passes are kept, and its words and numbers."""
+    found = begun(bundle, tmp_path / "out")
+    *before, last = map(Recipe.from_json, files.read(bundle).manifest.recipe["runs"][0])
+    assert found.before == tuple(before) and (found.recipe.seed, found.recipe.windows) == (last.seed, last.windows)
+    assert found.units == files.read(bundle).vocabularies[0]
+    with pytest.raises(Misconfigured, match="name another with --out"):
+        begun(bundle, bundle)
+    with pytest.raises(Misconfigured, match="not a finished run"):
+        begun(tmp_path, tmp_path / "out")
+
+
+def test_a_bundle_of_own_labels_is_no_beginning(bundle: Path, tmp_path: Path) -> None:
+    """Whose rows trained it is not ours to say again: the bundle before it is named."""
+    own = shutil.copytree(bundle, tmp_path / "own")
+    told = json.loads((own / files.MANIFEST).read_text(encoding="utf-8"))
+    (own / files.MANIFEST).write_text(json.dumps(told | {"recipe": {"own": {}}}), encoding="utf-8")
+    with pytest.raises(Misconfigured, match="name the bundle that it was made from with --from"):
+        begun(own, tmp_path / "out")

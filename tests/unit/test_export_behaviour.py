@@ -15,7 +15,7 @@ from textstream_export.names import RECOGNISED
 LANGUAGES = sorted(behaviour.LANGUAGES)
 CAPABILITIES = {
     "negation", "contrast", "intensifiers", "questions", "change over time", "names", "genders", "sarcasm", "neutral",
-    "comparison", "idioms", "emoji", "code-switching", "spelling", "noise",
+    "comparison", "idioms", "emoji", "code-switching", "spelling", "noise", "reports",
 }  # fmt: skip
 
 

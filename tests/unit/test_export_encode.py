@@ -10,7 +10,7 @@ import pytest
 
 from textstream.event import KINDS
 from textstream.model.tokens import MERGED, Lexicon, Tokeniser
-from textstream_export.data import Row
+from textstream_export.data import Aspect, Row
 from textstream_export.encode import OUTPUTS, build_lexicon, encode, find_terms, token_targets
 from textstream_export.gold import TOKENISE
 from textstream_export.recipe import RECIPES
@@ -50,6 +50,17 @@ def test_what_a_teacher_says_of_characters_stands_at_the_person_they_write(read_
     told = Soft(np.zeros(3, np.float16), said)
     encoded = encode([partial(list, [(row, told)])], CUT, replace(RECIPES["swift"], languages=("zh",)))
     assert encoded.soft_units[:, 0].tolist() == taught
+
+
+def test_of_a_source_that_is_not_drawn_a_teacher_alone_tells() -> None:
+    """A recipe without weights for a source learns what a teacher says of its rows, and none of their gold."""
+    row = Row("bad 手机", "zh", "absa_zh", aspects=(Aspect(4, 6, "positive"),))
+    label = Row("bad", "en", "tweeteval_sentiment", label="negative")
+    lots = [partial(list, [(each, Soft(np.zeros(3, np.float16), np.zeros((1, OUTPUTS), np.float16)))]) for each in (row, label)]
+    drawn, untold = encode(lots, CUT, RECIPES["swift"]), encode(lots, CUT, replace(RECIPES["swift"], sources={}, terms={}))
+    assert (drawn.label >= 0).tolist() == [False, True] and (drawn.tags > 0).any() and (drawn.towards >= 0).any()
+    assert (untold.label < 0).all() and (untold.tags < 0).all() and (untold.towards < 0).all()
+    assert np.isfinite(untold.soft_sentiment).all() and (untold.weight == 1).all()
 
 
 def test_teachers_read_a_text_as_far_as_swift_does() -> None:

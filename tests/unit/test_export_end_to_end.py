@@ -33,6 +33,7 @@ from textstream_export.loss import DeviceRows, gold_losses, soft_losses
 from textstream_export.neighbours import Neighbours
 from textstream_export.network import Network, Windows
 from textstream_export.recipe import RECIPES, Optimiser, Recipe, Schedule
+from textstream_export.restore import begun
 from textstream_export.run import Run, chinese_rows, find_words, found_words, lexicon_of, load, train
 from textstream_export.soft import SHARD_ROWS, Soft, label_all, read_shard, shards_in
 from textstream_export.sources import CHANNELS, MADE
@@ -289,7 +290,7 @@ def test_training_over_a_finished_run_unfinishes_it(
 def test_a_run_does_not_go_on_into_its_own_folder(run: Path, data: Path) -> None:
     """It would unfinish the run that it needs when it is interrupted and started again."""
     with pytest.raises(Misconfigured, match="name another with --out"):
-        train(data, TINY, run / "..", begin=run.parent)
+        begun(run, run / "../" / run.name)
     assert load(run).recipe == TINY
 
 
@@ -331,7 +332,7 @@ def test_a_student_learns_from_logits_alone(data: Path, tmp_path: Path) -> None:
 def test_a_run_goes_on_from_a_finished_one(run: Path, data: Path, tmp_path: Path) -> None:
     """The second run begins with the vocabulary and weights of the first: after no step to speak of, it says the same."""
     still = replace(TINY, epochs=1, learning_rate=1e-9, gram_rows=0, dropout=0.0, feature_dropout=0.0, pair_dropout=0.0)
-    train(data, still, tmp_path, begin=run)
+    train(data, still, tmp_path, begin=load(run))
     first, second = load(run), load(tmp_path)
     assert second.vocabulary == first.vocabulary
     assert second.before == (first.recipe,)
@@ -513,7 +514,7 @@ def test_two_rows_of_aspects_are_labelled_as_one_message(data: Path) -> None:
 
 def test_where_chinese_alone_is_trained_all_that_other_texts_are_read_by_stays(run: Path, data: Path, tmp_path: Path) -> None:
     """To the bit: every weight but the rows of Chinese characters and words, and those move."""
-    train(data, replace(TINY, epochs=1, chinese_alone=True), tmp_path, begin=run)
+    train(data, replace(TINY, epochs=1, chinese_alone=True), tmp_path, begin=load(run))
     before, after = (load(folder).network.state_dict() for folder in (run, tmp_path))
     table, units = "encoder.table.weight", load(run).units
     assert isinstance(units, Lexicon) and units.chinese
@@ -529,7 +530,7 @@ def test_a_run_goes_on_with_chinese_words_that_say_at_first_what_it_said(data: P
     plain = replace(TINY, epochs=1, chinese_words=0)
     train(data, plain, tmp_path / "plain")
     still = replace(TINY, epochs=1, chinese_alone=True, learning_rate=1e-30)  # which moves nothing
-    train(data, still, tmp_path / "more", begin=tmp_path / "plain")
+    train(data, still, tmp_path / "more", begin=load(tmp_path / "plain"))
     before, after = load(tmp_path / "plain"), load(tmp_path / "more")
     ids = [each.tokenise(50)(["这个服务员很好"])[0].features[None] for each in (before, after)]
     assert not np.array_equal(*ids)
@@ -583,9 +584,9 @@ def test_a_run_of_another_network_is_no_beginning(run: Path, data: Path, tmp_pat
         (RECIPES["deep-en"], "is_pretrained False, not True"),
     ):
         with pytest.raises(Misconfigured, match=rf"cannot go on from .*{said}.*: name another run with --from"):
-            train(data, recipe, tmp_path / "on", begin=run)
+            train(data, recipe, tmp_path / "on", begin=load(run))
     with pytest.raises(Misconfigured, match="leave --words out"):
-        train(data, TINY, tmp_path / "on", begin=run, words=tmp_path / "words.pt")
+        train(data, TINY, tmp_path / "on", begin=load(run), words=tmp_path / "words.pt")
 
 
 def test_what_an_encoder_leaves_out_is_the_recipe_s_that_trains_it() -> None:

@@ -45,7 +45,7 @@ def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def after(run: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("heads")
-    train_heads(run, data, HEADS, out)
+    train_heads(load(run), data, HEADS, out)
     return out
 
 
@@ -77,7 +77,7 @@ def test_how_often_a_source_says_neutral_is_unlearnt(run: Path, after: Path) -> 
 
 
 def test_the_same_recipe_gives_the_same_heads(run: Path, after: Path, data: Path, tmp_path: Path) -> None:
-    train_heads(run, data, HEADS, tmp_path / "again")
+    train_heads(load(run), data, HEADS, tmp_path / "again")
     first, second = (load(folder).network.state_dict() for folder in (after, tmp_path / "again"))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -85,19 +85,19 @@ def test_the_same_recipe_gives_the_same_heads(run: Path, after: Path, data: Path
 @pytest.mark.parametrize("experts", [1, 3])
 def test_heads_that_none_before_begins_are_refused(run: Path, data: Path, tmp_path: Path, experts: int) -> None:
     with pytest.raises(Misconfigured, match="name another run with --from"):
-        train_heads(run, data, replace(HEADS, experts=experts), tmp_path / "out")
+        train_heads(load(run), data, replace(HEADS, experts=experts), tmp_path / "out")
 
 
 def test_rows_that_the_recipe_does_not_draw_are_missed(run: Path, data: Path, tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="name another folder with --data"):
-        train_heads(run, data, replace(HEADS, sources={}), tmp_path / "out")
+        train_heads(load(run), data, replace(HEADS, sources={}), tmp_path / "out")
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_leaves_none(run: Path, data: Path, tmp_path: Path) -> None:
     """What was finished in the folder before is no run any more either."""
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(Fatal, match="lower learning_rate"):
-        train_heads(run, data, replace(HEADS, learning_rate=1e38, epochs=2), tmp_path)
+        train_heads(load(run), data, replace(HEADS, learning_rate=1e38, epochs=2), tmp_path)
     assert not (tmp_path / "run.json").exists()
 
 
