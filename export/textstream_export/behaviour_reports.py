@@ -1,4 +1,4 @@
-"""The behaviour suite's messages that report, in both languages: written by hand, by somebody who had not seen `reports`."""
+"""The behaviour suite's messages that report, in both languages: written by hand, by somebody who had not seen `grammar`."""
 
 from textstream_export.behaviour_data import Template, expected
 

@@ -35,7 +35,7 @@ from textstream_export.pretrained import PACKAGES
 from textstream_export.recipe import Recipe
 from textstream_export.reference import measured
 from textstream_export.run import Run, lexicon_of, load, tokeniser_of
-from textstream_export.sources import CALIBRATED_ON, CHANNELS, LICENCES, OUTSIDE_WEIGHT
+from textstream_export.sources import CALIBRATED_ON, CHANNELS, LICENCES, OUTSIDE_WEIGHT, REPORTS
 
 NETWORK = "model.onnx"
 """The graph of a network that reads words."""
@@ -293,8 +293,10 @@ def _manifest(
     """What is known before calibration; `recipes` are those of each network, the first pass first."""
     last = [passes[-1] for passes in recipes]
     recipe = last[0]
-    drawn = {name for passes in recipes for each in passes for name in (*each.sources, *each.terms)}
+    every = [each for passes in recipes for each in passes]
+    drawn = {name for each in every for name, weight in {**each.sources, **each.terms}.items() if weight > 0}
     counts = Counter(row.source for row in train if row.source in drawn)
+    counts += Counter({REPORTS: max(each.reports * len(each.trained_languages) for each in every)})  # none where there are none
     sources = [(name, *LICENCES.get(name, ("unknown", "not known")), rows) for name, rows in sorted(counts.items())]
     return files.Manifest(
         format_version=3,

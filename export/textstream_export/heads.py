@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from textstream.errors import Fatal, Misconfigured
 from textstream.event import LABELS
-from textstream_export import reports
+from textstream_export import grammar
 from textstream_export.data import Row, read_train, split_held_out
 from textstream_export.loss import divergence, sentiment_targets
 from textstream_export.network import Network
@@ -49,7 +49,7 @@ def train_heads(begin: Run, data: Path, recipe: Recipe, out: Path) -> None:
     run = fitting(begin, recipe)
     network = _with_heads(run.network, recipe)
     gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
-    gold += reports.drawn_by(recipe)
+    gold += grammar.drawn_by(recipe)
     rows = [row for row in gold if row.label and recipe.sources.get(row.source, 0) > 0]
     if not rows:
         raise Misconfigured(f"no row of {data} has a label that the recipe draws: name another folder with --data")

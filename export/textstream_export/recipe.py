@@ -144,7 +144,7 @@ class Recipe:
     made: float = 1.0
     """How often texts that were made of others (`distil`) are drawn."""
     reports: int = 0
-    """Rows of each language that a grammar makes with their labels (`reports`)."""
+    """Rows of each language that a grammar makes with their labels (`grammar`)."""
     binary_neutral: float = 0.1
     """What the neutral class gets in a source that has none. Masked altogether (run A of LOG.md), it was free
     to win on any review."""
@@ -312,7 +312,7 @@ RECIPES["swift-reports"] = replace(
     learning_rate=1e-3,
     soft_share=1.0,
     average_decay=0.998,
-    sources={"reports": 3.0},
+    sources={"reports": 3.0},  # of which `gold_alone` are drawn
     terms={},
     seed=20261129,
 )

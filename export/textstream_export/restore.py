@@ -37,7 +37,7 @@ def begun(folder: Path, out: Path) -> Run:
         return load(folder)
     bundle = files.read(folder.resolve())  # a bare name would be one that is packaged
     if "runs" not in bundle.manifest.recipe:
-        raise Misconfigured(f"{folder} was trained on labels of your own: name the bundle that it was made from with --from")
+        raise Misconfigured(f"{folder} was trained on labels of your own: name the one that it was made from with --from")
     *before, last = map(Recipe.from_json, bundle.manifest.recipe["runs"][0])
     return replace(restore(bundle, last), before=tuple(before))
 

@@ -21,7 +21,7 @@ from textstream.errors import Misconfigured
 from textstream.model import text as prepare
 from textstream.model.pieces import PieceTokeniser
 from textstream.model.tokens import Lexicon, Tokeniser
-from textstream_export import reports, twins
+from textstream_export import grammar, twins
 from textstream_export.data import Row, in_share, read_train, split_held_out, text_hash, unseen_hashes
 from textstream_export.encode import Lot, build_lexicon, encode, lots_of, with_chinese_words
 from textstream_export.encoders import encoder_of
@@ -97,9 +97,11 @@ def train(
         raise Misconfigured("a run that goes on from another, or from a pretrained encoder, has its words: leave --words out")
     if recipe.chinese_alone and begin is None:
         raise Misconfigured(f"recipe {recipe.name} trains rows of a finished run: name it with --from")
+    if recipe.soft_share == 1 and soft is None:
+        raise Misconfigured("the recipe learns of texts what a teacher says of them: name the folder with --soft")
     writable(out)
     gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.trained_languages)
-    gold += reports.drawn_by(recipe)
+    gold += grammar.drawn_by(recipe)
     gold = [row for row in gold if in_share(row.text, recipe.share)]
     torch.manual_seed(recipe.seed)
     before = None if begin is None else _with_their_rows(fitting(begin, recipe), recipe)
@@ -131,6 +133,8 @@ def train(
 def fitting(run: Run, recipe: Recipe) -> Run:
     """The run to go on from. Raises Misconfigured where its network is not one that the recipe makes."""
     own, wanted = _made_of(run.recipe), _made_of(recipe)
+    if recipe.heads_alone:
+        del wanted["experts"]  # it makes more of them
     if unlike := [f"{name} {own[name]}, not {wanted[name]}" for name in wanted if name in own and own[name] != wanted[name]]:
         raise Misconfigured(
             f"recipe {recipe.name} cannot go on from that run ({'; '.join(unlike)}): name another run with --from"
@@ -154,8 +158,8 @@ def _with_their_rows(run: Run, recipe: Recipe) -> Run:
 
 def _made_of(recipe: Recipe) -> dict[str, Any]:
     """What two recipes share where one can go on with the weights of the other."""
-    sizes = ("encoder", "layers", "heads", "width", "near", "windows", "affix_rows", "bigram_rows")
-    names = ("languages", "is_pretrained", *(("start",) if recipe.is_pretrained else sizes))
+    sizes = ("encoder", "layers", "heads", "width", "near", "windows", "weighed", "affix_rows", "bigram_rows")
+    names = ("languages", "is_pretrained", "experts", *(("start",) if recipe.is_pretrained else sizes))
     return {name: getattr(recipe, name) for name in names}
 
 

@@ -35,7 +35,7 @@ MADE = "made"
 """The source of texts that `distil` makes of others, which only a teacher labels."""
 
 REPORTS = "reports"
-"""The source of texts that a grammar makes with their labels (see `reports`)."""
+"""The source of texts that a grammar makes with their labels (see `grammar`)."""
 
 CHANNELS: dict[str, Kind] = {
     OWN_TERMS: "phrase",
@@ -77,6 +77,7 @@ CALIBRATED_ON = frozenset(
 
 LICENCES: dict[str, tuple[str, str]] = {
     **dict.fromkeys([OWN, OWN_TERMS, OWN_ASPECTS], ("the labels of whoever trained this bundle", "theirs")),
+    REPORTS: ("made by a grammar of textstream", "Apache-2.0"),
     "tweeteval_sentiment": (
         "cardiffnlp/tweeteval, cbaziotis/datastories-semeval2017-task4",
         "'released without any restrictions but restrictions may apply to individual tasks or Twitter'; code MIT",

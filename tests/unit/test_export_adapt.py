@@ -383,5 +383,5 @@ def test_a_bundle_of_own_labels_is_no_beginning(bundle: Path, tmp_path: Path) ->
     own = shutil.copytree(bundle, tmp_path / "own")
     told = json.loads((own / files.MANIFEST).read_text(encoding="utf-8"))
     (own / files.MANIFEST).write_text(json.dumps(told | {"recipe": {"own": {}}}), encoding="utf-8")
-    with pytest.raises(Misconfigured, match="name the bundle that it was made from with --from"):
+    with pytest.raises(Misconfigured, match="name the one that it was made from with --from"):
         begun(own, tmp_path / "out")

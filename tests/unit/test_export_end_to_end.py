@@ -25,9 +25,9 @@ from textstream_export import behaviour, cli, to_onnx
 from textstream_export import train as training
 from textstream_export.data import Aspect, Row, read_test, read_train, split_held_out, text_hash, unseen_hashes
 from textstream_export.distil import Choice, chosen, distil
-from textstream_export.encode import Lot, build_lexicon, encode, lots_of
+from textstream_export.encode import Encoded, Lot, build_lexicon, encode, lots_of
 from textstream_export.evaluate import evaluate
-from textstream_export.export import MAX_PARITY_GAP, export
+from textstream_export.export import MAX_PARITY_GAP, _manifest, export
 from textstream_export.golden import texts
 from textstream_export.loss import DeviceRows, gold_losses, soft_losses
 from textstream_export.neighbours import Neighbours
@@ -36,7 +36,7 @@ from textstream_export.recipe import RECIPES, Optimiser, Recipe, Schedule
 from textstream_export.restore import begun
 from textstream_export.run import Run, chinese_rows, find_words, found_words, lexicon_of, load, train
 from textstream_export.soft import SHARD_ROWS, Soft, label_all, read_shard, shards_in
-from textstream_export.sources import CHANNELS, MADE
+from textstream_export.sources import CHANNELS, MADE, REPORTS
 from textstream_export.to_onnx import build, parity
 from textstream_export.train import State, fit, one_step, optimisers
 
@@ -577,9 +577,39 @@ def test_soft_labels_that_are_not_there_are_missed(tmp_path: Path) -> None:
     assert [path.name for path in shards_in(tmp_path / "soft", ["en"])] == ["000.npz"]
 
 
+def test_messages_that_report_are_trained_on(run: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many of each language as the recipe has, by their labels; where it has a weight for them alone, they are all."""
+    seen = list[Encoded]()
+
+    def fit(network: Network, data: Encoded, *_: object) -> dict[str, float]:
+        seen.append(data)
+        return {}
+
+    monkeypatch.setattr("textstream_export.run.fit", fit)
+    train(data, replace(TINY, reports=6, sources={REPORTS: 1.0}, terms={}), tmp_path, begin=load(run))
+    assert seen[0].sources == (REPORTS,)
+    assert sorted(seen[0].label.tolist()) == [0] * 4 + [1] * 4 + [2] * 4
+
+
+def test_a_card_names_the_sources_of_all_passes(data: Path) -> None:
+    """What an earlier pass was trained on is in the weights still, whatever the last one drew; made rows are named too."""
+    rows, _ = split_held_out(read_train(data))
+    passes = (TINY, replace(TINY, reports=6, sources={REPORTS: 1.0}, terms={}))
+    named = {source.name: source.rows for source in _manifest([passes], (), rows).sources}
+    assert named[REPORTS] == 12 and named["tweeteval_sentiment"] and named["absa_mams"]
+    assert REPORTS not in {source.name for source in _manifest([passes[:1]], (), rows).sources}
+
+
+def test_a_recipe_of_a_teacher_s_word_alone_asks_for_it(run: Path, data: Path, tmp_path: Path) -> None:
+    """Without it, it would forget all that its few gold rows do not say."""
+    with pytest.raises(Misconfigured, match="--soft"):
+        train(data, replace(TINY, soft_share=1.0), tmp_path, begin=load(run))
+
+
 def test_a_run_of_another_network_is_no_beginning(run: Path, data: Path, tmp_path: Path) -> None:
     for recipe, said in (
         (replace(TINY, width=48), f"width {TINY.width}, not 48"),
+        (replace(TINY, weighed=False, experts=1), "experts 3, not 1; weighed True, not False"),
         (replace(TINY, languages=("en",)), "languages .*'zh'.*, not"),
         (RECIPES["deep-en"], "is_pretrained False, not True"),
     ):

@@ -6,7 +6,7 @@ little of that. Here a grammar says the message, and which part of it was chosen
 
     made("en", 12_000, seed)    so many rows, all different
 
-A grammar (`reports.en.txt`, `reports.zh.txt`) is a list of symbols, each with its alternatives, parted by `|` or on lines of
+A grammar (`grammar.en.txt`, `grammar.zh.txt`) is a list of symbols, each with its alternatives, parted by `|` or on lines of
 their own. In an alternative `{symbol}` is replaced by an alternative of that symbol, over and over, `[this]` stands in every
 second text, and `<2-60>` is a number of that range, `<2-60.>` one with a decimal. It begins with the three labels. What is said
 twice is said twice as often.
@@ -43,17 +43,17 @@ def made(language: str, count: int, seed: int) -> list[Row]:
     rng, rows = Random(f"{seed} {language}"), dict[str, Row]()
     while len(rows) < count:
         label = LABELS[len(rows) % len(LABELS)]
-        row = Row(said(grammar(language), label, rng), language, REPORTS, label)
+        row = Row(said(read(language), label, rng), language, REPORTS, label)
         row = augmented(row, rng) if rng.random() < CHANGED else row
         rows.setdefault(row.text, row)
     return list(rows.values())
 
 
 @cache
-def grammar(language: str) -> Grammar:
+def read(language: str) -> Grammar:
     """The grammar of a language, as its file has it."""
     found: Grammar = {}
-    lines = Path(__file__).with_name(f"reports.{language}.txt").read_text(encoding="utf-8").splitlines()
+    lines = Path(__file__).with_name(f"grammar.{language}.txt").read_text(encoding="utf-8").splitlines()
     for line in (line for line in lines if line and not line.startswith("#")):
         if not line.startswith(" "):
             symbol, _, line = line.partition(":")

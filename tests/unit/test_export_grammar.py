@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from textstream.event import LABELS
-from textstream_export import reports
+from textstream_export import grammar
 from textstream_export.behaviour import suite
 from textstream_export.data import text_hash
+from textstream_export.grammar import made, read
 from textstream_export.recipe import RECIPES
-from textstream_export.reports import grammar, made
 from textstream_export.sources import REPORTS
 
 BOTH = pytest.mark.parametrize("language", ["en", "zh"])
@@ -21,8 +21,8 @@ BOTH = pytest.mark.parametrize("language", ["en", "zh"])
 @BOTH
 def test_a_grammar_is_whole(language: str) -> None:
     """Every symbol that an alternative names is there, once, and every symbol but the labels is named."""
-    rules = grammar(language)
-    begun = re.findall(r"^(\w+):", Path(reports.__file__).with_name(f"reports.{language}.txt").read_text("utf-8"), re.MULTILINE)
+    rules = read(language)
+    begun = re.findall(r"^(\w+):", Path(grammar.__file__).with_name(f"grammar.{language}.txt").read_text("utf-8"), re.MULTILINE)
     assert len(begun) == len(rules)
     named = {name for said in rules.values() for each in said for name in re.findall(r"\{(\w+)\}", each)}
     assert named <= rules.keys()
@@ -57,6 +57,18 @@ def test_what_rises_and_falls_is_labelled_by_what_it_is() -> None:
     assert labels(r"Operating profit (fell|dropped|declined)") == {"negative"}
     assert labels(r"Operating loss (narrowed|shrank)") == {"positive"}
     assert labels(r"Operating loss (widened|grew)") == {"negative"}
+    rows = made("zh", 12_000, seed=3)
+    assert labels(r".*亏损(大幅减少|同比收窄)") == {"positive"}
+    assert labels(r".*亏损(大幅增加|同比扩大)") == {"negative"}
+    assert labels(r".*坏账(同比|环比)(增长|上升)") == {"negative"}
+    assert labels(r".*坏账(同比|环比)(下降|减少)") == {"positive"}
+
+
+def test_of_two_amounts_the_one_that_is_more_is_where_the_words_say() -> None:
+    """ "rose to A from B" has the larger A, "fell to A from B" the smaller, in one currency."""
+    for row in made("en", 12_000, seed=3):
+        for word, to, by in re.findall(r"(rose|grew|fell|dropped) to \D*?(\d+\.?\d*)\D+? from \D*?(\d+\.?\d*)", row.text):
+            assert (float(to) > float(by)) == (word in ("rose", "grew")), row.text
 
 
 def test_what_judges_is_not_made() -> None:
@@ -66,4 +78,4 @@ def test_what_judges_is_not_made() -> None:
     judged |= {json.loads(line)["text"] for line in lines}
     recipe = RECIPES["swift-reports"]
     assert recipe.reports
-    assert {text_hash(text) for text in judged}.isdisjoint(text_hash(row.text) for row in reports.drawn_by(recipe))
+    assert {text_hash(text) for text in judged}.isdisjoint(text_hash(row.text) for row in grammar.drawn_by(recipe))
