@@ -234,7 +234,9 @@ def _rows(path: Path, line: int, raw: Raw) -> Iterator[Row]:
     Raises Misconfigured with the line.
     """
     text, label = raw.get("text"), raw.get("label")
-    if not isinstance(text, str) or not text.strip():
+    if "text" in raw and not (isinstance(text, str) and text.strip()):
+        raise _wrong(path, line, "`text` is empty, or no string: give the labelled text there, or take the line out")
+    if not isinstance(text, str):
         raise _wrong(path, line, f"no `text`, it has {_names(raw)}: give the labelled text there")
     if half := _HALF.search(text):
         raise _wrong(path, line, f"`text` has half a character, {half[0]!r}, at {half.start()}: write both halves, or neither")
