@@ -136,7 +136,7 @@ def lots_of(rows: Sequence[Row]) -> list[Lot]:
 
 def _part(tokenise: Tokenise, recipe: Recipe, lot: Lot) -> Encoded | None:
     """One lot; None where no row of it trains anything."""
-    draw = {name: weight for name, weight in {**recipe.sources, **recipe.terms}.items() if weight > 0}
+    draw = recipe.drawn
     rows = list(lot())
     kept = [each for at in range(0, len(rows), CHUNK) for each in _encoded(rows[at : at + CHUNK], tokenise, draw)]
     if not kept:

@@ -32,7 +32,7 @@ from textstream_export.place import placed, writing
 from textstream_export.plots import learning_curves
 from textstream_export.precision import PREFIX, losses
 from textstream_export.pretrained import PACKAGES
-from textstream_export.recipe import Recipe
+from textstream_export.recipe import Recipe, passes_in
 from textstream_export.reference import measured
 from textstream_export.run import Run, lexicon_of, load, tokeniser_of
 from textstream_export.sources import CALIBRATED_ON, CHANNELS, LICENCES, OUTSIDE_WEIGHT, REPORTS
@@ -85,8 +85,7 @@ class Other:
     @property
     def recipes(self) -> tuple[Recipe, ...]:
         """What it was made by, the first pass first."""
-        made = [tuple(map(Recipe.from_json, run)) for run in self.bundle.manifest.recipe["runs"]]
-        return next(run for run in made if run[-1].languages == self.network.languages)
+        return next(made for made in passes_in(self.bundle.manifest.recipe) if made[-1].languages == self.network.languages)
 
     @property
     def lost(self) -> Scores:
@@ -294,7 +293,7 @@ def _manifest(
     last = [passes[-1] for passes in recipes]
     recipe = last[0]
     every = [each for passes in recipes for each in passes]
-    drawn = {name for each in every for name, weight in {**each.sources, **each.terms}.items() if weight > 0}
+    drawn = {name for each in every for name in each.drawn}
     counts = Counter(row.source for row in train if row.source in drawn)
     counts += Counter({REPORTS: max(each.reports * len(each.trained_languages) for each in every)})  # none where there are none
     sources = [(name, *LICENCES.get(name, ("unknown", "not known")), rows) for name, rows in sorted(counts.items())]

@@ -19,13 +19,12 @@ from tqdm import tqdm
 
 from textstream.errors import Fatal, Misconfigured
 from textstream.event import LABELS
-from textstream_export import grammar
-from textstream_export.data import Row, read_train, split_held_out
+from textstream_export.data import Row
 from textstream_export.loss import divergence, sentiment_targets
 from textstream_export.network import Network
 from textstream_export.place import writable
 from textstream_export.recipe import Recipe
-from textstream_export.run import Run, fitting
+from textstream_export.run import Run, gold_rows, refuse_unlike
 from textstream_export.sources import BINARY
 from textstream_export.train import LOG, LOG_STEPS, RUN, SCHEDULES, newest_share, save
 
@@ -39,18 +38,16 @@ BINARY_COUNTS = 0.3
 """So much of that weight a source has that knows no neutral."""
 
 
-def train_heads(begin: Run, data: Path, recipe: Recipe, out: Path) -> None:
+def train_heads(run: Run, data: Path, recipe: Recipe, out: Path) -> None:
     """Go on from a finished run (`restore.begun`) with its heads of sentiment alone, and leave a run in `out`.
 
     `soft_share` of the loss is the distance from what the run said before, the rest gold labels, rows drawn by weight in so
     many passes as the recipe has epochs. Raises Misconfigured where the run is not of the recipe's shape.
     """
+    refuse_unlike(run, recipe)
     writable(out)
-    run = fitting(begin, recipe)
     network = _with_heads(run.network, recipe)
-    gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.languages)
-    gold += grammar.drawn_by(recipe)
-    rows = [row for row in gold if row.label and recipe.sources.get(row.source, 0) > 0]
+    rows = [row for row in gold_rows(data, recipe) if row.label and recipe.sources.get(row.source, 0) > 0]
     if not rows:
         raise Misconfigured(f"no row of {data} has a label that the recipe draws: name another folder with --data")
     kept, pooled, said = _pooled(run, rows)

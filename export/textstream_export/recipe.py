@@ -3,6 +3,7 @@
 On a CPU: a GPU adds numbers in an order that changes, so there the weights are nearly the same.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -158,6 +159,11 @@ class Recipe:
         return cls(**{name: _tuples(value) for name, value in raw.items()})
 
     @property
+    def drawn(self) -> dict[str, float]:
+        """How often a row of each source is drawn whose gold is learnt."""
+        return {name: weight for name, weight in {**self.sources, **self.terms}.items() if weight > 0}
+
+    @property
     def trained_languages(self) -> tuple[str, ...]:
         """The languages of the texts that are trained on."""
         return ("zh",) if self.chinese_alone else self.languages
@@ -166,6 +172,11 @@ class Recipe:
     def is_pretrained(self) -> bool:
         """Whether it starts from an encoder that others trained."""
         return self.start not in ("random", "vectors", "skipgram", "bundle")
+
+
+def passes_in(raw: Mapping[str, Any]) -> list[tuple[Recipe, ...]]:
+    """By what each network of a bundle was trained, the first pass first; `raw` is the manifest's `recipe`, with its `runs`."""
+    return [tuple(map(Recipe.from_json, passes)) for passes in raw["runs"]]
 
 
 def _tuples(value: Any) -> Any:

@@ -20,7 +20,7 @@ from textstream.model import bundle as files
 from textstream.model.flat import WINDOW, Offsets
 from textstream.model.tokens import Lexicon
 from textstream_export.network import Network, Windows
-from textstream_export.recipe import Recipe
+from textstream_export.recipe import Recipe, passes_in
 from textstream_export.run import TABLE, Run, load, vocabulary_of
 
 Constants = Mapping[str, NDArray[np.float32]]
@@ -33,13 +33,20 @@ def begun(folder: Path, out: Path) -> Run:
     """
     if folder.resolve() == out.resolve():
         raise Misconfigured(f"the run at {folder} cannot go on into its own folder: name another with --out")
-    if not (folder / files.MANIFEST).is_file():
+    bundle = bundle_in(folder)
+    if bundle is None:
         return load(folder)
-    bundle = files.read(folder.resolve())  # a bare name would be one that is packaged
     if "runs" not in bundle.manifest.recipe:
         raise Misconfigured(f"{folder} was trained on labels of your own: name the one that it was made from with --from")
-    *before, last = map(Recipe.from_json, bundle.manifest.recipe["runs"][0])
+    (*before, last), *_ = passes_in(bundle.manifest.recipe)
     return replace(restore(bundle, last), before=tuple(before))
+
+
+def bundle_in(folder: Path) -> files.Bundle | None:
+    """The bundle that the folder holds, if it holds one."""
+    if not (folder / files.MANIFEST).is_file():
+        return None
+    return files.read(folder.resolve())  # a bare name would be one that is packaged
 
 
 def restore(bundle: files.Bundle, recipe: Recipe) -> Run:

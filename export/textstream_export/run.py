@@ -97,14 +97,14 @@ def train(
         raise Misconfigured("a run that goes on from another, or from a pretrained encoder, has its words: leave --words out")
     if recipe.chinese_alone and begin is None:
         raise Misconfigured(f"recipe {recipe.name} trains rows of a finished run: name it with --from")
+    if begin is not None:
+        refuse_unlike(begin, recipe)
     if recipe.soft_share == 1 and soft is None:
         raise Misconfigured("the recipe learns of texts what a teacher says of them: name the folder with --soft")
     writable(out)
-    gold, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.trained_languages)
-    gold += grammar.drawn_by(recipe)
-    gold = [row for row in gold if in_share(row.text, recipe.share)]
+    gold = [row for row in gold_rows(data, recipe) if in_share(row.text, recipe.share)]
     torch.manual_seed(recipe.seed)
-    before = None if begin is None else _with_their_rows(fitting(begin, recipe), recipe)
+    before = None if begin is None else _with_their_rows(begin, recipe)
     if before is None:
         encoder, vocabulary = start(data, gold, recipe, packages, words)
     else:
@@ -130,8 +130,14 @@ def train(
     save(out, network, vocabulary, recipe, log, () if before is None else (*before.before, before.recipe))
 
 
-def fitting(run: Run, recipe: Recipe) -> Run:
-    """The run to go on from. Raises Misconfigured where its network is not one that the recipe makes."""
+def gold_rows(data: Path, recipe: Recipe) -> list[Row]:
+    """What a recipe trains on that is labelled: train rows that are not held out, and those that a grammar makes."""
+    collected, _ = split_held_out(row for row in read_train(data) if row.lang in recipe.trained_languages)
+    return [*collected, *grammar.drawn_by(recipe)]
+
+
+def refuse_unlike(run: Run, recipe: Recipe) -> None:
+    """Raises Misconfigured where the network to go on from is not one that the recipe makes."""
     own, wanted = _made_of(run.recipe), _made_of(recipe)
     if recipe.heads_alone:
         del wanted["experts"]  # it makes more of them
@@ -139,7 +145,6 @@ def fitting(run: Run, recipe: Recipe) -> Run:
         raise Misconfigured(
             f"recipe {recipe.name} cannot go on from that run ({'; '.join(unlike)}): name another run with --from"
         )
-    return run
 
 
 def _with_their_rows(run: Run, recipe: Recipe) -> Run:

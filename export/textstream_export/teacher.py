@@ -13,6 +13,7 @@ from textstream.model import bundle as files
 from textstream.model.packing import GPU, Infer, padded
 from textstream.model.scorer import open_sessions
 from textstream.model.tokens import Lexicon
+from textstream_export.restore import bundle_in
 from textstream_export.run import Run, load, tokeniser_of
 from textstream_export.soft import Tokenise
 from textstream_export.train import RUN, WEIGHTS
@@ -42,8 +43,8 @@ class Teacher:
 
 def teachers_in(folder: Path) -> Iterator[Teacher]:
     """Those of a bundle or of a run. Raises Misconfigured where there is neither."""
-    if (folder / files.MANIFEST).is_file():
-        yield from _of_bundle(files.read(folder.resolve()))  # a bare name would be one that is packaged
+    if bundle := bundle_in(folder):
+        yield from _of_bundle(bundle)
     elif (folder / RUN).is_file():
         yield _of_run(load(folder), folder)
     else:
