@@ -176,11 +176,12 @@ class Worker:
         return [*(one.input for one in pipeline.topics), *(pipeline.replays if self._between is None else ())]
 
     def _refresh_when_due(self) -> None:
-        """Take up topics that have come to match a pattern, and replay topics; let go of those that went."""
-        now = self._clock.now()
-        if now - self._refreshed_at < self._settings.input.refresh_s:
-            return
-        self._refreshed_at = now
+        if self._clock.now() - self._refreshed_at >= self._settings.input.refresh_s:
+            self._refresh()
+
+    def _refresh(self) -> None:
+        """Take up topics that have come to match a pattern, and replay topics; let go of those that went or were made anew."""
+        self._refreshed_at = self._clock.now()
         try:
             pipeline = self._world.inspect(within_s=REFRESH_WITHIN_S)
         except (Transient, Misconfigured) as error:
@@ -343,6 +344,9 @@ class Worker:
     def _skip(self, partition: TopicPartition) -> None:
         """The broker does not have what is to be read next: stop, or go on with the first that it has and count the others."""
         low, high = self._source.bounds(partition, ASK_S)
+        if high < self._ledger.read_from(partition):
+            # Shorter because it was made anew? The next look would begin it once more, and double what was read by then.
+            self._refresh()
         wanted = self._ledger.read_from(partition)
         name = f"{partition[0]}-{partition[1]}"
         if low <= wanted <= high:  # it has it again: a replica that lagged

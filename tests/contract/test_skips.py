@@ -1,6 +1,7 @@
 """No silent skips: where records are gone before they were read, the worker stops, or goes on and counts them."""
 
 import signal
+import time
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -85,13 +86,15 @@ def made_anew(stream: Stream, worker: Worker, count: int) -> None:
     worker.send(signal.SIGCONT)
 
 
-def test_a_topic_made_anew_stops_the_worker(new_stream: NewStream) -> None:
-    """Also where the new one goes on beyond the offset that was to be read: exit status 78, and what to do."""
+@pytest.mark.parametrize(("count", "refresh_s"), [(30, 1), (3, 3600)])
+def test_a_topic_made_anew_stops_the_worker(new_stream: NewStream, count: int, refresh_s: int) -> None:
+    """Also where the new one goes on beyond the offset that was to be read, and, where it ends before that, at once and not at
+    the next look: exit status 78, and what to do."""
     stream = new_stream()
     stream.kafka.produce_all(stream.input, messages(10, 1))
-    with stream.worker(input__refresh_s=1) as worker:
+    with stream.worker(input__refresh_s=refresh_s) as worker:
         wait_until(lambda: stream.kafka.is_committed(stream.group, stream.input), 30, lambda: worker.log)
-        made_anew(stream, worker, 30)
+        made_anew(stream, worker, count)
         assert worker.wait() == 78
         assert "made anew" in worker.log.splitlines()[-1]
         assert "input.on_skip = continue" in worker.log.splitlines()[-1]
@@ -112,6 +115,21 @@ def test_a_topic_made_anew_is_read_from_its_start(new_stream: NewStream, guarant
 
         wait_until(lambda: len(read()) == 30, 60, lambda: f"{len(read())} of 30 were read:\n{worker.log}")
         assert worker.stop() == 0, worker.log
+
+
+def test_a_topic_made_anew_is_begun_once(new_stream: NewStream) -> None:
+    """Where it is shorter, the broker tells of it before the next look at the topics does: together they double nothing."""
+    stream = new_stream()
+    stream.kafka.produce_all(stream.input, messages(10, 1))
+    with stream.worker(input__refresh_s=5, input__on_skip="continue", delivery__guarantee="exactly_once") as worker:
+        wait_until(lambda: stream.kafka.is_committed(stream.group, stream.input), 30, lambda: worker.log)
+        made_anew(stream, worker, 3)
+        wait_until(lambda: len(stream.kafka.read_all(stream.enriched)) >= 10 + 3, 60, lambda: worker.log)
+        time.sleep(6)
+        stream.kafka.produce_all(stream.input, messages(1, 1))
+        wait_until(lambda: len(stream.kafka.read_all(stream.enriched)) >= 10 + 4, 60, lambda: worker.log)
+        assert worker.stop() == 0, worker.log
+    assert len(stream.kafka.read_all(stream.enriched)) == 10 + 4
 
 
 def test_the_first_assignment_commits_where_it_begins(new_stream: NewStream) -> None:
