@@ -179,14 +179,15 @@ class Worker:
         if self._clock.now() - self._refreshed_at >= self._settings.input.refresh_s:
             self._refresh()
 
-    def _refresh(self) -> None:
-        """Take up topics that have come to match a pattern, and replay topics; let go of those that went or were made anew."""
+    def _refresh(self) -> Mapping[str, str]:
+        """Take up topics that have come to match a pattern, and replay topics; let go of those that went; those that were made
+        anew are begun anew, or end the worker. Returns the identities that were told; none where nobody answered."""
         self._refreshed_at = self._clock.now()
         try:
             pipeline = self._world.inspect(within_s=REFRESH_WITHIN_S)
         except (Transient, Misconfigured) as error:
             log.warning("topics_not_looked_at", why=str(error))
-            return
+            return {}
         self._compare(pipeline.identities)
         self._delivery.route(pipeline)  # as many partitions as there are by now
         if self._read_of(pipeline) != self._read_of(self._pipeline):
@@ -195,6 +196,7 @@ class Worker:
             self._source.subscribe(self._read_of(pipeline))
             self._extent.subscribed(self._read_of(pipeline))
             log.info("reading", topics=self._read_of(pipeline))
+        return pipeline.identities
 
     def _compare(self, identities: Mapping[str, str]) -> None:
         """A topic that was deleted and made anew has other records under offsets that were read: stop, or begin it anew."""
@@ -328,8 +330,8 @@ class Worker:
             self._ledger.reach_end(end)
         if polled.ends and self._extent.finished:
             self._source.pause(list(self._extent.finished))
-        for partition in polled.out_of_range:
-            self._skip(partition)
+        if polled.out_of_range:
+            self._find_again(polled.out_of_range)
 
     def _prepare(self, records: Sequence[Record]) -> None:
         started_at, now_ms = self._clock.now(), self._clock.wall_ms()
@@ -341,15 +343,24 @@ class Worker:
         self._batcher.add(items, started_at)
         self._telemetry.prepared(len(records), started_at)
 
+    def _find_again(self, partitions: Sequence[TopicPartition]) -> None:
+        """The broker does not have what is to be read next: because the topic was made anew, or for another reason.
+
+        Which of them, only a look at the topics tells. Begun anew without it, the topic would be begun once more at the next.
+        """
+        told = self._refresh()
+        for partition in partitions:
+            if partition[0] in self._identities and partition[0] not in told:
+                self._source.seek({partition: self._ledger.read_from(partition)})  # to be told of it, and look, again
+            else:
+                self._skip(partition)
+
     def _skip(self, partition: TopicPartition) -> None:
-        """The broker does not have what is to be read next: stop, or go on with the first that it has and count the others."""
+        """Stop, or go on with the first record that the broker has and count the others."""
         low, high = self._source.bounds(partition, ASK_S)
-        if high < self._ledger.read_from(partition):
-            # Shorter because it was made anew? The next look would begin it once more, and double what was read by then.
-            self._refresh()
         wanted = self._ledger.read_from(partition)
         name = f"{partition[0]}-{partition[1]}"
-        if low <= wanted <= high:  # it has it again: a replica that lagged
+        if low <= wanted <= high:  # it was begun anew, or a replica that lagged has it by now
             self._source.seek({partition: wanted})
             return
         skipped = max(0, low - wanted)
