@@ -99,7 +99,7 @@ def _pooled(run: Run, rows: Sequence[Row]) -> tuple[NDArray[np.int64], Tensor, T
 def _targets(rows: Sequence[Row], recipe: Recipe) -> Tensor:
     """(rows, 3), as in all training."""
     label = torch.tensor([LABELS.index(row.label or "") for row in rows])
-    return sentiment_targets(label, torch.tensor([row.source in BINARY for row in rows]), recipe.binary_neutral)
+    return sentiment_targets(label, torch.tensor([row.source in BINARY for row in rows]), recipe)
 
 
 def _weights(rows: Sequence[Row], recipe: Recipe) -> Tensor:

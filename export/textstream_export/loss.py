@@ -94,12 +94,12 @@ def gold_losses(sentiment: Tensor, tags: Tensor, towards: Tensor, batch: Batch, 
     """
     told = batch.soft_sentiment.isfinite().all(-1)
     share = torch.where(told, 1 - recipe.soft_share, 1.0)  # (rows,)
-    mood = F.cross_entropy(sentiment, sentiment_targets(batch.label, batch.binary, recipe.binary_neutral), reduction="none")
+    mood = F.cross_entropy(sentiment, sentiment_targets(batch.label, batch.binary, recipe), reduction="none")
     weight = torch.where(batch.tags == 0, batch.outside[:, None, None], 1.0) * (batch.tags >= 0)
     per_tag = F.cross_entropy(tags.flatten(0, 2), batch.tags.clamp(min=0).flatten(), reduction="none")
     per_term = F.cross_entropy(towards.flatten(0, 1), batch.towards.clamp(min=0).flatten(), reduction="none")
     return {
-        "sentiment": masked_mean(mood * share, (batch.label >= 0).float()),
+        "sentiment": recipe.label_weight * masked_mean(mood * share, (batch.label >= 0).float()),
         "tags": recipe.tag_weight * masked_mean(per_tag, weight.flatten()),
         "towards": recipe.term_sentiment_weight * masked_mean(per_term, (batch.towards >= 0).float().flatten()),
     }
@@ -134,12 +134,13 @@ def divergence(said: Tensor, told: Tensor) -> Tensor:
     return (target.exp() * (target - said.float().log_softmax(-1))).sum(-1)
 
 
-def sentiment_targets(label: Tensor, binary: Tensor, binary_neutral: float) -> Tensor:
-    """(rows, 3): the label (rows,); where `binary` (rows,), the neutral class, which nobody could choose, keeps a part."""
+def sentiment_targets(label: Tensor, binary: Tensor, recipe: Recipe) -> Tensor:
+    """(rows, 3): the labels (rows,), smoothed; where `binary` (rows,), neutral, which nobody could choose, keeps a part."""
     targets = F.one_hot(label.clamp(min=0), len(LABELS)).float()
-    smoothed = targets * (1 - binary_neutral)
-    smoothed[:, LABELS.index("neutral")] += binary_neutral
-    return torch.where(binary[:, None], smoothed, targets)
+    shared = targets * (1 - recipe.binary_neutral)
+    shared[:, LABELS.index("neutral")] += recipe.binary_neutral
+    targets = torch.where(binary[:, None], shared, targets)
+    return torch.lerp(targets, torch.full_like(targets, 1 / len(LABELS)), recipe.label_smoothing)
 
 
 def masked_mean(values: Tensor, weight: Tensor) -> Tensor:

@@ -35,7 +35,7 @@ def test_no_template_fails_more_often_than_its_ceiling(name: str) -> None:
 
 REPORTS = Path(__file__).with_name("reports.jsonl")
 """Messages of companies, service, software and news, written by hand, with the label that a careful reader gives them."""
-READ = {"swift": 0.56, "deep": 0.61}
+READ = {"swift": 0.68, "deep": 0.61}
 """Least share of them whose label is right: both tiers take good news that no word praises for neutral."""
 
 

@@ -354,6 +354,17 @@ def test_a_gold_row_counts_whole_where_no_teacher_speaks() -> None:
     assert float(rest) == pytest.approx(0.25 * float(whole))
 
 
+def test_gold_labels_weigh_and_are_smoothed_as_the_recipe_says() -> None:
+    """The gold part of the loss is its weight's share of a cross-entropy with a label of which all classes have a part."""
+    lexicon = Lexicon(("good",), 8, 8)
+    row = Row("good", "en", "tweeteval_sentiment", "positive")
+    batch = DeviceRows(encode(_told(row, None), Tokeniser(lexicon, 9), TINY), CPU).batch(np.array([0]))
+    logits = torch.tensor([[0.0, 1.0, 3.0]]), torch.zeros(1, 1, 3, 3), torch.zeros(1, 1, 3)
+    found = gold_losses(*logits, batch, replace(TINY, label_weight=0.25, label_smoothing=0.15))["sentiment"]
+    expected = torch.nn.functional.cross_entropy(logits[0], torch.tensor([2]), label_smoothing=0.15)
+    assert float(found) == pytest.approx(0.25 * float(expected))
+
+
 def test_what_annotators_marked_is_not_asked_of_the_teacher() -> None:
     """In a row's own channel gold tags count whole and the teacher's not at all; in the others the teacher alone speaks."""
     recipe = replace(TINY, soft_share=0.75)
