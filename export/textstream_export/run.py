@@ -101,6 +101,7 @@ def train(
         refuse_unlike(begin, recipe)
     if recipe.soft_share == 1 and soft is None:
         raise Misconfigured("the recipe learns of texts what a teacher says of them: name the folder with --soft")
+    shards = shards_in(soft, recipe.trained_languages) if soft else []
     writable(out)
     gold = [row for row in gold_rows(data, recipe) if in_share(row.text, recipe.share)]
     torch.manual_seed(recipe.seed)
@@ -116,7 +117,7 @@ def train(
         assert isinstance(encoder, Words)
         encoder.leave_out(recipe)
     tokenise = tokeniser(vocabulary, recipe, recipe.max_train_tokens)
-    encoded = encode(_lots(gold, soft, recipe, workers), tokenise, recipe, workers)
+    encoded = encode(_lots(gold, shards, recipe, workers), tokenise, recipe, workers)
     network = Network(encoder, _width(recipe, encoder), len(encoded.sources), recipe.dropout, recipe.experts)
     if before is not None:
         old = before.network.state_dict()
@@ -168,9 +169,8 @@ def _made_of(recipe: Recipe) -> dict[str, Any]:
     return {name: getattr(recipe, name) for name in names}
 
 
-def _lots(gold: Sequence[Row], soft: Path | None, recipe: Recipe, workers: int) -> list[Lot]:
+def _lots(gold: Sequence[Row], shards: Sequence[Path], recipe: Recipe, workers: int) -> list[Lot]:
     """What teachers have labelled, shard by shard, and the gold rows of whose texts they have not spoken."""
-    shards = shards_in(soft, recipe.trained_languages) if soft else []
     with shared_out(texts_of, shards, workers) as found:
         labelled = set[int]().union(*found)
     alone = [row for row in gold if hash(row.text) not in labelled]

@@ -617,6 +617,12 @@ def test_a_recipe_of_a_teacher_s_word_alone_asks_for_it(run: Path, data: Path, t
         train(data, replace(TINY, soft_share=1.0), tmp_path, begin=load(run))
 
 
+def test_a_folder_without_a_teachers_word_is_refused_before_rows_are_read(tmp_path: Path) -> None:
+    """Where neither rows nor labelled texts are, the texts are asked for first: reading rows takes a minute."""
+    with pytest.raises(Misconfigured, match="no teacher has labelled"):
+        train(tmp_path / "no rows", TINY, tmp_path / "run", soft=tmp_path / "nothing")
+
+
 def test_a_run_of_another_network_is_no_beginning(run: Path, data: Path, tmp_path: Path) -> None:
     for recipe, said in (
         (replace(TINY, width=48), f"width {TINY.width}, not 48"),
