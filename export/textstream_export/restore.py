@@ -22,6 +22,7 @@ from textstream.model.tokens import Lexicon
 from textstream_export.network import Network, Windows
 from textstream_export.recipe import Recipe, passes_in
 from textstream_export.run import TABLE, Run, load, vocabulary_of
+from textstream_export.train import RUN
 
 Constants = Mapping[str, NDArray[np.float32]]
 
@@ -33,20 +34,23 @@ def begun(folder: Path, out: Path) -> Run:
     """
     if folder.resolve() == out.resolve():
         raise Misconfigured(f"the run at {folder} cannot go on into its own folder: name another with --out")
-    bundle = bundle_in(folder)
-    if bundle is None:
-        return load(folder)
-    if "runs" not in bundle.manifest.recipe:
+    found = found_in(folder)
+    if isinstance(found, Run):
+        return found
+    if "runs" not in found.manifest.recipe:
         raise Misconfigured(f"{folder} was trained on labels of your own: name the one that it was made from with --from")
-    (*before, last), *_ = passes_in(bundle.manifest.recipe)
-    return replace(restore(bundle, last), before=tuple(before))
+    (*before, last), *_ = passes_in(found.manifest.recipe)
+    return replace(restore(found, last), before=tuple(before))
 
 
-def bundle_in(folder: Path) -> files.Bundle | None:
-    """The bundle that the folder holds, if it holds one."""
-    if not (folder / files.MANIFEST).is_file():
-        return None
-    return files.read(folder.resolve())  # a bare name would be one that is packaged
+def found_in(folder: Path) -> files.Bundle | Run:
+    """The bundle or the run that the folder holds. Raises Misconfigured where there is neither."""
+    if (folder / files.MANIFEST).is_file():
+        return files.read(folder.resolve())  # a bare name would be one that is packaged
+    if (folder / RUN).is_file():
+        return load(folder)
+    what = f"{folder} holds neither a run ({RUN}) nor a bundle ({files.MANIFEST})"
+    raise Misconfigured(f"{what}: name a folder that textstream-export train or export wrote")
 
 
 def restore(bundle: files.Bundle, recipe: Recipe) -> Run:

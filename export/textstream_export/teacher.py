@@ -13,10 +13,10 @@ from textstream.model import bundle as files
 from textstream.model.packing import GPU, Infer, padded
 from textstream.model.scorer import open_sessions
 from textstream.model.tokens import Lexicon
-from textstream_export.restore import bundle_in
-from textstream_export.run import Run, load, tokeniser_of
+from textstream_export.restore import found_in
+from textstream_export.run import Run, tokeniser_of
 from textstream_export.soft import Tokenise
-from textstream_export.train import RUN, WEIGHTS
+from textstream_export.train import WEIGHTS
 from textstream_export.transformer_onnx import int8
 
 TEACHER_TOKENS = 192
@@ -43,13 +43,11 @@ class Teacher:
 
 def teachers_in(folder: Path) -> Iterator[Teacher]:
     """Those of a bundle or of a run. Raises Misconfigured where there is neither."""
-    if bundle := bundle_in(folder):
-        yield from _of_bundle(bundle)
-    elif (folder / RUN).is_file():
-        yield _of_run(load(folder), folder)
+    found = found_in(folder)
+    if isinstance(found, Run):
+        yield _of_run(found, folder)
     else:
-        what = f"{folder} holds neither a run ({RUN}) nor a bundle ({files.MANIFEST})"
-        raise Misconfigured(f"{what}: name a folder that textstream-export train or export wrote")
+        yield from _of_bundle(found)
 
 
 def _of_run(run: Run, folder: Path) -> Teacher:

@@ -374,7 +374,7 @@ def test_training_goes_on_from_a_bundle(bundle: Path, tmp_path: Path) -> None:
     assert found.units == files.read(bundle).vocabularies[0]
     with pytest.raises(Misconfigured, match="name another with --out"):
         begun(bundle, bundle)
-    with pytest.raises(Misconfigured, match="not a finished run"):
+    with pytest.raises(Misconfigured, match=r"neither a run \(run.json\) nor a bundle \(manifest.json\)"):
         begun(tmp_path, tmp_path / "out")
 
 
