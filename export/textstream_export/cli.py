@@ -79,7 +79,7 @@ def _train(arguments: argparse.Namespace) -> None:
             recipe,
             arguments.out,
             **folders,
-            begin=begun(arguments.begin, arguments.out) if arguments.begin else None,
+            begin=begun(arguments.begin, arguments.out, recipe.languages) if arguments.begin else None,
             device=_device(arguments),
             workers=arguments.workers or usable_cpus(),
         )
@@ -93,7 +93,7 @@ def _train_heads(arguments: argparse.Namespace, recipe: Recipe) -> None:
         raise Misconfigured(f"{arguments.recipe} trains heads alone: name their run with --from, and no other folder")
     if arguments.device == "cuda":
         raise Misconfigured("heads train on the CPU, in a minute: leave --device out")
-    train_heads(begun(arguments.begin, arguments.out), arguments.data, recipe, arguments.out)
+    train_heads(begun(arguments.begin, arguments.out, recipe.languages), arguments.data, recipe, arguments.out)
 
 
 def _recipe(name: str, seed: int | None) -> Recipe:

@@ -222,7 +222,7 @@ def write_network(folder: Path, run: Run) -> files.NetworkFiles:
             graphs = transformer_onnx.write(run.network, folder, name)
         return files.NetworkFiles(
             languages=run.recipe.languages,
-            tokenizer=_tokenizer(folder / f"tokenizer.{name}.json", {"pieces": run.vocabulary["pieces"]}),
+            tokenizer=_tokenizer(folder / f"tokenizer.{name}.json", asdict(run.units)),
             graphs=graphs,
         )
     lexicon = lexicon_of(run.vocabulary, run.recipe)

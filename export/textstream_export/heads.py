@@ -1,8 +1,12 @@
-"""Trains the heads of sentiment alone, on what a finished run's encoder makes of gold texts: a minute or two.
+"""Trains the heads of sentiment alone, on what a finished run's encoder makes of labelled texts: a minute or two of a network
+of words, a quarter of an hour of a transformer, which is read in the 8 bits that it ships in.
 
 A source's mix of classes is a habit of its annotators that texts give away: plain cross-entropy learns it, and a reader of
-other texts pays for it. Here the classes of a source weigh alike, binary sources less, and a text's own heads, of which a
-small network has several, are told apart by it. The encoder and key terms stay as they are, to the bit.
+other texts pays for it. Here the classes of a source weigh alike, binary sources less, and a text's own heads, of which there
+are several, are told apart by it. The encoder and key terms stay as they are, to the bit.
+
+So a large encoder learns messages that report (`grammar`) without a GPU: what it makes of them tells good news from bad, and
+its one head, which has seen none, calls both neutral.
 """
 
 import json
@@ -13,23 +17,30 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 (torch's own convention)
 from tqdm import tqdm
 
 from textstream.errors import Fatal, Misconfigured
 from textstream.event import LABELS
-from textstream_export.data import Row
-from textstream_export.loss import divergence, sentiment_targets
+from textstream.model.packing import CORE, Logits, Padded, Passes, padded, score
+from textstream_export import transformer_onnx
+from textstream_export.data import Row, in_share
+from textstream_export.loss import divergence, masked_mean, sentiment_targets
 from textstream_export.network import Network
 from textstream_export.place import writable
 from textstream_export.recipe import Recipe
-from textstream_export.run import Run, gold_rows, refuse_unlike
-from textstream_export.sources import BINARY
+from textstream_export.run import Run, gold_rows, refuse_unlike, tokeniser
+from textstream_export.soft import Tokenise
+from textstream_export.sources import BINARY, REPORTS
 from textstream_export.train import LOG, LOG_STEPS, RUN, SCHEDULES, newest_share, save
+from textstream_export.transformer import Transformer
 
 BATCH_ROWS = 1024
-UNITS_A_PASS = 8192
+READ_AT_ONCE = 4096
+"""Texts."""
+WORDS = Passes(most_units=8192, costs_units=1024)
+"""How PyTorch reads a network of words."""
 APART = 0.02
 """Standard deviation of what tells heads apart that begin alike."""
 SIZE_COUNTS = 0.75
@@ -42,19 +53,23 @@ def train_heads(run: Run, data: Path, recipe: Recipe, out: Path) -> None:
     """Go on from a finished run (`restore.begun`) with its heads of sentiment alone, and leave a run in `out`.
 
     `soft_share` of the loss is the distance from what the run said before, the rest gold labels, rows drawn by weight in so
-    many passes as the recipe has epochs. Raises Misconfigured where the run is not of the recipe's shape.
+    many passes as the recipe has epochs. Of a report its label is all that is learnt: what the run said is what it is to
+    unlearn. Raises Misconfigured where the run is not of the recipe's shape.
     """
     refuse_unlike(run, recipe)
     writable(out)
     network = _with_heads(run.network, recipe)
-    rows = [row for row in gold_rows(data, recipe) if row.label and recipe.sources.get(row.source, 0) > 0]
+    drawn = (row for row in gold_rows(data, recipe) if row.label and recipe.sources.get(row.source, 0) > 0)
+    rows = [row for row in drawn if in_share(row.text, recipe.share)]
     if not rows:
         raise Misconfigured(f"no row of {data} has a label that the recipe draws: name another folder with --data")
-    kept, pooled, said = _pooled(run, rows)
-    rows = [rows[i] for i in kept.tolist()]
+    rows, pooled = _pooled(run.network, tokeniser(run.vocabulary, recipe, recipe.max_train_tokens), rows)
+    with torch.no_grad():
+        said = run.network.mood(pooled)
     out.mkdir(parents=True, exist_ok=True)
     (out / RUN).unlink(missing_ok=True)  # whoever ends this midway must not export what was finished there
-    log = _fit(network, pooled, said, _targets(rows, recipe), _weights(rows, recipe), recipe, out / LOG)
+    told = torch.tensor([row.source != REPORTS for row in rows])
+    log = _fit(network, pooled, said, told, _targets(rows, recipe), _weights(rows, recipe), recipe, out / LOG)
     save(out, network, run.vocabulary, recipe, log, (*run.before, run.recipe))
 
 
@@ -79,21 +94,31 @@ def _with_heads(network: Network, recipe: Recipe) -> Network:
     return more.eval()
 
 
-def _pooled(run: Run, rows: Sequence[Row]) -> tuple[NDArray[np.int64], Tensor, Tensor]:
-    """(kept,) which rows have a token; (kept, 2 · width) what the encoder makes of them; (kept, 3) what the run says."""
-    tokens = run.tokenise(run.recipe.max_train_tokens)([row.text for row in rows])
-    order = sorted((i for i, each in enumerate(tokens) if each.count), key=lambda i: -len(tokens[i].features))
-    pooled = list[Tensor]()
-    at = 0
-    with torch.no_grad(), tqdm(total=len(order), desc="read", unit="text", mininterval=10) as bar:
-        while at < len(order):
-            many = max(1, UNITS_A_PASS // len(tokens[order[at]].features))  # the first is the longest
-            some = [torch.from_numpy(tokens[i].features).long() for i in order[at : at + many]]
-            pooled.append(run.network.encoder(nn.utils.rnn.pad_sequence(some, batch_first=True))[1])
-            at += len(some)
+def _pooled(network: Network, tokenise: Tokenise, rows: Sequence[Row]) -> tuple[list[Row], Tensor]:
+    """The rows that have a token, and (rows, 2 · width) what the encoder makes of them."""
+    infer = padded(*_reading(network))
+    tokens = tokenise([row.text for row in rows])
+    order = sorted((i for i, each in enumerate(tokens) if each.count), key=lambda i: len(tokens[i].features))
+    parts = list[Logits]()
+    with tqdm(total=len(order), desc="read", unit="text", mininterval=10) as bar:
+        for start in range(0, len(order), READ_AT_ONCE):
+            some = order[start : start + READ_AT_ONCE]
+            parts.append(score([tokens[i] for i in some], infer).sentiment)
             bar.update(len(some))
-        every = torch.cat(pooled)
-        return np.array(order, np.int64), every, run.network.mood(every)
+    return [rows[i] for i in order], torch.from_numpy(np.concatenate(parts))
+
+
+def _reading(network: Network) -> tuple[Padded, Passes]:
+    """What stands where a network says the sentiment of texts, and gives what its head reads in place of it."""
+    if isinstance(network.encoder, Transformer):
+        return transformer_onnx.pooled(network), CORE
+
+    def read(ids: NDArray[np.int32]) -> tuple[Logits, Logits]:
+        with torch.inference_mode():
+            pooled = network.encoder(torch.from_numpy(ids).long())[1].numpy()
+        return pooled, np.zeros((*ids.shape[:2], 0), np.float32)
+
+    return read, WORDS
 
 
 def _targets(rows: Sequence[Row], recipe: Recipe) -> Tensor:
@@ -117,9 +142,10 @@ def _weights(rows: Sequence[Row], recipe: Recipe) -> Tensor:
 
 
 def _fit(
-    network: Network, pooled: Tensor, said: Tensor, targets: Tensor, weights: Tensor, recipe: Recipe, log: Path
+    network: Network, pooled: Tensor, said: Tensor, told: Tensor, targets: Tensor, weights: Tensor, recipe: Recipe, log: Path
 ) -> dict[str, float]:
-    """Train the heads in place, to averaged weights; returns what it took."""
+    """Train the heads in place, to averaged weights; returns what it took. `told` (rows,) is whether `said` counts."""
+    shares = recipe.label_weight * torch.where(told, 1 - recipe.soft_share, 1.0)
     heads = [*network.sentiment.parameters(), *(network.expert.parameters() if network.expert else ())]
     optimiser = torch.optim.AdamW(heads, lr=recipe.learning_rate, weight_decay=0.0)
     average = [head.detach().clone() for head in heads]
@@ -133,8 +159,8 @@ def _fit(
         drawn = torch.rand(BATCH_ROWS, generator=draws, dtype=torch.float64) * until[-1]
         own = torch.searchsorted(until, drawn).clamp(max=len(pooled) - 1)
         mood = network.mood(F.dropout(pooled[own], recipe.dropout))
-        gold = F.cross_entropy(mood, targets[own])
-        loss = (1 - recipe.soft_share) * gold + recipe.soft_share * divergence(mood, said[own]).mean()
+        gold = (F.cross_entropy(mood, targets[own], reduction="none") * shares[own]).mean()
+        loss = gold + recipe.soft_share * masked_mean(divergence(mood, said[own]), told[own].float())
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         for group in optimiser.param_groups:

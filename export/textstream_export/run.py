@@ -19,7 +19,7 @@ from torch import nn
 
 from textstream.errors import Misconfigured
 from textstream.model import text as prepare
-from textstream.model.pieces import PieceTokeniser
+from textstream.model.pieces import PieceTokeniser, WordPieces
 from textstream.model.tokens import Lexicon, Tokeniser
 from textstream_export import grammar, twins
 from textstream_export.data import Row, in_share, read_train, split_held_out, text_hash, unseen_hashes
@@ -62,7 +62,7 @@ class Run:
         return tokeniser(self.vocabulary, self.recipe, max_tokens)
 
     @property
-    def units(self) -> Lexicon | tuple[str, ...]:
+    def units(self) -> Lexicon | WordPieces:
         """The vocabulary as a bundle holds it."""
         return units_of(self.vocabulary, self.recipe)
 
@@ -263,14 +263,16 @@ def tokeniser(vocabulary: Vocabulary, recipe: Recipe, max_tokens: int) -> Tokeni
     return tokeniser_of(units_of(vocabulary, recipe), max_tokens)
 
 
-def tokeniser_of(units: Lexicon | tuple[str, ...], max_tokens: int) -> Tokenise:
+def tokeniser_of(units: Lexicon | WordPieces, max_tokens: int) -> Tokenise:
     """From texts to units, by their vocabulary as a bundle holds it."""
     return Tokeniser(units, max_tokens) if isinstance(units, Lexicon) else PieceTokeniser(units, max_tokens)
 
 
-def units_of(vocabulary: Vocabulary, recipe: Recipe) -> Lexicon | tuple[str, ...]:
+def units_of(vocabulary: Vocabulary, recipe: Recipe) -> Lexicon | WordPieces:
     """The vocabulary as a bundle holds it."""
-    return tuple(vocabulary["pieces"]) if recipe.is_pretrained else lexicon_of(vocabulary, recipe)
+    if recipe.is_pretrained:
+        return WordPieces(tuple(vocabulary["pieces"]), recipe.persons_alike)
+    return lexicon_of(vocabulary, recipe)
 
 
 def lexicon_of(vocabulary: Vocabulary, recipe: Recipe) -> Lexicon:

@@ -11,6 +11,7 @@ import torch
 from textstream.errors import Misconfigured
 from textstream.model import bundle as files
 from textstream.model.packing import GPU, Infer, padded
+from textstream.model.pieces import WordPieces
 from textstream.model.scorer import open_sessions
 from textstream.model.tokens import Lexicon
 from textstream_export.restore import found_in
@@ -30,7 +31,7 @@ class Teacher:
     """A network that labels texts."""
 
     languages: tuple[str, ...]
-    units: Lexicon | tuple[str, ...]
+    units: Lexicon | WordPieces
     """The vocabulary it reads by."""
     digest: str
     """SHA-256 of a run's weights, or of the files of a bundle's network."""

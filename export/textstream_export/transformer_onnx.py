@@ -26,11 +26,13 @@ from torch import nn
 
 from textstream.event import LABELS
 from textstream.model.bundle import Kernel
+from textstream.model.cpus import usable_cpus
 from textstream.model.packing import Padded
 from textstream.model.session import options
 from textstream_export.encode import OUTPUTS
 from textstream_export.graph import FUSED, Array, Graph, array, quantise
 from textstream_export.network import Network
+from textstream_export.to_onnx import sentiment
 from textstream_export.transformer import EPSILON, Layer, Transformer
 
 Precision = Literal["float32", "int8", "float16"]
@@ -60,6 +62,20 @@ def int8(network: Network) -> Padded:
         return sentiment, tokens
 
     return infer
+
+
+def pooled(network: Network) -> Padded:
+    """The same, with what the heads of sentiment read, (texts, 2 · width), in place of what they say, and nothing of units."""
+    model = build(network, "int8")
+    wide = network.sentiment.in_features
+    model.graph.output.append(helper.make_tensor_value_info("pooled", TensorProto.FLOAT, ["batch", wide]))
+    session = ort.InferenceSession(model.SerializeToString(), options(usable_cpus()), providers=["CPUExecutionProvider"])
+
+    def read(ids: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        (found,) = session.run(["pooled"], {"ids": ids})
+        return found, np.zeros((*ids.shape[:2], 0), np.float32)
+
+    return read
 
 
 def parity(network: Network, texts: Sequence[NDArray[np.int32]]) -> float:
@@ -124,7 +140,7 @@ def build(network: Network, precision: Precision) -> onnx.ModelProto:
     mean = g.add("Div", total, g.add("ReduceSum", weight, units, name="count", keepdims=0), name="mean")
     first = g.add("Gather", x, g.constant("at_first", np.int64(0)), name="first", axis=1)
     pooled = g.add("Concat", first, mean, name="pooled", axis=1)  # (batch, 2 · width)
-    head(g, "sentiment", network.sentiment, pooled)
+    sentiment(g, network, pooled)
     message = g.add("MatMul", pooled, g.constant("message_w", array(network.message.weight).T), name="message")
     far = g.constant("far", np.array([np.iinfo(np.int64).max], np.int64))
     each = head(g, "each", network.token, g.add("Slice", x, units, far, units, name="x_units"))

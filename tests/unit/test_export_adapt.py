@@ -368,14 +368,14 @@ def test_a_folder_that_is_no_bundle_is_not_replaced(name: str, run: Path, labels
 
 def test_training_goes_on_from_a_bundle(bundle: Path, tmp_path: Path) -> None:
     """What a bundle holds is a beginning as its run is: the recipes of its passes are kept, and its words and numbers."""
-    found = begun(bundle, tmp_path / "out")
+    found = begun(bundle, tmp_path / "out", ("en", "zh"))
     *before, last = map(Recipe.from_json, files.read(bundle).manifest.recipe["runs"][0])
     assert found.before == tuple(before) and (found.recipe.seed, found.recipe.windows) == (last.seed, last.windows)
     assert found.units == files.read(bundle).vocabularies[0]
     with pytest.raises(Misconfigured, match="name another with --out"):
-        begun(bundle, bundle)
+        begun(bundle, bundle, ("en", "zh"))
     with pytest.raises(Misconfigured, match=r"neither a run \(run.json\) nor a bundle \(manifest.json\)"):
-        begun(tmp_path, tmp_path / "out")
+        begun(tmp_path, tmp_path / "out", ("en", "zh"))
 
 
 def test_a_bundle_of_own_labels_is_no_beginning(bundle: Path, tmp_path: Path) -> None:
@@ -384,4 +384,4 @@ def test_a_bundle_of_own_labels_is_no_beginning(bundle: Path, tmp_path: Path) ->
     told = json.loads((own / files.MANIFEST).read_text(encoding="utf-8"))
     (own / files.MANIFEST).write_text(json.dumps(told | {"recipe": {"own": {}}}), encoding="utf-8")
     with pytest.raises(Misconfigured, match="name the one that it was made from with --from"):
-        begun(own, tmp_path / "out")
+        begun(own, tmp_path / "out", ("en", "zh"))

@@ -4,33 +4,43 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from tests.unit import export_fixture
 from textstream.errors import Misconfigured
+from textstream.event import LABELS
 from textstream.model import bundle as files
+from textstream.model.packing import padded, score
 from textstream.model.pieces import FIRST, PAD, UNKNOWN
 from textstream.model.scorer import Scorer
 from textstream.model.text import cut, normal
 from textstream_export import export as exporting
 from textstream_export import precision
-from textstream_export.data import read_train, split_held_out
+from textstream_export.data import Row, read_test, read_train, split_held_out
 from textstream_export.distil import Choice, distil
 from textstream_export.encode import encode, lots_of
 from textstream_export.evaluate import evaluate
 from textstream_export.export import export
+from textstream_export.grammar import made
+from textstream_export.heads import train_heads
 from textstream_export.network import Network
 from textstream_export.recipe import RECIPES
-from textstream_export.run import tokeniser
+from textstream_export.restore import begun
+from textstream_export.run import Run, load, tokeniser
 from textstream_export.soft import read_shard
 from textstream_export.teacher import teachers_in
 from textstream_export.train import fit, save
 from textstream_export.transformer import Shape, Transformer
+from textstream_export.transformer_onnx import build
 
 
 @pytest.fixture(scope="module")
@@ -187,6 +197,62 @@ def test_a_bundle_teaches_as_its_runs_do(runs: list[Path], bundle: Path, data: P
             assert np.allclose(one.tokens, by_bundle[row].tokens, atol=0.02)
     with pytest.raises(Misconfigured, match="holds what other teachers said"):
         distil(data, [bundle], tmp_path / "runs", choices=choices)
+
+
+def constants(graph: onnx.ModelProto) -> dict[str, NDArray[np.generic]]:
+    return {each.name: numpy_helper.to_array(each) for each in graph.graph.initializer}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_training_goes_on_from_a_bundle(language: str, bundle: Path, runs: list[Path], tmp_path: Path) -> None:
+    """Its network comes back with all that ships of it: written again, no integer and no head is another."""
+    found = begun(bundle, tmp_path / "out", (language,))
+    assert found.recipe == load(runs[language == "zh"]).recipe and found.units == load(runs[language == "zh"]).units
+    before = constants(onnx.load(bundle / f"model.{language}.int8.onnx"))
+    after = constants(build(found.network, "int8"))
+    assert before.keys() == after.keys()
+    for name, value in before.items():
+        exact = not name.endswith("_s")
+        assert np.array_equal(value, after[name]) if exact else np.allclose(value, after[name], rtol=1e-6), name
+
+
+def test_its_heads_learn_reports_and_nothing_else_moves(
+    bundle: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the bundle alone: what it made of texts stays, in the file of weights to the byte, and so do key terms."""
+    recipe = replace(RECIPES["deep-zh-heads"], experts=4, reports=600, share=1.0, epochs=40, learning_rate=2e-2)
+    train_heads(begun(bundle, tmp_path / "run", ("zh",)), data, recipe, tmp_path / "run")
+    after = load(tmp_path / "run")
+    before = begun(bundle, tmp_path, ("zh",))
+    old, new = before.network.state_dict(), after.network.state_dict()
+    assert all(torch.equal(old[name], new[name]) for name in old if not name.startswith("sentiment."))
+    assert after.before == (*before.before, before.recipe)
+    assert right(after, made("zh", 120, seed=1)) > right(before, made("zh", 120, seed=1)) + 0.1
+    collected = [row for row in read_test(data) if row.lang == "zh" and row.label]
+    assert right(after, collected) >= right(before, collected) - 0.05
+    monkeypatch.setattr(precision, "MAX_LOSS", 0.2)
+    manifest = export([tmp_path / "run"], data, tmp_path / "deep", bundle)
+    assert manifest.files["model.zh.weights"] == files.read(bundle).manifest.files["model.zh.weights"]
+
+
+def right(run: Run, rows: Sequence[Row]) -> float:
+    """The share of the rows whose label the run gives first."""
+    tokens = run.tokenise(100)([row.text for row in rows])
+    said = score(tokens, padded(run.infer)).sentiment.argmax(1)
+    return float(np.mean([LABELS[label] == row.label for label, row in zip(said.tolist(), rows, strict=True)]))
+
+
+def test_chinese_persons_are_read_alike(bundle: Path) -> None:
+    """Another name, or the other gender, is the same text to the network, and a name is one token."""
+    scorer = Scorer.load(bundle, device="cpu")
+    one, other, third = scorer.score(["王小明说她的火锅很好", "李娜说他的火锅很好", "欧阳修文说他的火锅很好"])
+    assert one["sentiment"] == other["sentiment"] == third["sentiment"] is not None
+    assert [tokens.count for tokens in scorer.tokenise(["王小明说好", "欧阳修文说好"])] == [3, 3]
+
+
+def test_a_bundle_that_has_no_network_for_a_language_is_no_beginning(bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match=r"no network of .* reads en\+zh \(they read en, zh\): name another bundle"):
+        begun(bundle, tmp_path / "out", ("en", "zh"))
 
 
 def test_a_teacher_is_named_once(bundle: Path, data: Path, tmp_path: Path) -> None:

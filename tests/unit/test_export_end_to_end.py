@@ -290,7 +290,7 @@ def test_training_over_a_finished_run_unfinishes_it(
 def test_a_run_does_not_go_on_into_its_own_folder(run: Path, data: Path) -> None:
     """It would unfinish the run that it needs when it is interrupted and started again."""
     with pytest.raises(Misconfigured, match="name another with --out"):
-        begun(run, run / "../" / run.name)
+        begun(run, run / "../" / run.name, TINY.languages)
     assert load(run).recipe == TINY
 
 

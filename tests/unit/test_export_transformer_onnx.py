@@ -73,3 +73,11 @@ def test_no_two_weights_that_meet_overflow_16_bits_and_most_have_more_than_7() -
     assert 255 * np.abs(integers.astype(np.int64)).reshape(192, 2, 1536).sum(1).max() <= np.iinfo(np.int16).max
     assert np.abs(integers * scales - weight).max() <= scales.max() / 2 * 1.001
     assert scales.mean() < 0.8 * np.abs(weight).max(0).mean() / 63
+
+
+def test_what_was_made_of_8_bits_gets_the_same_8_bits_again() -> None:
+    """So a network that is read back from its graph, and does not move, is written as it was."""
+    weight = np.random.default_rng(3).normal(size=(128, 600)).astype(np.float32)
+    integers, scales = quantise_pairs(weight)
+    again, same = quantise_pairs(integers * scales)
+    assert np.array_equal(integers, again) and np.allclose(scales, same, rtol=1e-6)

@@ -2,23 +2,28 @@
 
 # ruff: noqa: D103 (a test's name is the sentence it proves)
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from textstream.model.pieces import FIRST, MAX_PIECES, PAD, UNKNOWN, LanguageTokeniser, PieceTokeniser
+from textstream.model.pieces import FIRST, MAX_PIECES, PAD, UNKNOWN, LanguageTokeniser, PieceTokeniser, WordPieces
 from textstream.model.tokens import Lexicon, Tokeniser
 
-ENGLISH = (PAD, UNKNOWN, FIRST, "the", "room", "love", "##ly", "##s", "face", "tears", "joy", "with", "of", "http", "@", "user")
-CHINESE = (PAD, UNKNOWN, FIRST, "房", "间", "很", "好", "iphone", "。")
+ENGLISH = WordPieces(
+    (PAD, UNKNOWN, FIRST, "the", "room", "love", "##ly", "##s", "face", "tears", "joy", "with", "of", "http", "@", "user")
+)
+CHINESE = WordPieces((PAD, UNKNOWN, FIRST, "iphone", *"房间很好。王小明爸妈他她喜欢"))
+ALIKE = replace(CHINESE, persons_alike=True)
 
 
-def said(vocabulary: tuple[str, ...], text: str) -> list[list[str]]:
+def said(vocabulary: WordPieces, text: str) -> list[list[str]]:
     """The pieces of each token."""
     (tokens,) = PieceTokeniser(vocabulary, 100)([text])
     assert tokens.heads is not None
     ends = [*tokens.heads.tolist()[1:], len(tokens.features)]
-    names = [vocabulary[i] for i in tokens.features[:, 0]]
+    names = [vocabulary.pieces[i] for i in tokens.features[:, 0]]
     return [names[begin:end] for begin, end in zip(tokens.heads.tolist(), ends, strict=True)]
 
 
@@ -42,11 +47,38 @@ def test_traditional_characters_are_read_as_simplified_ones() -> None:
     assert said(CHINESE, "房間很好") == [["房"], ["间"], ["很"], ["好"]]
 
 
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("王小明喜欢", [["王", "小", "明"], ["喜"], ["欢"]]),
+        ("李娜喜欢", [["王", "小", "明"], ["喜"], ["欢"]]),
+        ("她喜欢妈妈", [["他"], ["喜"], ["欢"], ["爸", "爸"]]),
+        ("爸爸喜欢他", [["爸", "爸"], ["喜"], ["欢"], ["他"]]),
+        ("房间好", [["房"], ["间"], ["好"]]),
+        ("The iPhone", [[UNKNOWN], ["iphone"]]),
+    ],
+)
+def test_persons_are_read_alike_where_the_vocabulary_says_so(text: str, pieces: list[list[str]]) -> None:
+    """A Chinese name, and a word for a person, is one token, read as every other of its kind; all else is read as it was."""
+    assert said(ALIKE, text) == pieces
+
+
+def test_english_words_of_both_genders_are_read_alike() -> None:
+    vocabulary = WordPieces((PAD, UNKNOWN, FIRST, "he", "she", "loves", "his", "her", "dad", "mom"), persons_alike=True)
+    assert said(vocabulary, "He loves his dad") == [["he"], ["loves"], ["his"], ["dad"]]
+    assert said(vocabulary, "She loves her mom") == said(vocabulary, "He loves his dad")
+
+
+def test_else_persons_are_their_characters() -> None:
+    """As in a bundle that was made before persons were alike."""
+    assert said(CHINESE, "她喜欢妈妈") == [["她"], ["喜"], ["欢"], ["妈"], ["妈"]]
+
+
 def test_each_language_is_read_in_its_own_vocabulary() -> None:
     tokenise = LanguageTokeniser({"en": ENGLISH, "zh": CHINESE}, 100)
     english, chinese = tokenise(["the lovely room is the room", "房间很好"])
-    assert english.features[:3, 0].tolist() == [ENGLISH.index(piece) for piece in ("the", "love", "##ly")]
-    assert chinese.features[:, 0].tolist() == [CHINESE.index(piece) for piece in "房间很好"]
+    assert english.features[:3, 0].tolist() == [ENGLISH.pieces.index(piece) for piece in ("the", "love", "##ly")]
+    assert chinese.features[:, 0].tolist() == [CHINESE.pieces.index(piece) for piece in "房间很好"]
 
 
 def test_a_language_without_vocabulary_has_tokens_but_no_units() -> None:

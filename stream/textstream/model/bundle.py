@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from textstream.drift import Reference
 from textstream.errors import Misconfigured
 from textstream.event import KINDS, LABELS, Kind, Label, ModelInfo
+from textstream.model.pieces import WordPieces
 from textstream.model.spans import EVIDENCE
 from textstream.model.text import TEXT_VERSION
 from textstream.model.tokens import Lexicon
@@ -24,7 +25,7 @@ PACKAGED = Path(__file__).parent.parent / "bundles"
 
 Kernel = Literal["cpu", "cuda"]
 """What runs a graph."""
-Vocabulary = Lexicon | tuple[str, ...]
+Vocabulary = Lexicon | WordPieces
 """What the units of a network are: words of a lexicon, or the word pieces of an encoder that others trained."""
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 """Of a file in the bundle's own folder, and nowhere else."""
@@ -215,7 +216,7 @@ def _vocabulary(folder: Path, name: str) -> Vocabulary:
     try:
         raw = json.loads(_read(folder, name))
         if "pieces" in raw:
-            return tuple(map(str, raw["pieces"]))
+            return WordPieces(_words(raw["pieces"]), bool(raw.get("persons_alike", False)))
         affix_rows, bigram_rows = int(raw["affix_rows"]), int(raw["bigram_rows"])
         if min(affix_rows, bigram_rows) < 1:
             raise ValueError("affix_rows and bigram_rows are 1 at least")

@@ -40,6 +40,10 @@ SHARED: dict[str, str] = _pairs(_PAIRS)
 """A word → the word whose row it shares."""
 
 
+ANYBODY = "王小明"
+"""What an encoder that others trained reads for every Chinese name: a usual one, which says nothing."""
+_ALIKE = frozenset(PERSONS.values())
+_CHINESE = re.compile(f"[{text.HAN}]+").fullmatch
 _PREFIXED = re.compile(r"\s*(?:De|Di|Du|Fitz|La|Le|Mac|Mc|Van)[A-Z][a-z]+").fullmatch
 """Names with a second capital; other words of that shape are hashtags, brands and code, which tell more."""
 
@@ -48,6 +52,18 @@ def shape_of(surface: str) -> int:
     """The shape of a token; McDonald and DeVries, of mixed case, are written as names are."""
     shape = text.shape(surface)
     return TITLE if shape == MIXED and _PREFIXED(surface) else shape
+
+
+def alike(token: str) -> str:
+    """What word pieces are read for a token where persons are alike. `token` is a folded form.
+
+    Of Chinese tokens only persons have several characters: a word for one is read as that of the other gender, and whatever
+    name it is as one name.
+    """
+    if len(token) == 1 or not _CHINESE(token):
+        return SHARED.get(token, token)
+    word = PERSONS.get(token, token)
+    return word if word in _ALIKE else ANYBODY
 
 
 def neutral(token: str, shape: int, words: Container[str]) -> str:

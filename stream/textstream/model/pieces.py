@@ -8,13 +8,14 @@ import re
 import threading
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
 
+from textstream.model.neutral import alike
 from textstream.model.text import HAN, MENTION, URL, readable
-from textstream.model.tokens import Lexicon, Tokeniser, Tokens
+from textstream.model.tokens import MERGED, Lexicon, Tokeniser, Tokens
 
 UNKNOWN, FIRST, PAD = "[UNK]", "[CLS]", "[PAD]"
 MAX_PIECES = 16
@@ -26,13 +27,22 @@ _CHUNK = re.compile(rf"[{HAN}]|[^\W_{HAN}]+|[^\w\s]|_")
 _SAID = {URL: "http", MENTION: "@user"}
 
 
+@dataclass(frozen=True, slots=True)
+class WordPieces:
+    """The entries of a BERT vocabulary, and how it reads persons. Written into the bundle."""
+
+    pieces: tuple[str, ...]
+    persons_alike: bool = False
+    """Whether words of both genders are read alike, and so is every Chinese name, each of which is one token then."""
+
+
 class Pieces(dict[str, tuple[int, ...]]):
     """Surface of a token → ids of its word pieces, at least one; worked out on first look-up. Not thread-safe."""
 
-    def __init__(self, vocabulary: Sequence[str]) -> None:
+    def __init__(self, vocabulary: WordPieces) -> None:
         super().__init__()
-        self.vocabulary = tuple(vocabulary)
-        self._ids = {piece: i for i, piece in enumerate(self.vocabulary)}
+        self.vocabulary = vocabulary
+        self._ids = {piece: i for i, piece in enumerate(vocabulary.pieces)}
         assert self._ids.get(PAD) == 0, "padding is id 0 everywhere"
         self.unknown = self._ids[UNKNOWN]
         self.first = self._ids[FIRST]
@@ -45,6 +55,7 @@ class Pieces(dict[str, tuple[int, ...]]):
 
     def _pieces(self, surface: str) -> tuple[int, ...]:
         token = readable(surface)
+        token = alike(token) if self.vocabulary.persons_alike else token
         ids = [i for chunk in _chunks(_SAID.get(token, token)) for i in self._of_chunk(chunk)]
         return tuple(ids[:MAX_PIECES]) or (self.unknown,)
 
@@ -78,7 +89,7 @@ def _chunks(token: str) -> list[str]:
 class PieceTokeniser:
     """As `tokens.Tokeniser`, with word pieces for units: cuts texts into the same tokens. Thread-safe."""
 
-    def __init__(self, vocabulary: Sequence[str], max_tokens: int) -> None:
+    def __init__(self, vocabulary: WordPieces, max_tokens: int) -> None:
         self._pieces = Pieces(vocabulary)
         self._lock = threading.Lock()
         self._cut = Tokeniser(_whole_words([self._pieces]), max_tokens)
@@ -92,7 +103,7 @@ class PieceTokeniser:
 class LanguageTokeniser:
     """Word pieces of each language's own vocabulary. Which language a text is in, its tokens tell. Thread-safe."""
 
-    def __init__(self, vocabularies: Mapping[str, Sequence[str]], max_tokens: int) -> None:
+    def __init__(self, vocabularies: Mapping[str, WordPieces], max_tokens: int) -> None:
         self._pieces = {code: Pieces(vocabulary) for code, vocabulary in vocabularies.items()}
         self._lock = threading.Lock()
         self._cut = Tokeniser(_whole_words(self._pieces.values()), max_tokens)
@@ -104,9 +115,12 @@ class LanguageTokeniser:
 
 
 def _whole_words(vocabularies: Iterable[Pieces]) -> Lexicon:
-    """The words that stand in a vocabulary as they are: known words speak for their language."""
-    words = dict.fromkeys(piece for pieces in vocabularies for piece in pieces.vocabulary if not piece.startswith("##"))
-    return Lexicon(tuple(words), affix_rows=1, bigram_rows=1)
+    """The words that stand in a vocabulary as they are: known words speak for their language. With those that Chinese persons
+    stand as, where one of the vocabularies wants these to be tokens."""
+    every = [pieces.vocabulary for pieces in vocabularies]
+    words = dict.fromkeys(piece for each in every for piece in each.pieces if not piece.startswith("##"))
+    persons = sorted(MERGED) if any(each.persons_alike for each in every) else ()
+    return Lexicon(tuple(words | dict.fromkeys(persons)), affix_rows=1, bigram_rows=1)
 
 
 def _with_pieces(tokens: Tokens, pieces: Pieces | None) -> Tokens:

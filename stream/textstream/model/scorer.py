@@ -28,7 +28,7 @@ from textstream.model import bundle as files
 from textstream.model.calibrate import DIGITS, probabilities, salience, sentiments
 from textstream.model.golden import verify
 from textstream.model.packing import Scored, score
-from textstream.model.pieces import LanguageTokeniser
+from textstream.model.pieces import LanguageTokeniser, WordPieces
 from textstream.model.session import Device, Session
 from textstream.model.spans import NAMED, candidates, plain, span_means, splits_grapheme, trimmed, united, within
 from textstream.model.text import fold, kinds
@@ -215,7 +215,7 @@ def open_sessions(
 
 def _tokeniser(bundle: files.Bundle, max_tokens: int) -> Callable[[Sequence[str]], list[Tokens]]:
     """Words of one lexicon for all languages, or the word pieces of each language's own network."""
-    pieces: dict[str, tuple[str, ...]] = {}
+    pieces: dict[str, WordPieces] = {}
     for network, vocabulary in zip(bundle.manifest.networks, bundle.vocabularies, strict=True):
         if isinstance(vocabulary, Lexicon):
             return Tokeniser(vocabulary, max_tokens)
