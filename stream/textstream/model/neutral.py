@@ -3,7 +3,7 @@
 What a network cannot tell apart it cannot treat differently, so this holds for every text, not on the average of a test. The
 price is what names do tell: that a politician is disliked is a fact about the training tweets, not about the next message.
 Chinese characters are words of their own: what writes a name there, or a person of either gender, is found by `chinese_names`
-and becomes one token.
+and becomes one token. An encoder of word pieces, which others trained, has no row for names: it reads one of them (`alike`).
 """
 
 import re
