@@ -92,7 +92,7 @@ def _train_heads(arguments: argparse.Namespace, recipe: Recipe) -> None:
     if arguments.begin is None or arguments.packages or arguments.words or arguments.soft:
         raise Misconfigured(f"{arguments.recipe} trains heads alone: name their run with --from, and no other folder")
     if arguments.device == "cuda":
-        raise Misconfigured("heads train on the CPU, in a minute: leave --device out")
+        raise Misconfigured("heads train on the CPU, in minutes: leave --device out")
     train_heads(begun(arguments.begin, arguments.out, recipe.languages), arguments.data, recipe, arguments.out)
 
 

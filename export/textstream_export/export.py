@@ -17,6 +17,7 @@ from textstream.event import KINDS, Analysis, ModelInfo
 from textstream.model import bundle as files
 from textstream.model.golden import differs
 from textstream.model.packing import WINDOW
+from textstream.model.pieces import WordPieces
 from textstream.model.scorer import MAX_TERMS, Scorer
 from textstream.model.session import Session
 from textstream.model.text import TEXT_VERSION
@@ -119,6 +120,10 @@ def _of_one_bundle(runs: Sequence[Run], others: Sequence[Other]) -> None:
     words = [not run.recipe.is_pretrained for run in runs] + [isinstance(other.vocabulary, Lexicon) for other in others]
     if len(words) > 1 and any(words):
         raise Misconfigured("a network that reads words reads all languages: export its run alone")
+    units = [*(run.units for run in runs), *(other.vocabulary for other in others)]
+    if len({each.persons_alike for each in units if isinstance(each, WordPieces)}) > 1:
+        what = "to one of these networks persons are alike, to another they are not, and texts are cut in one way"
+        raise Misconfigured(f"{what}: export runs of all languages, or a --base that was made as they were")
 
 
 def _fill(
@@ -293,9 +298,10 @@ def _manifest(
     last = [passes[-1] for passes in recipes]
     recipe = last[0]
     every = [each for passes in recipes for each in passes]
-    drawn = {name for each in every for name in each.drawn}
-    counts = Counter(row.source for row in train if row.source in drawn)
-    counts += Counter({REPORTS: max(each.reports * len(each.trained_languages) for each in every)})  # none where there are none
+    drawn = {(name, language) for each in every for name in each.drawn for language in each.trained_languages}
+    counts = Counter(row.source for row in train if (row.source, row.lang) in drawn)
+    reports = [max(round(each.share * each.reports) * len(each.trained_languages) for each in passes) for passes in recipes]
+    counts += Counter({REPORTS: sum(reports)})  # none where there are none
     sources = [(name, *LICENCES.get(name, ("unknown", "not known")), rows) for name, rows in sorted(counts.items())]
     return files.Manifest(
         format_version=3,

@@ -3,7 +3,7 @@ of words, a quarter of an hour of a transformer, which is read in the 8 bits tha
 
 A source's mix of classes is a habit of its annotators that texts give away: plain cross-entropy learns it, and a reader of
 other texts pays for it. Here the classes of a source weigh alike, binary sources less, and a text's own heads, of which there
-are several, are told apart by it. The encoder and key terms stay as they are, to the bit.
+are several, are told apart by it. No other weight moves: what is said of key terms stays, as long as texts are read as before.
 
 So a large encoder learns messages that report (`grammar`) without a GPU: what it makes of them tells good news from bad, and
 its one head, which has seen none, calls both neutral.
@@ -52,9 +52,9 @@ BINARY_COUNTS = 0.3
 def train_heads(run: Run, data: Path, recipe: Recipe, out: Path) -> None:
     """Go on from a finished run (`restore.begun`) with its heads of sentiment alone, and leave a run in `out`.
 
-    `soft_share` of the loss is the distance from what the run said before, the rest gold labels, rows drawn by weight in so
-    many passes as the recipe has epochs. Of a report its label is all that is learnt: what the run said is what it is to
-    unlearn. Raises Misconfigured where the run is not of the recipe's shape.
+    Rows are drawn by weight, in so many passes as the recipe has epochs. `soft_share` of the loss is the distance from what the
+    run said before; a label counts for what that leaves of it, times `label_weight`. Of a report, whose run's word is what is
+    to be unlearnt, the label counts whole, times that weight. Raises Misconfigured where the run is not of the recipe's shape.
     """
     refuse_unlike(run, recipe)
     writable(out)

@@ -129,7 +129,8 @@ class Recipe:
     tag_weight: float = 1.0
     term_sentiment_weight: float = 0.3
     label_weight: float = 1.0
-    """Of the messages' gold labels beside all else: however few of a batch's rows have one, their mean loss counts whole."""
+    """Of the messages' gold labels beside all else: however few of a batch's rows have one, their mean loss counts whole; where
+    heads are trained alone, every row has one."""
     label_smoothing: float = 0.0
     """Part of a message's gold label that all classes share: less is asked of rows that are sure already."""
     soft_share: float = 0.7

@@ -47,7 +47,11 @@ def begun(folder: Path, out: Path, languages: Sequence[str]) -> Run:
             *before, last = passes[network.languages]
             if isinstance(vocabulary, Lexicon):
                 return replace(restore(found, last), before=tuple(before))
-            return replace(_transformer(found, network, vocabulary, last), before=tuple(before))
+            try:
+                return replace(_transformer(found, network, vocabulary, last), before=tuple(before))
+            except KeyError as error:
+                what = f"{folder} has a graph of another textstream, which lacks {error}"
+                raise Misconfigured(f"{what}: export the bundle again, or name another with --from") from None
     each = ", ".join("+".join(network.languages) for network in found.manifest.networks)
     raise Misconfigured(
         f"no network of {folder} reads {'+'.join(languages)} (they read {each}): name another bundle with --from"

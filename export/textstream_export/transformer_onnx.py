@@ -58,8 +58,8 @@ def int8(network: Network) -> Padded:
     session = ort.InferenceSession(graph, options(1), providers=["CPUExecutionProvider"])
 
     def infer(ids: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        sentiment, tokens = session.run(None, {"ids": ids})
-        return sentiment, tokens
+        mood, tokens = session.run(None, {"ids": ids})
+        return mood, tokens
 
     return infer
 
@@ -139,9 +139,9 @@ def build(network: Network, precision: Precision) -> onnx.ModelProto:
     total = g.add("ReduceSum", g.add("Mul", x, weight, name="x_real"), units, name="total", keepdims=0)
     mean = g.add("Div", total, g.add("ReduceSum", weight, units, name="count", keepdims=0), name="mean")
     first = g.add("Gather", x, g.constant("at_first", np.int64(0)), name="first", axis=1)
-    pooled = g.add("Concat", first, mean, name="pooled", axis=1)  # (batch, 2 · width)
-    sentiment(g, network, pooled)
-    message = g.add("MatMul", pooled, g.constant("message_w", array(network.message.weight).T), name="message")
+    both = g.add("Concat", first, mean, name="pooled", axis=1)  # (batch, 2 · width)
+    sentiment(g, network, both)
+    message = g.add("MatMul", both, g.constant("message_w", array(network.message.weight).T), name="message")
     far = g.constant("far", np.array([np.iinfo(np.int64).max], np.int64))
     each = head(g, "each", network.token, g.add("Slice", x, units, far, units, name="x_units"))
     g.add("Add", each, g.add("Unsqueeze", message, units, name="message_"), name="tokens")

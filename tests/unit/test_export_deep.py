@@ -250,6 +250,23 @@ def test_chinese_persons_are_read_alike(bundle: Path) -> None:
     assert [tokens.count for tokens in scorer.tokenise(["王小明说好", "欧阳修文说好"])] == [3, 3]
 
 
+def test_networks_that_cut_texts_in_two_ways_are_no_bundle(runs: list[Path], bundle: Path, data: Path, tmp_path: Path) -> None:
+    """Calibration reads each by itself, the service all texts in one way: neither export nor loading takes them together."""
+    older = Path(shutil.copytree(bundle, tmp_path / "older"))
+    path = older / "tokenizer.en.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"persons_alike": False}))
+    manifest = json.loads((older / files.MANIFEST).read_text())
+    manifest["files"][path.name] = files.digest(path.read_bytes())
+    (older / files.MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(Misconfigured, match="cut texts in two ways"):
+        files.read(older)
+    run = Path(shutil.copytree(runs[0], tmp_path / "run"))
+    told = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(told | {"recipe": told["recipe"] | {"persons_alike": False}}))
+    with pytest.raises(Misconfigured, match="or a --base that was made as they were"):
+        export([run], data, tmp_path / "deep", bundle)
+
+
 def test_a_bundle_that_has_no_network_for_a_language_is_no_beginning(bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match=r"no network of .* reads en\+zh \(they read en, zh\): name another bundle"):
         begun(bundle, tmp_path / "out", ("en", "zh"))

@@ -609,6 +609,8 @@ def test_a_card_names_the_sources_of_all_passes(data: Path) -> None:
     named = {source.name: source.rows for source in _manifest([passes], (), rows).sources}
     assert named[REPORTS] == 12 and named["tweeteval_sentiment"] and named["absa_mams"]
     assert REPORTS not in {source.name for source in _manifest([passes[:1]], (), rows).sources}
+    each = [(replace(passes[1], languages=(language,)),) for language in ("en", "zh")]
+    assert {source.name: source.rows for source in _manifest(each, (), rows).sources}[REPORTS] == 12, "6 of each network"
 
 
 def test_a_recipe_of_a_teacher_s_word_alone_asks_for_it(run: Path, data: Path, tmp_path: Path) -> None:

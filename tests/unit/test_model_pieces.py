@@ -14,7 +14,7 @@ from textstream.model.tokens import Lexicon, Tokeniser
 ENGLISH = WordPieces(
     (PAD, UNKNOWN, FIRST, "the", "room", "love", "##ly", "##s", "face", "tears", "joy", "with", "of", "http", "@", "user")
 )
-CHINESE = WordPieces((PAD, UNKNOWN, FIRST, "iphone", *"房间很好。王小明爸妈他她喜欢"))
+CHINESE = WordPieces((PAD, UNKNOWN, FIRST, "iphone", *"房间很好。王小明爸妈他她喜欢我老师李"))
 ALIKE = replace(CHINESE, persons_alike=True)
 
 
@@ -54,6 +54,11 @@ def test_traditional_characters_are_read_as_simplified_ones() -> None:
         ("李娜喜欢", [["王", "小", "明"], ["喜"], ["欢"]]),
         ("她喜欢妈妈", [["他"], ["喜"], ["欢"], ["爸", "爸"]]),
         ("爸爸喜欢他", [["爸", "爸"], ["喜"], ["欢"], ["他"]]),
+        ("李老师好", [["王", "小", "明"], ["老"], ["师"], ["好"]]),
+        ("我妈喜欢", [["我"], ["爸"], ["喜"], ["欢"]]),
+        ("妈的", [["妈"], [UNKNOWN]]),
+        ("媽媽喜歡", [["爸", "爸"], ["喜"], ["欢"]]),
+        ("㍿好", [[UNKNOWN] * 4, ["好"]]),
         ("房间好", [["房"], ["间"], ["好"]]),
         ("The iPhone", [[UNKNOWN], ["iphone"]]),
     ],

@@ -124,6 +124,8 @@ def read(bundle: str | Path) -> Bundle:
     vocabularies = tuple(_vocabulary(folder, network.tokenizer) for network in manifest.networks)
     if len(vocabularies) > 1 and any(isinstance(vocabulary, Lexicon) for vocabulary in vocabularies):
         raise damaged(folder, MANIFEST, "has a network that reads words beside others: one of those reads all languages")
+    if len({each.persons_alike for each in vocabularies if isinstance(each, WordPieces)}) > 1:
+        raise damaged(folder, MANIFEST, "has networks that cut texts in two ways: persons are alike to all of them, or to none")
     return Bundle(folder, manifest, info, vocabularies)
 
 
@@ -216,7 +218,7 @@ def _vocabulary(folder: Path, name: str) -> Vocabulary:
     try:
         raw = json.loads(_read(folder, name))
         if "pieces" in raw:
-            return WordPieces(_words(raw["pieces"]), bool(raw.get("persons_alike", False)))
+            return WordPieces(_words(raw["pieces"]), raw.get("persons_alike", False) is True)
         affix_rows, bigram_rows = int(raw["affix_rows"]), int(raw["bigram_rows"])
         if min(affix_rows, bigram_rows) < 1:
             raise ValueError("affix_rows and bigram_rows are 1 at least")

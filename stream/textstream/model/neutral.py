@@ -3,7 +3,7 @@
 What a network cannot tell apart it cannot treat differently, so this holds for every text, not on the average of a test. The
 price is what names do tell: that a politician is disliked is a fact about the training tweets, not about the next message.
 Chinese characters are words of their own: what writes a name there, or a person of either gender, is found by `chinese_names`
-and becomes one token. An encoder of word pieces, which others trained, has no row for names: it reads one of them (`alike`).
+and becomes one token. An encoder of word pieces, which others trained, has no row for names: it reads one of them, ANYBODY.
 """
 
 import re
@@ -42,8 +42,6 @@ SHARED: dict[str, str] = _pairs(_PAIRS)
 
 ANYBODY = "王小明"
 """What an encoder that others trained reads for every Chinese name: a usual one, which says nothing."""
-_ALIKE = frozenset(PERSONS.values())
-_CHINESE = re.compile(f"[{text.HAN}]+").fullmatch
 _PREFIXED = re.compile(r"\s*(?:De|Di|Du|Fitz|La|Le|Mac|Mc|Van)[A-Z][a-z]+").fullmatch
 """Names with a second capital; other words of that shape are hashtags, brands and code, which tell more."""
 
@@ -52,18 +50,6 @@ def shape_of(surface: str) -> int:
     """The shape of a token; McDonald and DeVries, of mixed case, are written as names are."""
     shape = text.shape(surface)
     return TITLE if shape == MIXED and _PREFIXED(surface) else shape
-
-
-def alike(token: str) -> str:
-    """What word pieces are read for a token where persons are alike. `token` is a folded form.
-
-    Of Chinese tokens only persons have several characters: a word for one is read as that of the other gender, and whatever
-    name it is as one name.
-    """
-    if len(token) == 1 or not _CHINESE(token):
-        return SHARED.get(token, token)
-    word = PERSONS.get(token, token)
-    return word if word in _ALIKE else ANYBODY
 
 
 def neutral(token: str, shape: int, words: Container[str]) -> str:

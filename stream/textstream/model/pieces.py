@@ -13,7 +13,7 @@ from itertools import chain
 
 import numpy as np
 
-from textstream.model.neutral import alike
+from textstream.model.neutral import ANYBODY, NAME, SHARED
 from textstream.model.text import HAN, MENTION, URL, readable
 from textstream.model.tokens import MERGED, Lexicon, Tokeniser, Tokens
 
@@ -24,6 +24,7 @@ MAX_SURFACES = 200_000
 """Surfaces remembered before the table starts anew: about 40 MB."""
 
 _CHUNK = re.compile(rf"[{HAN}]|[^\W_{HAN}]+|[^\w\s]|_")
+_CHINESE = re.compile(f"[{HAN}]+").fullmatch
 _SAID = {URL: "http", MENTION: "@user"}
 
 
@@ -55,7 +56,7 @@ class Pieces(dict[str, tuple[int, ...]]):
 
     def _pieces(self, surface: str) -> tuple[int, ...]:
         token = readable(surface)
-        token = alike(token) if self.vocabulary.persons_alike else token
+        token = SHARED.get(token, token) if self.vocabulary.persons_alike else token
         ids = [i for chunk in _chunks(_SAID.get(token, token)) for i in self._of_chunk(chunk)]
         return tuple(ids[:MAX_PIECES]) or (self.unknown,)
 
@@ -93,11 +94,12 @@ class PieceTokeniser:
         self._pieces = Pieces(vocabulary)
         self._lock = threading.Lock()
         self._cut = Tokeniser(_whole_words([self._pieces]), max_tokens)
+        self._persons = _persons(self._cut.lexicon)
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokens of each text, in the order given; never raises on any `str`."""
         with self._lock:
-            return [_with_pieces(tokens, self._pieces) for tokens in self._cut(texts)]
+            return [_with_pieces(tokens, self._pieces, self._persons) for tokens in self._cut(texts)]
 
 
 class LanguageTokeniser:
@@ -107,11 +109,14 @@ class LanguageTokeniser:
         self._pieces = {code: Pieces(vocabulary) for code, vocabulary in vocabularies.items()}
         self._lock = threading.Lock()
         self._cut = Tokeniser(_whole_words(self._pieces.values()), max_tokens)
+        self._persons = _persons(self._cut.lexicon)
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokens of each text, in the order given; one in a language without vocabulary has no units, and all are unknown."""
         with self._lock:
-            return [_with_pieces(tokens, self._pieces.get(tokens.language["code"])) for tokens in self._cut(texts)]
+            return [
+                _with_pieces(tokens, self._pieces.get(tokens.language["code"]), self._persons) for tokens in self._cut(texts)
+            ]
 
 
 def _whole_words(vocabularies: Iterable[Pieces]) -> Lexicon:
@@ -123,11 +128,21 @@ def _whole_words(vocabularies: Iterable[Pieces]) -> Lexicon:
     return Lexicon(tuple(words | dict.fromkeys(persons)), affix_rows=1, bigram_rows=1)
 
 
-def _with_pieces(tokens: Tokens, pieces: Pieces | None) -> Tokens:
+def _persons(lexicon: Lexicon) -> dict[int, str]:
+    """What is read for each row that a Chinese person has; nothing where characters are all there is."""
+    rows = {word: row for row, word in enumerate(lexicon.words, start=1) if word in MERGED}
+    return {row: ANYBODY if word == NAME else word for word, row in rows.items()} if NAME in rows else {}
+
+
+def _with_pieces(tokens: Tokens, pieces: Pieces | None, persons: Mapping[int, str]) -> Tokens:
     if pieces is None:
         return replace(tokens, features=np.zeros((0, 1), np.int32), heads=np.zeros(0, np.int32), unknown=tokens.count)
     places = zip(tokens.begins.tolist(), tokens.ends.tolist(), strict=True)
-    each = [pieces[tokens.text[begin:end]] for begin, end in places]
+    surfaces = [tokens.text[begin:end] for begin, end in places]
+    for at in np.flatnonzero(np.isin(tokens.features[:, 0], list(persons))).tolist() if persons else ():
+        if _CHINESE(surfaces[at]):  # capitalised words share the row of names too
+            surfaces[at] = persons[int(tokens.features[at, 0])]
+    each = [pieces[surface] for surface in surfaces]
     counts = np.fromiter(map(len, each), np.int64, len(each))
     units = np.fromiter(chain.from_iterable(each), np.int32, int(counts.sum()))
     heads = (np.cumsum(counts) - counts).astype(np.int32)
