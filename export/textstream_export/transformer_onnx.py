@@ -42,6 +42,8 @@ ALIGNED = 4096
 """Bytes: where a tensor of the shared file begins, so that it can be mapped into memory."""
 PAIR = 127
 """Most that the magnitudes of two neighbours in a column are together, before each is rounded."""
+WHOLE = 1e-3
+"""Farthest that a number is from an integer which is one but for rounding to 32 bits."""
 LEAST = 1e-6
 """Least scale of a row: a row of zeros must not be divided by zero."""
 CENTRE, REACH = 128, 127
@@ -214,9 +216,17 @@ class _Float16(_Int8):
 
 
 def quantise_pairs(weight: Array) -> tuple[NDArray[np.int8], Array]:
-    """Integers for weight (inputs, outputs), and the scales (outputs,) that make them `weight` again. `inputs` is even."""
+    """Integers for weight (inputs, outputs), and the scales (outputs,) that make them `weight` again. `inputs` is even.
+
+    A column that was read back from integers (`restore`) gets those again, also where both numbers of its largest pair had been
+    rounded from a half, so that the pair is one more or less.
+    """
     inputs, outputs = weight.shape
-    scales = np.maximum(np.abs(weight).reshape(inputs // 2, 2, outputs).sum(1).max(0), 1e-8) / PAIR
+    largest = np.maximum(np.abs(weight).reshape(inputs // 2, 2, outputs).sum(1).max(0), 1e-8)
+    scales = largest / PAIR
+    for pair in (PAIR - 1, PAIR + 1):
+        units = weight / (largest / pair)
+        scales = np.where(np.abs(units - np.rint(units)).max(0) < WHOLE, largest / pair, scales)
     return np.rint(weight / scales).astype(np.int8), scales.astype(np.float32)
 
 

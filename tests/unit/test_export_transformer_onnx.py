@@ -77,7 +77,10 @@ def test_no_two_weights_that_meet_overflow_16_bits_and_most_have_more_than_7() -
 
 def test_what_was_made_of_8_bits_gets_the_same_8_bits_again() -> None:
     """So a network that is read back from its graph, and does not move, is written as it was."""
-    weight = np.random.default_rng(3).normal(size=(128, 600)).astype(np.float32)
+    weight = np.random.default_rng(3).integers(-50, 51, (128, 600)).astype(np.float32)
+    weight[:2, :300], weight[:2, 300:] = [[63.5], [63.5]], [[62.5], [64.5]]  # both rounded up, both down: to even numbers
     integers, scales = quantise_pairs(weight)
+    pairs = np.abs(integers.astype(np.int64)).reshape(64, 2, 600).sum(1).max(0)
+    assert set(pairs.tolist()) == {126, 128}
     again, same = quantise_pairs(integers * scales)
     assert np.array_equal(integers, again) and np.allclose(scales, same, rtol=1e-6)
