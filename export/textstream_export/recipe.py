@@ -96,7 +96,7 @@ class Recipe:
     gram_rows: int = 65_536
     """Hashed character n-grams that spell words while training (see `spelling`); 0 for none."""
     persons_alike: bool = False
-    """Whether a pretrained encoder reads words of both genders, and all Chinese names, alike (`neutral`), as swift does."""
+    """Whether a pretrained encoder reads words of both genders alike, and Chinese names that are found, as swift does."""
     # Where it starts
     languages: tuple[str, ...] = ("en", "zh")
     start: str = "vectors"

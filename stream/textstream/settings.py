@@ -196,7 +196,7 @@ class Model(Section):
         default=None, description="Path of a better, slower bundle that scores again what `model.bundle` is unsure of."
     )
     cascade_margin: float = Field(
-        default=0.42, ge=0, le=1,
+        default=0.32, ge=0, le=1,
         description="Unsure: its two most likely labels are less than this apart in probability (`textstream-export cascade`).",
     )  # fmt: skip
     remember_texts: int = Field(

@@ -35,8 +35,8 @@ def test_no_template_fails_more_often_than_its_ceiling(name: str) -> None:
 
 REPORTS = Path(__file__).with_name("reports.jsonl")
 """Messages of companies, service, software and news, written by hand, with the label that a careful reader gives them."""
-READ = {"swift": 0.68, "deep": 0.61}
-"""Least share of them whose label is right: both tiers take good news that no word praises for neutral."""
+READ = {"swift": 0.68, "deep": 0.82}
+"""Least share of them whose label is right: swift takes most good news that no word praises for neutral."""
 
 
 @each_shipped
@@ -46,9 +46,8 @@ def test_messages_that_report_are_read_as_well_as_they_were(name: str) -> None:
 
 
 MISSED = {
-    **{("deep", "en", swap): "by 0.03 in the mean, 0.10 at p95" for swap in SWAPS},
-    ("deep", "zh", "names"): "by 0.04 in the mean, 0.13 at p95",
-    ("deep", "zh", "genders"): "by 0.06 in the mean, 0.15 at p95",
+    ("deep", "en", "names"): "by 0.04 in the mean, 0.15 at p95",
+    ("deep", "en", "genders"): "by 0.01 in the mean, 0.08 at p95",
 }
 """Bundles that break the promise, and how far they move."""
 

@@ -34,7 +34,7 @@ class WordPieces:
 
     pieces: tuple[str, ...]
     persons_alike: bool = False
-    """Whether words of both genders are read alike, and so is every Chinese name, each of which is one token then."""
+    """Whether words of both genders are read alike, and so are Chinese names that are found; each is one token then."""
 
 
 class Pieces(dict[str, tuple[int, ...]]):
