@@ -61,11 +61,12 @@ READY_TIMEOUT_S = 180  # 7 s on a quiet machine, more than 60 s on a loaded one;
 STOP_TIMEOUT_S = 30
 READ_TIMEOUT_S = 60
 
-COORDINATOR_AWAY = {
+AWAY = {
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
     KafkaError._TIMED_OUT,  # what was asked while the coordinator was just being found may stay unanswered
+    KafkaError.INVALID_REPLICATION_FACTOR,  # all brokers are fenced: the machine stood still for longer than their session
 }
 UNREADABLE: list[tuple[str, bytes | None]] = [("headers whose names are not UTF-8", None)]
 """Stands for headers that the client cannot read (confluent-kafka 2.16)."""
@@ -147,7 +148,8 @@ class RealKafka(abc.ABC):
         an input or output before anybody has read it, and its end offset still counts what is gone.
         """
         settings = {"retention.ms": "-1"} | {key.replace("_", "."): value for key, value in config.items()}
-        self.admin.create_topics([NewTopic(name, partitions, self.replication, config=settings)])[name].result(timeout=30)
+        wanted = NewTopic(name, partitions, self.replication, config=settings)
+        _patiently(lambda: self.admin.create_topics([wanted])[name].result(timeout=30))
         wait_until(lambda: self._has_leaders(name, partitions), 30, f"topic {name} has no leaders")
         return name
 
@@ -605,13 +607,13 @@ def _broker_settings(port: int, controller_ports: Sequence[int], node: int = 1, 
 
 
 def _patiently(ask: Callable[[], Any]) -> Any:
-    """Ask a group's coordinator, again while a broker that has just started loads its groups."""
+    """Ask a broker, again while it has just started and loads its groups, or has not been heard of by its controller."""
     deadline = time.monotonic() + READY_TIMEOUT_S
     while True:
         try:
             return ask()
         except KafkaException as error:
-            if error.args[0].code() not in COORDINATOR_AWAY or time.monotonic() > deadline:
+            if error.args[0].code() not in AWAY or time.monotonic() > deadline:
                 raise
         time.sleep(0.1)
 
