@@ -20,11 +20,10 @@ from textstream.model import bundle as files
 from textstream.model.flat import WINDOW, Offsets
 from textstream.model.pieces import WordPieces
 from textstream.model.tokens import Lexicon
-from textstream_export.network import Network, Windows
 from textstream_export.recipe import Recipe, passes_in
-from textstream_export.run import TABLE, Run, load, vocabulary_of
+from textstream_export.run import TABLE, Run, Vocabulary, load, network_of, vocabulary_of
 from textstream_export.train import RUN
-from textstream_export.transformer import Shape, Transformer
+from textstream_export.transformer import Shape
 
 Constants = Mapping[str, NDArray[np.float32]]
 
@@ -95,7 +94,7 @@ def restore(bundle: files.Bundle, recipe: Recipe) -> Run:
         weighed="weigh_w" in constants,
         experts=len(weights["sentiment.bias"]) // len(LABELS),
     )
-    return Run(recipe, vocabulary_of(lexicon), _network(Windows(recipe, lexicon.rows), recipe, weights))
+    return _run(recipe, vocabulary_of(lexicon), weights)
 
 
 def _weights(constants: Constants, windows: int) -> dict[str, NDArray[np.float32]]:
@@ -119,12 +118,11 @@ def _of_messages(constants: Constants) -> dict[str, NDArray[np.float32]]:
     return biases | {f"{ours}.weight": constants[f"{theirs}_w"].T for ours, theirs in names.items()}
 
 
-def _network(encoder: Transformer | Windows, recipe: Recipe, weights: Mapping[str, NDArray[np.float32]]) -> Network:
-    """The network of these weights, which has left behind at export what it knew of sources."""
-    weights = {**weights, "source_bias.weight": np.zeros((0, len(LABELS)), np.float32)}
-    network = Network(encoder, encoder.width, 0, recipe.dropout, len(weights["sentiment.bias"]) // len(LABELS))
-    network.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
-    return network.eval()
+def _run(recipe: Recipe, vocabulary: Vocabulary, weights: Mapping[str, NDArray[np.float32]]) -> Run:
+    """As `load` gives one; what it knew of sources was left behind at export."""
+    tensors = {name: torch.tensor(value) for name, value in weights.items()}
+    tensors["source_bias.weight"] = torch.zeros(0, len(LABELS))
+    return Run(recipe, vocabulary, network_of(recipe, vocabulary, tensors))
 
 
 def _transformer(bundle: files.Bundle, network: files.NetworkFiles, units: WordPieces, recipe: Recipe) -> Run:
@@ -136,8 +134,7 @@ def _transformer(bundle: files.Bundle, network: files.NetworkFiles, units: WordP
     positions, width = constants["positions_all"].shape
     shape = Shape(len(units.pieces), width, len(attention), heads, positions)
     weights = dict(_of_transformer(constants, shape.layers)) | _of_messages(constants)
-    made = _network(Transformer(shape, int(constants["first_id"])), recipe, weights)
-    return Run(recipe, {"pieces": list(units.pieces), "shape": shape.as_json()}, made)
+    return _run(recipe, {"pieces": list(units.pieces), "shape": shape.as_json()}, weights)
 
 
 def _of_transformer(constants: Constants, layers: int) -> Iterator[tuple[str, NDArray[np.float32]]]:

@@ -159,7 +159,7 @@ def _with_their_rows(run: Run, recipe: Recipe) -> Run:
     shapes = weights[TABLE][old.first_shape + prepare.shape("中")].repeat(len(new.chinese), 1)
     weights[TABLE] = torch.cat([weights[TABLE], shapes])
     wanted, vocabulary = replace(run.recipe, chinese_words=len(new.chinese)), vocabulary_of(new)
-    return replace(run, recipe=wanted, vocabulary=vocabulary, network=_network(wanted, vocabulary, weights))
+    return replace(run, recipe=wanted, vocabulary=vocabulary, network=network_of(wanted, vocabulary, weights))
 
 
 def _made_of(recipe: Recipe) -> dict[str, Any]:
@@ -302,14 +302,15 @@ def load(folder: Path) -> Run:
         before = tuple(map(Recipe.from_json, told.get("before", ())))
         saved = read_saved(folder / WEIGHTS)
         return Run(
-            recipe, saved["vocabulary"], _network(recipe, saved["vocabulary"], saved["weights"]), before, read_curve(folder)
+            recipe, saved["vocabulary"], network_of(recipe, saved["vocabulary"], saved["weights"]), before, read_curve(folder)
         )
     except UNFIT as error:
         what = f"{folder} is not a finished run, whose {RUN} and {WEIGHTS} belong together"
         raise Misconfigured(f"{what} ({first_line(error)}): train it with textstream-export train") from None
 
 
-def _network(recipe: Recipe, vocabulary: Vocabulary, weights: Mapping[str, torch.Tensor]) -> Network:
+def network_of(recipe: Recipe, vocabulary: Vocabulary, weights: Mapping[str, torch.Tensor]) -> Network:
+    """The network that a recipe makes for this vocabulary, with its weights."""
     encoder: nn.Module
     if recipe.is_pretrained:
         encoder = Transformer(Shape(**vocabulary["shape"]), vocabulary["pieces"].index("[CLS]"))
