@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textstream.errors import Misconfigured
-from textstream.event import Sentiment
+from textstream.event import LABELS, Sentiment
 from textstream.model.cascade import margin
 from textstream.model.scorer import Scorer
 from textstream_export.data import LANGUAGES, Row, read_train, split_held_out
@@ -87,7 +87,7 @@ def measure(first: Scorer, second: Scorer, data: Path) -> Curve:
     languages = np.array([row.lang for row in rows])
     moods, seconds = timed(first, rows)
     better, better_seconds = timed(second, rows)
-    margins = np.array([margin(mood) for mood in moods])
+    margins = np.array([margin(mood and [mood["probabilities"][label] for label in LABELS]) for mood in moods])
     readable = np.array([mood is not None for mood in better])
     said, said_better = said_labels(moods), said_labels(better)
     points = tuple(

@@ -274,7 +274,7 @@ def calibrated(outputs: Mapping[str, calibrate.Outputs]) -> files.Calibration:
 def agreed(scorer: Scorer, others: Sequence[Scorer]) -> Golden:
     """The golden texts with what `scorer` says, where the others agree. Raises Misconfigured where too few are left."""
     asked = texts()
-    said, *theirs = (each.analyse(each.tokenise(asked)) for each in (scorer, *others))
+    said, *theirs = ([own.decoded() for own in each.analyse(each.tokenise(asked))] for each in (scorer, *others))
     golden = [
         (text, own)
         for text, own, *found in zip(asked, said, *theirs, strict=True)

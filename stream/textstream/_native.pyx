@@ -6,12 +6,12 @@ Nothing of Unicode is known here: what a character is comes in as a table (`text
 sort is handed to the pattern itself. Nothing is kept between calls, so the interpreter's lock is all that threads need.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.dict cimport PyDict_GetItem, PyDict_Next, PyDict_SetItem
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.dict cimport PyDict_GetItem, PyDict_SetItem
 from cpython.ref cimport PyObject
 from cpython.unicode cimport PyUnicode_FromKindAndData, PyUnicode_Substring, Py_UNICODE_ISALNUM
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
-from libc.math cimport fabs, rint, signbit
+from libc.math cimport rint
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcpy, memset, strlen
 
@@ -21,7 +21,6 @@ cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object text)
     Py_UCS4 PyUnicode_READ_CHAR(object text, Py_ssize_t at)
     int PyUnicode_KIND(object text)
-    int64_t PyLong_AsLongLongAndOverflow(object number, int* beyond)
     void* PyUnicode_DATA(object text)
     Py_UCS4 PyUnicode_READ(int kind, void* data, Py_ssize_t at)
 
@@ -194,67 +193,122 @@ cdef inline int64_t _slot(str surface, object surfaces, list new) except -1:
     return slot
 
 
-def terms(
-    list texts, const int64_t[::1] where, const int64_t[::1] first, const int64_t[::1] last, const int32_t[::1] begins,
-    const int32_t[::1] ends, const int64_t[::1] channel, const double[::1] sure, list moods, list towards, Py_ssize_t aspect,
-    Py_ssize_t most, Py_ssize_t tokens, tuple names, const uint8_t[::1] kinds, object splits_grapheme, object normalized
+cdef struct Said:  # what the terms of one text are made of, in the order in which they are kept
+    Py_ssize_t span
+    Py_ssize_t mood  # row of `towards`; -1 where it is the message's
+
+
+def analyses(
+    list texts, list languages, const int64_t[::1] until, const int64_t[:, ::1] moods, const int64_t[::1] where,
+    const int64_t[::1] first, const int64_t[::1] last, const int32_t[::1] begins, const int32_t[::1] ends,
+    const int64_t[::1] channel, const double[::1] sure, const int64_t[:, ::1] towards, Py_ssize_t aspect, Py_ssize_t most,
+    Py_ssize_t tokens, Py_ssize_t whole, tuple labels, tuple names, const uint8_t[::1] kinds, object splits_grapheme,
+    object normalized, object encoded
 ):
-    """`Scorer._terms` for all texts: spans in order of their text, the most salient first, and the terms that they make."""
-    cdef list found = [[] for _ in texts], own
-    cdef uint8_t* taken = <uint8_t*> calloc(tokens, 1)
-    cdef Py_ssize_t span, begin, end, heard = 0
-    cdef bint kept
+    """`scorer._written_in_python`; `until` is -1 for a text that is scored whole, `encoded` the tuple's type."""
+    cdef list found = [], norms
+    cdef dict mentions
+    cdef Page page
+    cdef Said* kept = <Said*> malloc((where.shape[0] + 1) * sizeof(Said))
+    cdef uint8_t* taken = <uint8_t*> calloc(tokens + 1, 1)
+    cdef Py_ssize_t number, span = 0, heard = 0, mood, begin, end, label, again
+    cdef int64_t counts[3]
     cdef str text, said, norm
-    cdef dict mood
-    if taken == NULL:
-        raise MemoryError
+    page.begin = page.at = <char*> malloc(PAGE)
     try:
-        for span in range(where.shape[0]):
-            mood = <dict> moods[where[span]]
-            if channel[span] == aspect:
-                mood = <dict> towards[heard]
-                heard += 1
-            if memchr(taken + first[span], 1, last[span] - first[span]) != NULL:
-                continue
-            text, begin, end = <str> texts[where[span]], begins[span], ends[span]
-            if not _alphanumeric(text, begin, end):
-                continue
-            if _splits(text, begin, &kinds[0], splits_grapheme) or _splits(text, end, &kinds[0], splits_grapheme):
-                continue
-            said = PyUnicode_Substring(text, begin, end)
-            norm = said.lower() if _folds_by_case(said) else normalized(said)
-            own = <list> found[where[span]]
-            kept = _again(own, norm, begin, end)
-            if not kept:
-                if len(own) == most:
-                    continue
-                own.append({
-                    "text": said, "normalized": norm, "kind": <str> names[channel[span]], "salience": sure[span],
-                    "begin": begin, "end": end, "sentiment": mood,
-                })
-            memset(taken + first[span], 1, last[span] - first[span])
+        if kept == NULL or taken == NULL or page.begin == NULL:
+            raise MemoryError
+        page.end = page.begin + PAGE
+        for number in range(len(texts)):
+            text, norms, mentions = <str> texts[number], [], {}
+            counts[0] = counts[1] = counts[2] = 0
+            while span < where.shape[0] and where[span] == number:
+                mood = -1
+                if channel[span] == aspect:
+                    mood = heard
+                    heard += 1
+                begin, end = begins[span], ends[span]
+                if (
+                    memchr(taken + first[span], 1, last[span] - first[span]) == NULL
+                    and _readable(text, begin, end)
+                    and not _splits(text, begin, &kinds[0], splits_grapheme)
+                    and not _splits(text, end, &kinds[0], splits_grapheme)
+                ):
+                    said = PyUnicode_Substring(text, begin, end)
+                    norm = said.lower() if _folds_by_case(said) else <str> normalized(said)
+                    again = norms.index(norm) if norm in norms else -1
+                    if again >= 0:
+                        if again not in mentions:
+                            mentions[again] = [(begins[kept[again].span], ends[kept[again].span])]
+                        mentions[again].append((begin, end))
+                    elif len(norms) < most:
+                        kept[len(norms)].span, kept[len(norms)].mood = span, mood
+                        norms.append(norm)
+                        counts[channel[span]] += 1
+                    if again >= 0 or norms and kept[len(norms) - 1].span == span:
+                        memset(taken + first[span], 1, last[span] - first[span])
+                span += 1
+            page.at = page.begin
+            _language(&page, <dict> languages[number])
+            _fixed(&page, b',"sentiment":')
+            page.mood_at = page.at - page.begin
+            label = _sentiment(&page, moods[number, 0], moods[number, 1], moods[number, 2], labels)
+            page.mood_size = page.at - page.begin - page.mood_at
+            _fixed(&page, b',"key_terms":[')
+            for again in range(len(norms)):
+                if again:
+                    _put(&page, b",", 1)
+                mood = kept[again].mood
+                begin, end = begins[kept[again].span], ends[kept[again].span]
+                _fixed(&page, b'{"text":')
+                _string(&page, text, begin, end)
+                _fixed(&page, b',"normalized":')
+                norm = <str> norms[again]
+                _string(&page, norm, 0, len(norm))
+                _fixed(&page, b',"kind":')
+                _word(&page, <str> names[channel[kept[again].span]])
+                _fixed(&page, b',"salience":')
+                _parts(&page, <int64_t> rint(sure[kept[again].span] * whole))
+                _fixed(&page, b',"begin":')
+                _integer(&page, begin)
+                _fixed(&page, b',"end":')
+                _integer(&page, end)
+                _fixed(&page, b',"sentiment":')
+                if mood < 0:
+                    _room(&page, page.mood_size)  # before the place is taken that it is copied from
+                    _put(&page, page.begin + page.mood_at, page.mood_size)
+                else:
+                    _sentiment(&page, towards[mood, 0], towards[mood, 1], towards[mood, 2], labels)
+                if again in mentions:
+                    _mentions(&page, sorted(mentions[again]))
+                _put(&page, b"}", 1)
+            _fixed(&page, b'],"truncated":')
+            _fixed(&page, b"false" if until[number] < 0 else b'true,"scored_until":')
+            if until[number] >= 0:
+                _integer(&page, until[number])
+            found.append(tuple.__new__(encoded, (
+                PyBytes_FromStringAndSize(page.begin, page.at - page.begin), languages[number]["code"], True, <str> labels[label],
+                (moods[number, 0] / <double> whole, moods[number, 1] / <double> whole, moods[number, 2] / <double> whole),
+                until[number] >= 0, (counts[0], counts[1], counts[2]), None,
+            )))
     finally:
+        free(page.begin)
         free(taken)
+        free(kept)
     return found
 
 
-cdef bint _again(list own, str norm, Py_ssize_t begin, Py_ssize_t end) except -1:
-    """Whether one of the terms is this one; it is told that it stands there too."""
-    cdef dict term
-    for term in own:
-        if <str> term["normalized"] == norm:
-            term["mentions"] = sorted([*term.get("mentions", [(term["begin"], term["end"])]), (begin, end)])
-            return True
-    return False
-
-
-cdef inline bint _alphanumeric(str text, Py_ssize_t begin, Py_ssize_t end) noexcept:
-    """Whether any character of text[begin:end] is a letter or a number."""
+cdef inline bint _readable(str text, Py_ssize_t begin, Py_ssize_t end) noexcept:
+    """`spans.readable` of text[begin:end]."""
     cdef Py_ssize_t at
+    cdef Py_UCS4 c
+    cdef bint found = False
     for at in range(begin, end):
-        if Py_UNICODE_ISALNUM(PyUnicode_READ_CHAR(text, at)):
-            return True
-    return False
+        c = PyUnicode_READ_CHAR(text, at)
+        if 0xD800 <= c < 0xE000:
+            return False
+        found = found or Py_UNICODE_ISALNUM(c)
+    return found
 
 
 cdef inline bint _splits(str text, Py_ssize_t at, const uint8_t* kinds, object splits_grapheme) except -1:
@@ -278,22 +332,6 @@ cdef inline bint _folds_by_case(str said) noexcept:
             return False
         before = c
     return before != c" "
-
-
-def sentiments(const int64_t[:, ::1] parts, tuple labels, Py_ssize_t whole):
-    """`calibrate.sentiments` of rounded probabilities (rows, 3), in parts of `whole`."""
-    cdef list found = []
-    cdef Py_ssize_t row, best
-    cdef int64_t a, b, c
-    cdef double unit = whole
-    for row in range(parts.shape[0]):
-        a, b, c = parts[row, 0], parts[row, 1], parts[row, 2]
-        best = (0 if a >= c else 2) if a >= b else (1 if b >= c else 2)
-        found.append({
-            "label": <str> labels[best], "score": (c - a) / unit,
-            "probabilities": {"negative": a / unit, "neutral": b / unit, "positive": c / unit},
-        })
-    return found
 
 
 def lay_out(
@@ -583,7 +621,6 @@ cdef struct Page:  # bytes that are being written; the sentiment of the message,
     char* begin
     char* at
     char* end
-    PyObject* mood
     Py_ssize_t mood_at, mood_size
 
 
@@ -612,17 +649,22 @@ cdef inline int _fixed(Page* page, const char* said) except -1:
     return _put(page, said, strlen(said))
 
 
-cdef int _string(Page* page, str text) except -1:
-    """A string of JSON, escaped as orjson escapes it."""
-    cdef Py_ssize_t at, size = len(text)
+cdef inline int _word(Page* page, str word) except -1:
+    """A string of JSON, of a word of ours."""
+    return _string(page, word, 0, len(word))
+
+
+cdef int _string(Page* page, str text, Py_ssize_t begin, Py_ssize_t end) except -1:
+    """text[begin:end] as a string of JSON, escaped as orjson escapes it."""
+    cdef Py_ssize_t at
     cdef int kind = PyUnicode_KIND(text)
     cdef void* data = PyUnicode_DATA(text)
     cdef uint32_t c
-    _room(page, 6 * size + 2)
+    _room(page, 6 * (end - begin) + 2)
     cdef char* to = page.at
     to[0] = c'"'
     to += 1
-    for at in range(size):
+    for at in range(begin, end):
         c = <uint32_t> PyUnicode_READ(kind, data, at)
         if c < 0x80:
             if c >= 0x20 and c != c'"' and c != c"\\":
@@ -676,18 +718,13 @@ cdef int _integer(Page* page, int64_t value) except -1:
             return _put(page, digits + at, 20 - at)
 
 
-cdef inline bint _short(double value) noexcept:
-    """Whether it is a number between -1 and 1 of at most four digits, as all are that the model says."""
-    return -1 <= value <= 1 and rint(value * 10000) / 10000 == value
-
-
-cdef int _number(Page* page, double value) except -1:
-    """One that is `_short`."""
-    cdef int parts = <int> fabs(rint(value * 10000))
+cdef int _parts(Page* page, int64_t parts) except -1:
+    """Ten-thousandths, at most one whole, as the shortest number."""
     _room(page, 8)
-    if signbit(value):
+    if parts < 0:
         page.at[0] = c"-"
         page.at += 1
+        parts = -parts
     page.at[0], page.at[1] = <char> (c"0" + parts // 10000), c"."
     page.at += 2
     while True:
@@ -698,99 +735,38 @@ cdef int _number(Page* page, double value) except -1:
             return 0
 
 
-cdef int _value(Page* page, object value, object dumps) except -1:
-    """What an analysis is made of: strings, short numbers, dictionaries and lists; `dumps` is given the rest."""
-    cdef PyObject* key
-    cdef PyObject* item
-    cdef Py_ssize_t at = 0
-    cdef int beyond = 0
-    cdef char before = c"{"
-    if type(value) is str:
-        _string(page, <str> value)
-    elif type(value) is float and _short(<double> value):
-        _number(page, <double> value)
-    elif type(value) is int and PyLong_AsLongLongAndOverflow(value, &beyond) >= 0 and not beyond:
-        _integer(page, value)
-    elif value is True or value is False:
-        _fixed(page, b"true" if value else b"false")
-    elif type(value) is dict and value:
-        if <PyObject*> value == page.mood:
-            _room(page, page.mood_size)  # before the place is taken that it is copied from
-            return _put(page, page.begin + page.mood_at, page.mood_size)
-        while PyDict_Next(value, &at, &key, &item):
-            if type(<object> key) is not str:
-                raise TypeError("Dict key must be str")  # as orjson has it
-            _put(page, &before, 1)
-            _string(page, <str> <object> key)
-            _put(page, b":", 1)
-            _value(page, <object> item, dumps)
-            before = c","
-        _put(page, b"}", 1)
-    elif type(value) is list and value:
-        before = c"["
-        for one in <list> value:
-            _put(page, &before, 1)
-            _value(page, one, dumps)
-            before = c","
+cdef int _language(Page* page, dict language) except -1:
+    """Of a text that the bundle supports."""
+    _fixed(page, b'"language":{"code":')
+    _word(page, <str> language["code"])
+    _fixed(page, b',"probability":')
+    _parts(page, <int64_t> rint(<double> language["probability"] * 10000))
+    return _fixed(page, b',"supported":true}')
+
+
+cdef Py_ssize_t _sentiment(Page* page, int64_t a, int64_t b, int64_t c, tuple labels) except -1:
+    """`calibrate.sentiments` of one row; the label, by its number."""
+    cdef Py_ssize_t best = (0 if a >= c else 2) if a >= b else (1 if b >= c else 2)
+    _fixed(page, b'{"label":')
+    _word(page, <str> labels[best])
+    _fixed(page, b',"score":')
+    _parts(page, c - a)
+    _fixed(page, b',"probabilities":{"negative":')
+    _parts(page, a)
+    _fixed(page, b',"neutral":')
+    _parts(page, b)
+    _fixed(page, b',"positive":')
+    _parts(page, c)
+    _fixed(page, b"}}")
+    return best
+
+
+cdef int _mentions(Page* page, list places) except -1:
+    cdef Py_ssize_t at
+    for at in range(len(places)):
+        _fixed(page, b",[" if at else b',"mentions":[[')
+        _integer(page, places[at][0])
+        _put(page, b",", 1)
+        _integer(page, places[at][1])
         _put(page, b"]", 1)
-    else:
-        _bytes(page, dumps(value))
-    return 0
-
-
-cdef inline int _bytes(Page* page, bytes said) except -1:
-    return _put(page, PyBytes_AS_STRING(said), PyBytes_GET_SIZE(said))
-
-
-def event(
-    str text, dict analysis, str topic, int64_t partition, int64_t offset, str timestamp, str processed_at, bytes model,
-    bytes kept, object dumps
-):
-    """`event.enriched_event` as `orjson.dumps` has it: bytes of JSON. `model` is JSON already, and so is `kept`, the input."""
-    cdef Page page
-    page.begin = page.at = <char*> malloc(PAGE)
-    if page.begin == NULL:
-        raise MemoryError
-    page.end, page.mood = page.begin + PAGE, NULL
-    try:
-        _fixed(&page, b'{"id":')
-        _string(&page, topic)
-        (page.at - 1)[0] = c"-"  # in place of the quote
-        _integer(&page, partition)
-        _put(&page, b"-", 1)
-        _integer(&page, offset)
-        _fixed(&page, b'","text":')
-        _string(&page, text)
-        _fixed(&page, b',"language":')
-        _value(&page, analysis["language"], dumps)
-        _fixed(&page, b',"sentiment":')
-        page.mood_at = page.at - page.begin
-        mood = analysis["sentiment"]
-        _value(&page, mood, dumps)
-        page.mood, page.mood_size = <PyObject*> mood, page.at - page.begin - page.mood_at
-        _fixed(&page, b',"key_terms":')
-        _value(&page, analysis["key_terms"], dumps)
-        _fixed(&page, b',"truncated":')
-        _value(&page, analysis["truncated"], dumps)
-        _fixed(&page, b',"model":')
-        _bytes(&page, model)
-        _fixed(&page, b',"source":{"topic":')
-        _string(&page, topic)
-        _fixed(&page, b',"partition":')
-        _integer(&page, partition)
-        _fixed(&page, b',"offset":')
-        _integer(&page, offset)
-        _fixed(&page, b',"timestamp":')
-        _value(&page, timestamp, dumps)
-        _fixed(&page, b'},"processed_at":')
-        _string(&page, processed_at)
-        if "scored_until" in analysis:
-            _fixed(&page, b',"scored_until":')
-            _value(&page, analysis["scored_until"], dumps)
-        if kept is not None:
-            _fixed(&page, b',"input":')
-            _bytes(&page, kept)
-        _put(&page, b"}", 1)
-        return PyBytes_FromStringAndSize(page.begin, page.at - page.begin)
-    finally:
-        free(page.begin)
+    return _put(page, b"]", 1)

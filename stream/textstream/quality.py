@@ -12,7 +12,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from textstream.event import KINDS, LABELS, Analysis, Kind
+from textstream.analysis import EncodedAnalysis
+from textstream.event import KINDS, LABELS, Kind
 
 OTHER = "other"
 """The language of all texts in one that the model does not support."""
@@ -89,23 +90,23 @@ class Quality:
     key_terms: Mapping[Kind, int]
 
 
-def quality(texts: Iterable[tuple[Tokens, Analysis]]) -> Quality:
+def quality(texts: Iterable[tuple[Tokens, EncodedAnalysis]]) -> Quality:
     """Fold texts, each with what was said of it."""
-    by_language: defaultdict[str, list[tuple[Tokens, Analysis]]] = defaultdict(list)
+    by_language: defaultdict[str, list[tuple[Tokens, EncodedAnalysis]]] = defaultdict(list)
     for pair in texts:
-        language = pair[1]["language"]
-        by_language[language["code"] if language["supported"] else OTHER].append(pair)
-    kinds = [term["kind"] for pairs in by_language.values() for _, said in pairs for term in said["key_terms"]]
-    return Quality({code: _texts(pairs) for code, pairs in by_language.items()}, {kind: kinds.count(kind) for kind in KINDS})
+        by_language[pair[1].language if pair[1].supported else OTHER].append(pair)
+    kinds = [said.kinds for pairs in by_language.values() for _, said in pairs]
+    counts = map(sum, zip(*kinds, strict=True)) if kinds else (0,) * len(KINDS)
+    return Quality({code: _texts(pairs) for code, pairs in by_language.items()}, dict(zip(KINDS, counts, strict=True)))
 
 
-def _texts(pairs: Sequence[tuple[Tokens, Analysis]]) -> Texts:
+def _texts(pairs: Sequence[tuple[Tokens, EncodedAnalysis]]) -> Texts:
     length, unknown = [text.count for text, _ in pairs], [text.unknown for text, _ in pairs]
-    moods = [mood for _, said in pairs if (mood := said["sentiment"])]
-    label, sure = [mood["label"] for mood in moods], [mood["probabilities"][mood["label"]] for mood in moods]
+    label = [said.label for _, said in pairs]
+    sure = [max(said.probabilities) for _, said in pairs if said.probabilities]
     return Texts(
         messages=len(pairs),
-        truncated=sum([said["truncated"] for _, said in pairs]),
+        truncated=sum([said.truncated for _, said in pairs]),
         tokens=sum(length),
         unknown=sum(unknown),
         confidence_sum=sum(sure),

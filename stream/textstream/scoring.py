@@ -8,13 +8,13 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from textstream.analysis import EncodedAnalysis
 from textstream.core.batch import Batch
 from textstream.core.codec import Codec
 from textstream.core.ports import Clock, Scored
 from textstream.core.process import Scorer, enrich
 from textstream.drift import Reference
 from textstream.errors import Fatal
-from textstream.event import Analysis
 from textstream.quality import Computed
 
 MAX_WAITING_BATCHES = 2
@@ -45,7 +45,7 @@ class _Watched:
     def computed(self) -> Computed:
         return self._scorer.computed
 
-    def analyse(self, batch: Sequence[Any]) -> Sequence[Analysis]:
+    def analyse(self, batch: Sequence[Any]) -> Sequence[EncodedAnalysis]:
         self.since = self._clock.now()
         try:
             return self._scorer.analyse(batch)

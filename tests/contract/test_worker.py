@@ -11,9 +11,9 @@ from tests.contract.conftest import NewStream
 from tests.support.fakes import FakeScorer, FakeTokens
 from tests.support.kafka import Outgoing, wait_until
 from tests.support.stream import Stream
+from textstream.analysis import EncodedAnalysis
 from textstream.clock import SystemClock
 from textstream.errors import Fatal, Misconfigured, Transient
-from textstream.event import Analysis
 from textstream.layers import load_settings
 from textstream.observe.tracing import Tracing
 from textstream.worker_thread import WorkerThread
@@ -112,7 +112,7 @@ def test_batches_shrink_where_memory_runs_out(stream: Stream) -> None:
     """A batch that does not fit into memory costs no record its event; the next batches are smaller, and the limit is shown."""
 
     class SmallMemory(FakeScorer):
-        def analyse(self, batch: Sequence[FakeTokens]) -> list[Analysis]:
+        def analyse(self, batch: Sequence[FakeTokens]) -> list[EncodedAnalysis]:
             if sum(tokens.count for tokens in batch) > 50:
                 raise MemoryError
             return super().analyse(batch)

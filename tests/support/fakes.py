@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from textstream.analysis import EncodedAnalysis, encoded
 from textstream.bench.noop import analysis
 from textstream.core.offsets import TopicPartition
 from textstream.drift import Reference
-from textstream.event import Analysis, Language, ModelInfo
+from textstream.event import Language, ModelInfo
 from textstream.model.tokens import Tokens
 from textstream.quality import Computed
 
@@ -49,14 +50,14 @@ class FakeScorer:
         """One token for each word, at least one."""
         return [FakeTokens(text, max(1, len(text.split()))) for text in texts]
 
-    def analyse(self, batch: Sequence[FakeTokens]) -> list[Analysis]:
+    def analyse(self, batch: Sequence[FakeTokens]) -> list[EncodedAnalysis]:
         """The same neutral analysis for each text."""
         self.gate.wait()
         self.passes.append(len(batch))
         if failing := self.fails_on.intersection(tokens.text for tokens in batch):
             raise RuntimeError(f"cannot score {failing}")
         self.computed = self.computed.plus(sum(tokens.count for tokens in batch), 0)
-        return [analysis() for _ in batch]
+        return [encoded(analysis()) for _ in batch]
 
 
 class FakeAssignment:

@@ -57,7 +57,10 @@ def test_a_cascade_scores_again_what_the_first_is_unsure_of(tmp_path: Path, opti
     assert (done.returncode, done.stderr) == (0, b"")
     events = [json.loads(line) for line in done.stdout.splitlines()]
     names = [event["model"]["name"] for event in events]
-    assert names == ["textstream-better" if margin(event["sentiment"]) < least else "textstream-swift" for event in events]
+    assert names == [
+        "textstream-better" if margin(event["sentiment"]["probabilities"].values()) < least else "textstream-swift"
+        for event in events
+    ]
     assert len(set(names)) == (2 if least else 1)
     assert len({event["model"]["digest"] for event in events}) == 1
 

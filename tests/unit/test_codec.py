@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.fakes import FakeScorer
 from tests.support.ways import both_ways
+from textstream.analysis import encoded
 from textstream.bench.noop import analysis
 from textstream.core.codec import Codec, Route, TopicLimits, wire_size
 from textstream.core.record import Position, Record
@@ -93,7 +94,7 @@ def test_plain_text_and_tombstones() -> None:
 
 def test_the_event_is_what_the_schema_says() -> None:
     """An encoded event validates against the published schema and carries the source."""
-    outcome = codec().encode(record(timestamp_ms=NOW_MS - 33), "hi", analysis(), NOW_MS)
+    outcome = codec().encode(record(timestamp_ms=NOW_MS - 33), "hi", encoded(analysis()), NOW_MS)
     event = orjson.loads(outcome.value)
     jsonschema.validate(event, json_schema())
     assert event["id"] == "reviews-3-18734"
@@ -107,16 +108,16 @@ def test_the_event_is_what_the_schema_says() -> None:
 def test_kept_input_is_byte_for_byte() -> None:
     """`keep_input` nests the original bytes: digits and duplicate keys stay."""
     value = b'{"text": "a", "n": 1.00000000000000000001, "k": 1, "k": 2}'
-    outcome = codec(keep_input=True).encode(record(value), "a", analysis(), NOW_MS)
+    outcome = codec(keep_input=True).encode(record(value), "a", encoded(analysis()), NOW_MS)
     assert b'"input":' + value in outcome.value
-    assert b'"input"' not in codec().encode(record(value), "a", analysis(), NOW_MS).value
+    assert b'"input"' not in codec().encode(record(value), "a", encoded(analysis()), NOW_MS).value
 
 
 def test_headers_pass_through_and_ours_are_replaced() -> None:
     """The producer's headers stay in order, duplicates and nulls too; those with our names are replaced, not appended to."""
     theirs = (("a", b"1"), ("a", None), ("é", b"\xff"))
     forged = (("textstream.id", b"forged"), ("traceparent", b"x"), ("textstream.reason", b"y"), ("tracestate", b"z"))
-    outcome = codec().encode(record(headers=theirs + forged), "a", analysis(), NOW_MS)
+    outcome = codec().encode(record(headers=theirs + forged), "a", encoded(analysis()), NOW_MS)
     assert tuple(outcome.headers[:3]) == theirs
     ours = dict(outcome.headers[3:])
     assert ours == {
@@ -132,7 +133,7 @@ def test_headers_pass_through_and_ours_are_replaced() -> None:
 @pytest.mark.parametrize("timestamp_ms", [0, -1, NOW_MS + 3_600_001, 2**62])
 def test_a_timestamp_that_cannot_stand_is_replaced(timestamp_ms: int) -> None:
     """Absent, 0 and far in the future: the outcome gets the time of publishing and keeps the original in a header."""
-    outcome = codec().encode(record(timestamp_ms=timestamp_ms), "a", analysis(), NOW_MS)
+    outcome = codec().encode(record(timestamp_ms=timestamp_ms), "a", encoded(analysis()), NOW_MS)
     assert outcome.timestamp_ms == NOW_MS
     assert dict(outcome.headers)["textstream.timestamp"] == str(timestamp_ms).encode()
 
@@ -144,7 +145,7 @@ def test_a_timestamp_that_the_broker_takes_stays() -> None:
     for timestamp_ms, kept in (
         (NOW_MS - 540_000, True), (NOW_MS - 540_001, False), (NOW_MS + 500, True), (NOW_MS + 501, False), (1, False),
     ):  # fmt: skip
-        outcome = one.encode(record(timestamp_ms=timestamp_ms), "a", analysis(), NOW_MS)
+        outcome = one.encode(record(timestamp_ms=timestamp_ms), "a", encoded(analysis()), NOW_MS)
         assert (outcome.timestamp_ms == timestamp_ms) == kept
         assert ("textstream.timestamp" in dict(outcome.headers)) != kept
 
@@ -166,7 +167,7 @@ def test_a_tombstone_that_its_topic_refuses_is_poison() -> None:
 def test_only_names_that_are_ours_are_replaced() -> None:
     """A producer's header that merely begins like ours stays; Connect's error headers stay on an enriched event."""
     theirs = (("traceparent2", b"1"), ("textstreams", b"2"), ("__connect.errors.topic", b"3"))
-    outcome = codec().encode(record(headers=theirs, timestamp_ms=NOW_MS), "a", analysis(), NOW_MS)
+    outcome = codec().encode(record(headers=theirs, timestamp_ms=NOW_MS), "a", encoded(analysis()), NOW_MS)
     assert tuple(outcome.headers[:3]) == theirs
     dead = codec().dead_letter(record(headers=theirs), Poison("not_json", "decode", "x"), NOW_MS)
     assert [value for name, value in dead.headers if name == "__connect.errors.topic"] == [b"reviews"]

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from tests.support.fakes import FakeScorer, FakeTokens
+from textstream.analysis import EncodedAnalysis
 from textstream.deadlines import Deadlines, measured
 from textstream.errors import Misconfigured
-from textstream.event import Analysis
 from textstream.layers import load_settings
 from textstream.model.cascade import Cascade
 
@@ -27,7 +27,7 @@ class Slow(FakeScorer):
         """Cut like a model's own."""
         return [FakeTokens(text, min(MOST_OF_ONE_TEXT, 3 * len(text))) for text in texts]
 
-    def analyse(self, batch: Sequence[FakeTokens]) -> list[Analysis]:
+    def analyse(self, batch: Sequence[FakeTokens]) -> list[EncodedAnalysis]:
         """Time passes."""
         self.now[0] += self.seconds
         self.tokens.append(sum(tokens.count for tokens in batch))

@@ -12,10 +12,11 @@ from tests.simulation.scene import Scene
 from tests.simulation.world import NOW_MS
 from tests.support.bundles import SHIPPED
 from tests.support.fakes import FakeScorer, FakeTokens
+from textstream.analysis import EncodedAnalysis, encoded
 from textstream.bench.noop import analysis
 from textstream.core.offsets import PartitionOffsets
 from textstream.drift import WINDOW_MESSAGES, Reference, psi, reference_of
-from textstream.event import Analysis, Kind, Label
+from textstream.event import Kind, Label
 from textstream.model.remembering import Remembering
 from textstream.model.scorer import Scorer
 from textstream.observe.metrics import STAGES, Metrics
@@ -256,7 +257,9 @@ def test_lag_is_that_of_the_first_record_that_may_not_be_committed(sent: list[tu
 # ---- what texts are like
 
 
-def told(code: str, label: Label, chance: float, *kinds: Kind, truncated: bool = False, supported: bool = True) -> Analysis:
+def told(
+    code: str, label: Label, chance: float, *kinds: Kind, truncated: bool = False, supported: bool = True
+) -> EncodedAnalysis:
     """An analysis of a text in a language."""
     said = analysis()
     said["language"] = {"code": code, "probability": 1.0, "supported": supported}
@@ -276,13 +279,13 @@ def told(code: str, label: Label, chance: float, *kinds: Kind, truncated: bool =
         {"text": "a", "normalized": "a", "kind": kind, "salience": 1.0, "begin": 0, "end": 1, "sentiment": mood}
         for kind in kinds
     ]
-    return said
+    return encoded(said)
 
 
 class Telling(FakeScorer):
     """Says of each text what stands in `says`, in turn; each has four tokens, one unknown."""
 
-    def __init__(self, says: Sequence[Analysis]) -> None:
+    def __init__(self, says: Sequence[EncodedAnalysis]) -> None:
         super().__init__()
         self.says = says
         self.given = 0
@@ -291,7 +294,7 @@ class Telling(FakeScorer):
         """Four tokens."""
         return [FakeTokens(text, 4, 1) for text in texts]
 
-    def analyse(self, batch: Sequence[FakeTokens]) -> list[Analysis]:
+    def analyse(self, batch: Sequence[FakeTokens]) -> list[EncodedAnalysis]:
         """The next ones."""
         self.given += len(batch)
         self.computed = self.computed.plus(4 * len(batch), len(batch))
@@ -415,12 +418,12 @@ def test_the_index_is_what_its_formula_says() -> None:
     assert 0.25 < psi([0.0, 1.0], [0.5, 0.5]) < 10
 
 
-def reference_from(says: Sequence[Analysis]) -> Reference:
+def reference_from(says: Sequence[EncodedAnalysis]) -> Reference:
     """What these are like, four tokens each."""
     return reference_of([quality((FakeTokens("", 4, 1), one) for one in says)], "as the test wants it")
 
 
-def drift(says: Sequence[Analysis], reference: Reference | None, messages: int) -> dict[tuple[str, str], float | None]:
+def drift(says: Sequence[EncodedAnalysis], reference: Reference | None, messages: int) -> dict[tuple[str, str], float | None]:
     """What a worker tells after so many messages, by feature and language."""
     scorer = Telling(says)
     scorer.reference = reference

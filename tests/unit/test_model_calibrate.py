@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.support.ways import both_ways
 from textstream.event import LABELS
 from textstream.model.bundle import SentimentCalibration, TermCalibration
-from textstream.model.calibrate import probabilities, salience, sentiments
+from textstream.model.calibrate import probabilities, rounded, salience, sentiments
 
 pytestmark = both_ways
 
@@ -20,7 +20,7 @@ LOGIT = st.floats(-60, 60, width=32)
 def test_probabilities_sum_to_one_and_the_label_is_the_largest(rows: list[tuple[float, float, float]]) -> None:
     plain = [SentimentCalibration(temperature=1.0)]
     logits = np.array(rows, np.float32)
-    for mood in sentiments(probabilities(logits, np.zeros(len(rows), np.int64), plain)):
+    for mood in sentiments(rounded(probabilities(logits, np.zeros(len(rows), np.int64), plain))):
         said = mood["probabilities"]
         values = [said["negative"], said["neutral"], said["positive"]]
         assert abs(sum(values) - 1) < 1e-9
@@ -30,7 +30,7 @@ def test_probabilities_sum_to_one_and_the_label_is_the_largest(rows: list[tuple[
 
 
 def test_a_tie_goes_to_the_first_label() -> None:
-    assert sentiments(np.array([[0.45, 0.1, 0.45]], np.float32))[0]["label"] == LABELS[0]
+    assert sentiments(rounded(np.array([[0.45, 0.1, 0.45]], np.float32)))[0]["label"] == LABELS[0]
 
 
 def test_each_row_is_calibrated_for_its_own_language() -> None:

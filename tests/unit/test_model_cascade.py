@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from tests.support.fakes import bare_tokens
+from textstream.analysis import EncodedAnalysis, encoded
 from textstream.core.codec import Codec, Route
 from textstream.core.process import enrich, prepare
 from textstream.core.record import Position, Record
@@ -37,9 +38,9 @@ class Fake:
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         return bare_tokens(texts)
 
-    def analyse(self, batch: Sequence[Tokens]) -> list[Analysis]:
+    def analyse(self, batch: Sequence[Tokens]) -> list[EncodedAnalysis]:
         self.asked.append([tokens.text for tokens in batch])
-        return [analysis(self._mood(tokens.text)) for tokens in batch]
+        return [encoded(analysis(self._mood(tokens.text))) for tokens in batch]
 
     def _mood(self, text: str) -> Sentiment | None:
         return mood(float(text.split()[0])) if text[:1].isdigit() else None
@@ -73,7 +74,7 @@ def second() -> Sure:
 
 
 def score(cascade: Cascade, texts: Sequence[str]) -> list[Analysis]:
-    return cascade.analyse(cascade.tokenise(texts))
+    return [said.decoded() for said in cascade.analyse(cascade.tokenise(texts))]
 
 
 def test_only_what_the_first_is_unsure_of_goes_to_the_second(first: Fake, second: Sure) -> None:
@@ -125,8 +126,7 @@ def test_the_event_and_its_header_name_the_model_that_scored_and_the_schema_hold
 
 
 def test_the_margin_is_between_the_two_most_likely_labels() -> None:
-    probabilities = {"negative": 0.5, "neutral": 0.3, "positive": 0.2}
-    assert margin({"label": "negative", "score": -0.3, "probabilities": probabilities}) == pytest.approx(0.2)
+    assert margin([0.3, 0.2, 0.5]) == pytest.approx(0.2)
     assert margin(None) == 1.0
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from textstream.analysis import EncodedAnalysis, encoded
 from textstream.event import Analysis, ModelInfo
 from textstream.model.explain import MAX_WORDS, Word, explain
 from textstream.model.scorer import Scorer
@@ -26,9 +27,9 @@ class Adds:
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         return self._tokeniser(texts)
 
-    def analyse(self, batch: Sequence[Tokens]) -> list[Analysis]:
+    def analyse(self, batch: Sequence[Tokens]) -> list[EncodedAnalysis]:
         self.scored += len(batch)
-        return [self._analysis(tokens.text) for tokens in batch]
+        return [encoded(self._analysis(tokens.text)) for tokens in batch]
 
     def _analysis(self, text: str) -> Analysis:
         said = any(map(str.isalpha, text))
@@ -44,7 +45,7 @@ class Adds:
 
 def explained(model: Adds, text: str) -> list[Word]:
     (analysis,) = model.analyse(model.tokenise([text]))
-    return explain(model, {"text": text, **analysis})  # type: ignore[typeddict-item]
+    return explain(model, {"text": text, **analysis.decoded()})  # type: ignore[typeddict-item]
 
 
 def moved(text: str, words: list[Word]) -> dict[str, float]:

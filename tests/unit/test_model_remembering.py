@@ -15,9 +15,10 @@ from hypothesis import given
 
 from tests.support.fakes import FakeTokens, bare_tokens
 from textstream import cli
+from textstream.analysis import EncodedAnalysis, encoded
 from textstream.bench.noop import analysis
 from textstream.core.process import PROBE
-from textstream.event import Analysis, ModelInfo
+from textstream.event import ModelInfo
 from textstream.layers import load_settings
 from textstream.model.cascade import Cascade
 from textstream.model.remembering import MAX_CHARS, Remembered, Remembering
@@ -39,13 +40,13 @@ class Numbering:
     def tokenise(self, texts: Sequence[str]) -> list[FakeTokens]:
         return [FakeTokens(text, len(text), 1) for text in texts]
 
-    def analyse(self, batch: Sequence[FakeTokens]) -> list[Analysis]:
+    def analyse(self, batch: Sequence[FakeTokens]) -> list[EncodedAnalysis]:
         if self.fails:
             raise RuntimeError("broken")
         self.asked += [tokens.text for tokens in batch]
         self.computed = self.computed.plus(sum(tokens.count for tokens in batch), 0)
         first = len(self.asked) - len(batch)
-        return [{**analysis(), "truncated": True, "scored_until": first + at} for at in range(len(batch))]
+        return [numbered(first + at) for at in range(len(batch))]
 
 
 class Telling:
@@ -60,8 +61,18 @@ class Telling:
     def tokenise(self, texts: Sequence[str]) -> list[Tokens]:
         return bare_tokens(texts)
 
-    def analyse(self, batch: Sequence[Tokens]) -> list[Analysis]:
-        return [{**analysis(), "truncated": True, "scored_until": ord(tokens.text[0])} for tokens in batch]
+    def analyse(self, batch: Sequence[Tokens]) -> list[EncodedAnalysis]:
+        return [numbered(ord(tokens.text[0])) for tokens in batch]
+
+
+def numbered(number: int) -> EncodedAnalysis:
+    """An analysis with a number in it."""
+    return encoded({**analysis(), "truncated": True, "scored_until": number})
+
+
+def numbers(scorer: Remembering, batch: Sequence[Tokens | Remembered]) -> list[int]:
+    """Those of a batch's analyses."""
+    return [said.decoded()["scored_until"] for said in scorer.analyse(batch)]
 
 
 @pytest.fixture
@@ -71,7 +82,7 @@ def model() -> Numbering:
 
 def score(scorer: Remembering, *texts: str) -> list[int]:
     """The numbers that the model gave these texts, which are a batch."""
-    return [said["scored_until"] for said in scorer.analyse(scorer.tokenise(texts))]
+    return numbers(scorer, scorer.tokenise(texts))
 
 
 def test_the_model_is_asked_for_a_text_twice_and_then_no_more(model: Numbering) -> None:
@@ -87,7 +98,7 @@ def test_copies_in_a_batch_and_those_that_were_tokenised_ahead_are_scored_once(m
     """So a storm of retweets, or a backlog of them, costs one pass."""
     scorer = Remembering(model, 10)
     ahead = [scorer.tokenise(["again", "other", "again"]) for _ in range(3)]
-    assert [[said["scored_until"] for said in scorer.analyse(batch)] for batch in ahead] == [[0, 1, 0], [0, 2, 0], [0, 2, 0]]
+    assert [numbers(scorer, batch) for batch in ahead] == [[0, 1, 0], [0, 2, 0], [0, 2, 0]]
     assert model.asked == ["again", "other", "other"]
 
 
@@ -175,7 +186,7 @@ def test_tokenising_and_scoring_in_two_threads_keep_each_text_its_own(model: Num
 
     def analyse() -> None:
         while (batch := tokenised.get()) is not None:
-            told.extend(model.asked[said["scored_until"]] for said in scorer.analyse(batch))  # type: ignore[arg-type]
+            told.extend(model.asked[number] for number in numbers(scorer, batch))  # type: ignore[arg-type]
 
     thread = threading.Thread(target=analyse, daemon=True)
     thread.start()
@@ -199,7 +210,7 @@ def test_a_stream_gets_the_same_analyses_with_and_without(batches: list[list[str
         waiting.append((texts, scorer.tokenise(texts)))
         if len(waiting) > ahead:
             expected, batch = waiting.pop(0)
-            assert [said["scored_until"] for said in scorer.analyse(batch)] == [ord(text) for text in expected]
+            assert numbers(scorer, batch) == [ord(text) for text in expected]
 
 
 @pytest.mark.parametrize("margin", [0.0, 1.0])
@@ -209,5 +220,5 @@ def test_a_cascade_says_from_memory_which_of_its_models_spoke(margin: float) -> 
     scorer = Remembering(cascade, 10)
     given_first, *others = [scorer.analyse(scorer.tokenise(["a"])) for _ in range(3)]
     assert others == [given_first, given_first]
-    assert given_first[0]["model"]["name"] == ("good" if margin else "fast")
+    assert given_first[0].decoded()["model"]["name"] == ("good" if margin else "fast")
     assert scorer.computed.remembered == 1

@@ -42,7 +42,7 @@ def scorer() -> Scorer:
 
 
 def places(term: KeyTerm) -> list[tuple[int, int]]:
-    return term.get("mentions", [(term["begin"], term["end"])])
+    return [(begin, end) for begin, end in term.get("mentions", [(term["begin"], term["end"])])]
 
 
 def check(event: EnrichedEvent) -> None:
@@ -106,8 +106,8 @@ SCORER = Scorer.load("swift", device="cpu", min_salience=0.0)
 
 
 def test_analyses_do_not_depend_on_the_messages_beside_them(scorer: Scorer) -> None:
-    together = scorer.analyse(scorer.tokenise(MIXED))
-    alone = [scorer.analyse(scorer.tokenise([text]))[0] for text in MIXED]
+    together = [said.decoded() for said in scorer.analyse(scorer.tokenise(MIXED))]
+    alone = [scorer.analyse(scorer.tokenise([text]))[0].decoded() for text in MIXED]
     for a, b in zip(together, alone, strict=True):
         assert a["language"] == b["language"]
         assert [t["text"] for t in a["key_terms"]] == [t["text"] for t in b["key_terms"]]
@@ -243,10 +243,10 @@ def test_nothing_is_said_towards_a_span_that_was_not_scored(scorer: Scorer) -> N
 def test_tokenise_is_safe_beside_analyse(scorer: Scorer) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    def work(seed: int) -> list[float]:
+    def work(seed: int) -> list[tuple[float, float, float]]:
         rng = np.random.default_rng(seed)
         texts = [f"word{rng.integers(1e6)} food {seed}" for _ in range(200)]
-        return [a["sentiment"]["score"] for a in scorer.analyse(scorer.tokenise(texts)) if a["sentiment"]]
+        return [said.probabilities for said in scorer.analyse(scorer.tokenise(texts)) if said.probabilities]
 
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(work, range(8)))

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,14 +16,15 @@ from hypothesis import strategies as st
 from tests.support.bundles import SHIPPED
 from tests.support.ways import in_python
 from textstream import _native
-from textstream.core.codec import Codec
+from textstream.analysis import EncodedAnalysis
 from textstream.core.process import enrich, prepare
 from textstream.core.record import Position, Record
-from textstream.model import spans
-from textstream.model.scorer import Scorer
+from textstream.event import KINDS, Language
+from textstream.model import scorer, spans
+from textstream.model.scorer import Scorer, Spans
 from textstream.model.text import MAX_TOKEN_CHARS, PIECE, UNBROKEN, cut, kinds
-from textstream.model.tokens import Tokeniser
-from textstream.score import UNLIMITED, line_codec
+from textstream.model.tokens import Tokeniser, Tokens
+from textstream.score import line_codec
 
 ROOT = Path(__file__).parents[2]
 SWIFT = Scorer.load(SHIPPED["swift"], device="cpu")
@@ -143,49 +143,55 @@ def test_evidence_has_the_same_last_bit(
         assert getattr(found, name).tobytes() == getattr(expected, name).tobytes()
 
 
-SHORT = st.one_of(st.integers(-10_000, 10_000).map(lambda parts: parts / 10_000), st.just(-0.0))
-NUMBERS = st.one_of(SHORT, st.floats(), st.integers(-(2**63), 2**64 - 1), st.booleans(), st.none())
-ENCODABLE = st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from('"\\\x00\x08\x0b\x1f\x7f')))
-VALUES = st.recursive(
-    st.one_of(NUMBERS, ENCODABLE), lambda inner: st.one_of(st.lists(inner), st.dictionaries(ENCODABLE, inner)), max_leaves=9
-)
+TERMS = st.lists(st.tuples(st.integers(0, 40), st.integers(1, 4), st.integers(0, 2), st.integers(0, 10_000)), max_size=8)
+PARTS = st.integers(0, 10_000).flatmap(lambda a: st.integers(0, 10_000 - a).map(lambda b: [a, b, 10_000 - a - b]))
+ENCODABLE = st.text(st.one_of(st.characters(codec="utf-8"), st.sampled_from('"\\\x00\x08\x0b\x1f\x7f aA#')), max_size=30)
+LONG = ("good GOOD #good " * 900, [0, 0, 10_000], [(at, 1, 1, 9_999 - at) for at in range(0, 12, 2)], True)
 
 
 @settings(max_examples=500)
-@given(ENCODABLE, VALUES, VALUES, st.integers(0, 2**63 - 1), st.sampled_from([-1, 0, 1_764_000_000_000]), st.booleans())
-@example("x" * 9000, {"score": -0.5, "label": "negative"}, ["y" * 5000], 0, -1, False)
-@example("", {}, [], 0, -1, True)
-def test_an_event_is_the_json_that_orjson_writes(
-    text: str, mood: object, rest: object, offset: int, timestamp_ms: int, cut_short: bool
+@given(st.lists(st.tuples(ENCODABLE, PARTS, TERMS, st.booleans()), max_size=4), PARTS, st.integers(0, 4))
+@example([LONG, LONG], [3_333, 3_334, 3_333], 3)
+@example([('a"\\\n\x1fb', [5_000, 0, 5_000], [(0, 9, 0, 1)], False)], [0, 10_000, 0], 1)
+def test_an_analysis_is_the_json_that_orjson_writes(
+    texts: list[tuple[str, list[int], list[tuple[int, int, int, int]], bool]], aspect: list[int], most: int
 ) -> None:
-    """Byte for byte, whatever an analysis holds: strings of any script, numbers of any length, a sentiment that terms share."""
-    said: Any = {
-        "language": rest,
-        "sentiment": {"label": "neutral", "said": mood},
-        "key_terms": [{"text": text, "sentiment": mood}, rest, {"mentions": [(1, 2)]}],
-        "truncated": cut_short,
-    } | ({"scored_until": 7, "model": {"name": "n", "version": "1", "digest": "d"}} if cut_short else {})
-    said["key_terms"].append({"sentiment": said["sentiment"]})
-    codec = Codec(input_format="json", pointer="", keep_input=cut_short, model=SWIFT.info, routes={"t-文": UNLIMITED})
-    record = Record(Position("t-文", 3, offset, 0), b'{"a": "b"}', timestamp_ms=timestamp_ms)
+    """Byte for byte, whatever the terms hold: strings of any script, terms that come again, all numbers of four digits; and so
+    is what is counted of it. Each character is a token here."""
+    batch, rows, start = [], [], 0
+    for number, (text, _, terms, cut_short) in enumerate(texts):
+        size = max(1, len(text))
+        places = np.arange(size, dtype=np.int32)
+        language: Language = {"code": "en", "probability": size % 10_000 / 10_000, "supported": True}
+        batch.append(Tokens(text or "x", np.zeros((size, 4), np.int32), places, places + 1, language, cut_short))
+        for first, length, channel, parts in sorted(terms, key=lambda term: -term[3]):
+            begin, end = min(first, size - 1), min(first + length, size)
+            rows.append(
+                (number, start + begin, start + max(end, begin + 1), begin, max(end, begin + 1), channel, parts / 10_000)
+            )
+        start += size
+    kinds_of = (np.int64, np.int64, np.int64, np.int32, np.int32, np.int64, np.float64)
+    found = Spans(*(np.array([row[at] for row in rows], kind) for at, kind in enumerate(kinds_of)))
+    moods = np.array([mood for _, mood, _, _ in texts], np.int64).reshape(-1, 3)
+    towards = np.array([aspect] * sum(row[5] == KINDS.index("aspect") for row in rows), np.int64).reshape(-1, 3)
 
-    def value() -> bytes | None:
-        return codec.encode(record, text, said, 0).value
+    def written() -> list[EncodedAnalysis]:
+        return scorer.written(batch, moods, found, towards, most)
 
-    assert value() == in_python(value)
+    assert written() == in_python(written)
 
 
-def test_a_name_that_is_no_string_is_refused() -> None:
-    """As orjson does, whichever of the two writes."""
-    said: Any = {"language": {1: "en"}, "sentiment": None, "key_terms": [], "truncated": False}
-    record = Record(Position("t", 0, 0, 0), b"{}", timestamp_ms=1)
+def test_half_of_a_surrogate_pair_is_in_no_term() -> None:
+    """No UTF-8 says it, so JSON could not; no message from Kafka holds one, but a text in Python may."""
+    one = np.array([0], np.int64)
+    ends = one.astype(np.int32) + 3
+    found = Spans(one, one, one + 1, one.astype(np.int32), ends, one, np.array([0.5]))
+    texts, mood, none = SWIFT.tokenise(["a\ud800b", "abc"]), np.array([[0, 0, 10_000]]), np.zeros((0, 3), np.int64)
 
-    def value() -> None:
-        with pytest.raises(TypeError, match="Dict key must be str"):
-            line_codec(SWIFT, "t", "text", "").encode(record, "", said, 0)
+    def terms() -> list[int]:
+        return [sum(scorer.written([text], mood, found, none, 9)[0].kinds) for text in texts]
 
-    value()
-    in_python(value)
+    assert terms() == in_python(terms) == [0, 1]
 
 
 def test_a_cut_beside_what_stands_alone_splits_nothing() -> None:

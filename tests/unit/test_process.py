@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 
 from tests.support.fakes import FakeScorer, FakeTokens
+from textstream.analysis import EncodedAnalysis, encoded
 from textstream.bench.noop import analysis
 from textstream.core.codec import Codec, Route, TopicLimits
 from textstream.core.process import PROBE, Scorer, enrich, prepare
 from textstream.core.record import Outcome, Position, Record
 from textstream.errors import Fatal, Misconfigured, OutOfMemory
-from textstream.event import Analysis
 from textstream.model.remembering import Remembering
 
 NOW_MS = 1_764_000_000_000
@@ -118,7 +118,7 @@ def test_a_model_that_loses_a_message_is_our_bug() -> None:
 
     class Short(FakeScorer):
         def analyse(self, batch: object) -> list:
-            return [analysis()]
+            return [encoded(analysis())]
 
     with pytest.raises(AssertionError, match="2 texts went into infer, 1 came out"):
         run([text("a"), text("b")], Short())
@@ -168,7 +168,7 @@ class SmallMemory(FakeScorer):
         self.exhausted = exhausted
         self.passes_alive: list[weakref.ref[Activations]] = []
 
-    def analyse(self, batch: Sequence[FakeTokens]) -> list[Analysis]:
+    def analyse(self, batch: Sequence[FakeTokens]) -> list[EncodedAnalysis]:
         """Raises as a model does; what a failed pass held must be gone by the next."""
         assert not any(ref() for ref in self.passes_alive), "the memory of a failed pass is still held"
         if sum(tokens.count for tokens in batch) > self.words:
@@ -204,7 +204,7 @@ def test_pythons_own_memory_error_is_no_records_fault_either() -> None:
     """numpy and Python run out of memory with a MemoryError."""
 
     class Numpy(FakeScorer):
-        def analyse(self, batch: Sequence[FakeTokens]) -> list[Analysis]:
+        def analyse(self, batch: Sequence[FakeTokens]) -> list[EncodedAnalysis]:
             if len(batch) > 1:
                 raise MemoryError
             return super().analyse(batch)

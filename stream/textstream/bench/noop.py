@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from textstream.analysis import EncodedAnalysis, encoded
 from textstream.drift import Reference
 from textstream.event import Analysis, ModelInfo
 from textstream.quality import Computed
@@ -46,6 +47,6 @@ class NoopScorer:
         """Nothing of the text is looked at."""
         return [ONE] * len(texts)
 
-    def analyse(self, batch: Sequence[Counted]) -> list[Analysis]:
-        """A neutral analysis for each."""
-        return [analysis() for _ in batch]
+    def analyse(self, batch: Sequence[Counted]) -> list[EncodedAnalysis]:
+        """A neutral analysis for each, made and encoded anew, as in the loops that it is compared with."""
+        return [encoded(analysis()) for _ in batch]

@@ -1,18 +1,18 @@
 """Bytes to text, and outcomes to bytes: the input and output contracts of one pipeline, pure."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import Literal
+from functools import cached_property, lru_cache
+from typing import Literal, NamedTuple
 
 import orjson
 
-from textstream import native
+from textstream.analysis import EncodedAnalysis
 from textstream.core.record import Header, Outcome, OutcomeKind, Record, is_ours
 from textstream.core.replay import replayed
 from textstream.errors import Poison
-from textstream.event import LABELS, SCHEMA_VERSION, Analysis, ModelInfo, Source, enriched_event, event_id, rfc3339
+from textstream.event import LABELS, SCHEMA_VERSION, ModelInfo, event_id, rfc3339
 
 CLOCK_SKEW_MS = 60_000
 """How far the broker's clock may be behind ours; a timestamp that near to the limit is replaced rather than refused."""
@@ -61,6 +61,29 @@ class Route:
 
     enriched: TopicLimits = field(default_factory=TopicLimits)
     dead: TopicLimits = field(default_factory=TopicLimits)
+
+
+class _Place(NamedTuple):
+    """What the outcomes of a partition share: bytes before the offset, in JSON (`opening`, `source`) and in headers."""
+
+    opening: bytes
+    source: bytes
+    id: bytes
+    name: bytes
+
+
+@lru_cache(maxsize=4096)
+def _place(topic: str, partition: int) -> _Place:
+    id_ = event_id(topic, partition, 0)[:-1]
+    opening, quoted = orjson.dumps(id_)[:-1], orjson.dumps(topic)
+    source = b',"source":{"topic":%b,"partition":%d,"offset":' % (quoted, partition)
+    return _Place(b'{"id":' + opening, source, id_.encode(), f"{topic}/{partition}/".encode())
+
+
+@lru_cache(maxsize=4096)
+def _time(timestamp_ms: int) -> bytes:
+    """As JSON."""
+    return orjson.dumps(rfc3339(timestamp_ms))
 
 
 class Codec:
@@ -126,30 +149,26 @@ class Codec:
             raise Poison("text_not_string", "decode", message)
         return document
 
-    def encode(self, record: Record, text: str, analysis: Analysis, now_ms: int) -> Outcome:
+    def encode(self, record: Record, text: str, analysis: EncodedAnalysis, now_ms: int) -> Outcome:
         """The enriched event of one record. Raises `Poison` when the broker would not take it."""
-        value = self._event(record, text, analysis, now_ms)
-        sentiment = analysis["sentiment"]
-        headers = _model_headers(analysis["model"]) if "model" in analysis else self._model_headers
-        label = sentiment["label"] if sentiment else "none"
-        return self._fitting(self._outcome(record, "enriched", value, now_ms, label, headers))
+        headers, model = self._model_headers, self._model_json
+        if analysis.model is not None:
+            headers, model = _model_headers(analysis.model), orjson.dumps(analysis.model)
+        value = self._event(record, text, analysis.json, model, now_ms)
+        return self._fitting(self._outcome(record, "enriched", value, now_ms, analysis.label or "none", headers))
 
-    def _event(self, record: Record, text: str, analysis: Analysis, now_ms: int) -> bytes:
-        """As JSON."""
-        processed_at = rfc3339(now_ms)
-        assert processed_at is not None, f"the clock shows {now_ms} ms, beyond the year 9999"
+    def _event(self, record: Record, text: str, analysis: bytes, model: bytes, now_ms: int) -> bytes:
+        """`event.enriched_event` as JSON, put together from what is JSON already."""
         topic, partition, offset, _ = record.origin or record.position
-        timestamp = rfc3339(record.timestamp_ms)
-        if native.compiled is not None:
-            model = orjson.dumps(analysis["model"]) if "model" in analysis else self._model_json
-            kept = record.value if self._keep_input else None
-            event: Callable[..., bytes] = native.compiled.event
-            return event(text, analysis, topic, partition, offset, timestamp, processed_at, model, kept, orjson.dumps)
-        source: Source = {"topic": topic, "partition": partition, "offset": offset, "timestamp": timestamp}
-        whole = enriched_event(text, analysis, model=self._model, source=source, processed_at=processed_at)
-        if self._keep_input:
-            whole["input"] = orjson.Fragment(record.value or b"")
-        return orjson.dumps(whole)
+        place, number = _place(topic, partition), b"%d" % offset
+        kept = (b',"input":', record.value or b"") if self._keep_input else ()
+        return b"".join(
+            (
+                place.opening, number, b'","text":', orjson.dumps(text), b",", analysis, b',"model":', model,
+                place.source, number, b',"timestamp":', _time(record.timestamp_ms), b'},"processed_at":', _time(now_ms), *kept,
+                b"}",
+            )
+        )  # fmt: skip
 
     def tombstone(self, record: Record, now_ms: int) -> Outcome:
         """The null value, forwarded. Raises `Poison` when the broker would not take it."""
@@ -199,10 +218,11 @@ class Codec:
         topic, partition, offset, _ = record.origin or record.position
         route = self._routes[topic]
         limits = route.dead if kind == "dead" else route.enriched
+        place, number = _place(topic, partition), b"%d" % offset
         headers = [
             *about,
-            ("textstream.id", event_id(topic, partition, offset).encode()),
-            ("textstream.source", f"{topic}/{partition}/{offset}".encode()),
+            ("textstream.id", place.id + number),
+            ("textstream.source", place.name + number),
             _LABELLED[label],
             *(model or self._model_headers),
         ]

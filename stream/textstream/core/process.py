@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
+from textstream.analysis import EncodedAnalysis
 from textstream.core.codec import Codec
 from textstream.core.record import Outcome, Record
 from textstream.drift import Reference
 from textstream.errors import Fatal, Poison, TextstreamError
-from textstream.event import Analysis, ModelInfo
+from textstream.event import ModelInfo
 from textstream.quality import Computed, Quality, Tokens, quality
 
 PROBE = "The room was lovely, the staff were rude. 房间很好，服务很差。"
@@ -45,7 +46,7 @@ class Scorer(Protocol):
         """One `Tokens` for each text."""
         ...
 
-    def analyse(self, batch: Sequence[Any]) -> Sequence[Analysis]:
+    def analyse(self, batch: Sequence[Any]) -> Sequence[EncodedAnalysis]:
         """One analysis for each `Tokens`, in their order."""
         ...
 
@@ -122,7 +123,7 @@ def _prepared(record: Record, text: str, tokens: Any) -> Prepared:
     return Prepared(record, poison=tokens) if isinstance(tokens, Poison) else Prepared(record, text, tokens)
 
 
-def _outcome(item: Prepared, analysis: Analysis | Poison | None, codec: Codec, now_ms: int) -> Outcome:
+def _outcome(item: Prepared, analysis: EncodedAnalysis | Poison | None, codec: Codec, now_ms: int) -> Outcome:
     poison = item.poison or (analysis if isinstance(analysis, Poison) else None)
     if poison is None:
         try:

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from textstream import native
 from textstream.event import LABELS, Sentiment
 from textstream.model.bundle import SentimentCalibration, TermCalibration
 
 DIGITS = 4
-_WHOLE = 10**DIGITS
+WHOLE = 10**DIGITS
 
 
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -38,22 +37,18 @@ def salience(
     return np.asarray(1 / (1 + np.exp(-odds)), np.float32)
 
 
-def sentiments(chances: NDArray[np.float32]) -> list[Sentiment]:
-    """One Sentiment for each row of probabilities (rows, 3); label and score follow from the rounded numbers."""
-    parts = _rounded(chances)
-    if native.compiled is not None:
-        found: list[Sentiment] = native.compiled.sentiments(parts, LABELS, _WHOLE)
-        return found
-    columns = (*(parts / _WHOLE).T.tolist(), ((parts[:, 2] - parts[:, 0]) / _WHOLE).tolist(), parts.argmax(1).tolist())
+def rounded(chances: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Probabilities (rows, 3) in ten-thousandths that sum to 10,000: what rounding left over goes to the largest."""
+    parts: NDArray[np.int64] = np.rint(chances * WHOLE).astype(np.int64)
+    largest = parts.argmax(1)
+    parts[np.arange(len(parts)), largest] += WHOLE - parts.sum(1)
+    return parts
+
+
+def sentiments(parts: NDArray[np.int64]) -> list[Sentiment]:
+    """One Sentiment for each row of rounded probabilities (rows, 3), from which label and score follow."""
+    columns = (*(parts / WHOLE).T.tolist(), ((parts[:, 2] - parts[:, 0]) / WHOLE).tolist(), parts.argmax(1).tolist())
     return [
         {"label": LABELS[k], "score": score, "probabilities": {"negative": a, "neutral": b, "positive": c}}
         for a, b, c, score, k in zip(*columns, strict=True)
     ]
-
-
-def _rounded(chances: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Ten-thousandths that sum to 10,000: what rounding left over goes to the largest."""
-    parts: NDArray[np.int64] = np.rint(chances * _WHOLE).astype(np.int64)
-    largest = parts.argmax(1)
-    parts[np.arange(len(parts)), largest] += _WHOLE - parts.sum(1)
-    return parts

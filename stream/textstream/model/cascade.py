@@ -4,14 +4,15 @@ Unsure means a small margin: the difference between the two largest of the calib
 cascade` measures what each margin costs and gains.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
+from textstream.analysis import EncodedAnalysis
 from textstream.drift import Reference
 from textstream.errors import Misconfigured
-from textstream.event import Analysis, EnrichedEvent, ModelInfo, Sentiment
+from textstream.event import EnrichedEvent, ModelInfo
 from textstream.model.bundle import MANIFEST
 from textstream.model.calibrate import DIGITS
 from textstream.model.scorer import Scorer
@@ -38,7 +39,7 @@ class Model(Protocol):
         """One for each text."""
         ...
 
-    def analyse(self, batch: Sequence[Tokens]) -> list[Analysis]:
+    def analyse(self, batch: Sequence[Tokens]) -> list[EncodedAnalysis]:
         """One for each of `batch`."""
         ...
 
@@ -81,26 +82,23 @@ class Cascade:
         """As `first` reads them."""
         return self.models[0].tokenise(texts)
 
-    def analyse(self, batch: Sequence[Tokens]) -> list[Analysis]:
+    def analyse(self, batch: Sequence[Tokens]) -> list[EncodedAnalysis]:
         """The analysis of each text, in the order given."""
         first, second = self.models
-        analyses = first.analyse(batch)
-        unsure = [i for i, analysis in enumerate(analyses) if margin(analysis["sentiment"]) < self.margin]
-        for analysis in analyses:
-            analysis["model"] = self._by_first
+        analyses = [said._replace(model=self._by_first) for said in first.analyse(batch)]
+        unsure = [i for i, said in enumerate(analyses) if margin(said.probabilities) < self.margin]
         again = second.analyse(second.tokenise([batch[i].text for i in unsure])) if unsure else []
-        for i, analysis in zip(unsure, again, strict=True):
-            if analysis["sentiment"] is not None:
-                analyses[i] = {**analysis, "model": self._by_second}
+        for i, said in zip(unsure, again, strict=True):
+            if said.label is not None:
+                analyses[i] = said._replace(model=self._by_second)
         return analyses
 
 
-def margin(sentiment: Sentiment | None) -> float:
+def margin(probabilities: Collection[float] | None) -> float:
     """How much more likely the label is than the next; 1 where there is no label to be unsure of."""
-    if sentiment is None:
+    if probabilities is None:
         return 1.0
-    chances = sentiment["probabilities"]
-    _, second, first = sorted((chances["negative"], chances["neutral"], chances["positive"]))
+    _, second, first = sorted(probabilities)
     return round(first - second, DIGITS)
 
 

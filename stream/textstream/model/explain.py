@@ -55,5 +55,5 @@ def _without(tokens: Tokens, first: int, last: int) -> str:
 
 def _scores(model: Model, texts: Sequence[str]) -> list[float]:
     """0 where nothing is left to score."""
-    moods = [analysis["sentiment"] for analysis in model.analyse(model.tokenise(texts))]
+    moods = [said.decoded()["sentiment"] for said in model.analyse(model.tokenise(texts))]
     return [mood["score"] if mood else 0.0 for mood in moods]

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, Protocol
 
+from textstream.analysis import EncodedAnalysis
 from textstream.event import Analysis
 from textstream.model import bundle as files
 from textstream.model.tokens import Tokens
@@ -17,7 +18,7 @@ class _Scores(Protocol):
     min_salience: float
 
     def tokenise(self, texts: list[str]) -> list[Tokens]: ...
-    def analyse(self, batch: list[Tokens]) -> list[Analysis]: ...
+    def analyse(self, batch: list[Tokens]) -> list[EncodedAnalysis]: ...
 
 
 def verify(scorer: _Scores, folder: Path) -> None:
@@ -28,7 +29,7 @@ def verify(scorer: _Scores, folder: Path) -> None:
     try:
         texts = [row["text"] for row in rows]
         expected = [row["analysis"] for row in rows]
-        found = scorer.analyse(scorer.tokenise(texts))
+        found = [said.decoded() for said in scorer.analyse(scorer.tokenise(texts))]
         tolerance, least = scorer.manifest.golden_tolerance[scorer.device], scorer.min_salience
         pairs = enumerate(zip(expected, found, strict=True))
         wrong = [i for i, (a, b) in pairs if differs(a, b, tolerance, least)]

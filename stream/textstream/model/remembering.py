@@ -12,8 +12,9 @@ from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from textstream.analysis import EncodedAnalysis
 from textstream.drift import Reference
-from textstream.event import Analysis, ModelInfo
+from textstream.event import ModelInfo
 from textstream.model.cascade import Model
 from textstream.model.tokens import Tokens
 from textstream.quality import Computed
@@ -29,7 +30,7 @@ when 0.7 times as many texts have come as there are places."""
 class Remembered:
     """What was said of a text, in place of its tokens."""
 
-    analysis: Analysis
+    analysis: EncodedAnalysis
     count: int
     unknown: int
 
@@ -68,7 +69,7 @@ class Remembering:
         others = iter(self._model.tokenise([text for text, found in zip(texts, known, strict=True) if found is None]))
         return [next(others) if found is None else found for found in known]
 
-    def analyse(self, batch: Sequence[Tokens | Remembered]) -> list[Analysis]:
+    def analyse(self, batch: Sequence[Tokens | Remembered]) -> list[EncodedAnalysis]:
         """The analysis of each text, in the order given. The model is asked for copies in one batch once."""
         new = [one for one in batch if not isinstance(one, Remembered)]
         came, tokens = Counter([one.text for one in new]), {one.text: one for one in new}
@@ -89,7 +90,7 @@ class Remembering:
             self._remembered.move_to_end(text)
         return found
 
-    def _learn(self, tokens: Tokens, analysis: Analysis, times: int) -> None:
+    def _learn(self, tokens: Tokens, analysis: EncodedAnalysis, times: int) -> None:
         """A text came so many times, and was not remembered."""
         if len(tokens.text) > MAX_CHARS or tokens.text in self._always:
             return

@@ -1,7 +1,7 @@
 """Scorer: a verified bundle that turns texts into analyses. The model's whole path on one screen is `Scorer.analyse`."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -11,13 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from textstream import native
+from textstream.analysis import EncodedAnalysis, encoded
 from textstream.drift import Reference
 from textstream.errors import Misconfigured
 from textstream.event import (
     KINDS,
+    LABELS,
     Analysis,
     EnrichedEvent,
     KeyTerm,
+    Language,
     ModelInfo,
     Sentiment,
     Source,
@@ -25,12 +28,12 @@ from textstream.event import (
     rfc3339,
 )
 from textstream.model import bundle as files
-from textstream.model.calibrate import DIGITS, probabilities, salience, sentiments
+from textstream.model.calibrate import DIGITS, WHOLE, probabilities, rounded, salience, sentiments
 from textstream.model.golden import verify
 from textstream.model.packing import Scored, score
 from textstream.model.pieces import LanguageTokeniser, WordPieces
 from textstream.model.session import Device, Session
-from textstream.model.spans import NAMED, candidates, plain, span_means, splits_grapheme, trimmed, united, within
+from textstream.model.spans import NAMED, candidates, plain, readable, span_means, splits_grapheme, trimmed, united, within
 from textstream.model.text import fold, kinds
 from textstream.model.tokens import Lexicon, Tokeniser, Tokens, marks
 from textstream.quality import Computed
@@ -118,17 +121,16 @@ class Scorer:
         """Each text made ready for `analyse`; `count` is the number of tokens that will be scored."""
         return self._tokeniser(texts)
 
-    def analyse(self, batch: Sequence[Tokens]) -> list[Analysis]:
+    def analyse(self, batch: Sequence[Tokens]) -> list[EncodedAnalysis]:
         """The analysis of each text, in the order given."""
-        if not batch:
-            return []
-        analyses = [_unscored(tokens, tokens.language["code"] in self._number) for tokens in batch]
+        found: list[EncodedAnalysis | None] = [None] * len(batch)
         for spoken, number, scored in self._scored(batch):
-            moods = sentiments(probabilities(scored.sentiment, number, self._sentiment))
-            terms = self._key_terms([batch[i] for i in spoken], number, scored, moods)
-            for i, mood, found in zip(spoken, moods, terms, strict=True):
-                analyses[i]["sentiment"], analyses[i]["key_terms"] = mood, found
-        return analyses
+            texts = [batch[i] for i in spoken]
+            moods = rounded(probabilities(scored.sentiment, number, self._sentiment))
+            said = written(texts, moods, *self._key_terms(texts, number, scored), self.max_terms)
+            for i, one in zip(spoken, said, strict=True):
+                found[i] = one
+        return [one or encoded(_unscored(tokens, self._number)) for one, tokens in zip(found, batch, strict=True)]
 
     def score(self, texts: Iterable[str]) -> list[EnrichedEvent]:
         """Texts in, enriched events out, in order, without Kafka: the source is `local`, the offset counts texts."""
@@ -137,7 +139,7 @@ class Scorer:
         events: list[EnrichedEvent] = []
         rest = iter(texts)
         while chunk := list(islice(rest, BATCH)):
-            analyses = self.analyse(self.tokenise(chunk))
+            analyses = [said.decoded() for said in self.analyse(self.tokenise(chunk))]
             now = rfc3339(int(time.time() * 1000))
             assert now is not None, "the clock shows a year beyond 9999"
             for text, analysis in zip(chunk, analyses, strict=True):
@@ -160,7 +162,8 @@ class Scorer:
             bare = within(*whole, marks([batch[i] for i in spoken]))
             begin, end = (np.where(bare[0] < bare[1], *pair) for pair in zip(bare, whole, strict=True))
             logits = span_means(scored.tokens[:, _TAGS:], begin, end)
-            for (i, k, *_), mood in zip(where, sentiments(probabilities(logits, number[text], self._towards)), strict=True):
+            moods = sentiments(rounded(probabilities(logits, number[text], self._towards)))
+            for (i, k, *_), mood in zip(where, moods, strict=True):
                 said[i][k] = mood
         return said
 
@@ -173,17 +176,18 @@ class Scorer:
                 yield spoken, number, score([batch[i] for i in spoken], session.infer)
 
     def _key_terms(
-        self, texts: Sequence[Tokens], number: NDArray[np.int64], scored: Scored, moods: Sequence[Sentiment]
-    ) -> list[list[KeyTerm]]:
-        """For each text its key terms: spans of all channels that are salient enough, the best where they overlap."""
+        self, texts: Sequence[Tokens], number: NDArray[np.int64], scored: Scored
+    ) -> tuple["Spans", NDArray[np.int64]]:
+        """What may be key terms: spans of all channels that are salient enough; and of those that are aspects the rounded
+        probabilities of the sentiment towards them, (aspects, 3)."""
         first = np.zeros(len(scored.tokens), np.bool_)
         first[scored.starts] = True
         found = trimmed(candidates(scored.tokens[:, :_TAGS].reshape(-1, len(KINDS), 3), first), marks(texts))
         text = (np.cumsum(first) - 1)[found.begin]
-        chances = salience(found.evidence, number[text] * len(KINDS) + found.channel, self._terms)
-        rounded = np.asarray(np.round(chances.astype(np.float64), DIGITS), np.float64)
-        heard = np.nonzero(rounded >= min(self.min_salience, NAMED))[0]  # one too weak to be said may still name a kind
-        which, channel, sure = united(found.channel[heard], found.begin[heard], found.end[heard], rounded[heard])
+        salient = salience(found.evidence, number[text] * len(KINDS) + found.channel, self._terms)
+        chance = np.asarray(np.round(salient.astype(np.float64), DIGITS), np.float64)
+        heard = np.nonzero(chance >= min(self.min_salience, NAMED))[0]  # one too weak to be said may still name a kind
+        which, channel, sure = united(found.channel[heard], found.begin[heard], found.end[heard], chance[heard])
         kept = heard[which]
         order = np.flatnonzero(sure >= self.min_salience)  # as they stand in the texts, and so do equals of a text below
         order = order[np.argsort(2 * text[kept[order]] - sure[order], kind="stable")]
@@ -191,17 +195,10 @@ class Scorer:
         where, first_token, end_token = text[kept], found.begin[kept], found.end[kept]
         own = np.flatnonzero(channel == _ASPECT)  # the others take the sentiment of their message
         logits = span_means(scored.tokens[:, _TAGS:], first_token[own], end_token[own])
-        towards = sentiments(probabilities(logits, number[where[own]], self._towards))
+        towards = rounded(probabilities(logits, number[where[own]], self._towards))
         begins = np.concatenate([tokens.begins for tokens in texts])[first_token]
         ends = np.concatenate([tokens.ends for tokens in texts])[end_token - 1]
-        spans = Spans(where, first_token, end_token, begins, ends, channel, sure)
-        if native.compiled is None:
-            return _terms([tokens.text for tokens in texts], spans, moods, towards, self.max_terms)
-        terms: list[list[KeyTerm]] = native.compiled.terms(
-            [tokens.text for tokens in texts], *spans, moods, towards, _ASPECT, self.max_terms, len(scored.tokens), KINDS,
-            kinds(), splits_grapheme, normalized,
-        )  # fmt: skip
-        return terms
+        return Spans(where, first_token, end_token, begins, ends, channel, sure), towards
 
 
 def open_sessions(
@@ -229,13 +226,12 @@ def _covering(tokens: Tokens, begin: int, end: int) -> tuple[int, int]:
     return first, max(first, int(np.searchsorted(tokens.begins, end, side="left")))
 
 
-def _unscored(tokens: Tokens, supported: bool) -> Analysis:
-    language = tokens.language
-    if language["supported"] != supported:  # a bundle of fewer languages
-        language = {**language, "supported": supported}
+def _unscored(tokens: Tokens, supported: Container[str]) -> Analysis:
+    """Of a text that no model reads, or of which nothing is said yet; `supported` are the bundle's languages."""
+    language: Language = {**tokens.language, "supported": tokens.language["code"] in supported}
     analysis: Analysis = {"language": language, "sentiment": None, "key_terms": [], "truncated": tokens.truncated}
     if tokens.truncated:
-        analysis["scored_until"] = int(tokens.ends[-1]) if tokens.count else 0
+        analysis["scored_until"] = tokens.scored_until
     return analysis
 
 
@@ -254,6 +250,34 @@ class Spans(NamedTuple):
     salience: NDArray[np.float64]
 
 
+def written(
+    texts: Sequence[Tokens], moods: NDArray[np.int64], spans: Spans, towards: NDArray[np.int64], most: int
+) -> list[EncodedAnalysis]:
+    """The analyses of texts in the bundle's languages. `moods` are the rounded probabilities of each one's sentiment
+    (texts, 3), `towards` those of each span that is an aspect."""
+    if native.compiled is None:
+        return _written_in_python(texts, moods, spans, towards, most)
+    languages = [tokens.language for tokens in texts]
+    until = np.array([tokens.scored_until if tokens.truncated else -1 for tokens in texts], np.int64)
+    found: list[EncodedAnalysis] = native.compiled.analyses(
+        [tokens.text for tokens in texts], languages, until, moods, *spans, towards, _ASPECT, most,
+        int(spans.last.max(initial=0)), WHOLE, LABELS, KINDS, kinds(), splits_grapheme, normalized, EncodedAnalysis,
+    )  # fmt: skip
+    return found
+
+
+def _written_in_python(
+    texts: Sequence[Tokens], moods: NDArray[np.int64], spans: Spans, towards: NDArray[np.int64], most: int
+) -> list[EncodedAnalysis]:
+    """As `written`."""
+    said = sentiments(moods)
+    found = _terms([tokens.text for tokens in texts], spans, said, sentiments(towards), most)
+    return [
+        encoded({**_unscored(tokens, (tokens.language["code"],)), "sentiment": mood, "key_terms": terms})
+        for tokens, mood, terms in zip(texts, said, found, strict=True)
+    ]
+
+
 def _terms(
     texts: Sequence[str], spans: Spans, moods: Sequence[Sentiment], towards: Sequence[Sentiment], most: int
 ) -> list[list[KeyTerm]]:
@@ -267,7 +291,7 @@ def _terms(
     for at, first, last, begin, end, channel, value in zip(*(column.tolist() for column in spans), strict=True):
         mood = next(own_moods) if channel == _ASPECT else moods[at]
         said = texts[at][begin:end]
-        if any(taken[first:last]) or not any(map(str.isalnum, said)):
+        if any(taken[first:last]) or not readable(said):
             continue
         if not unbroken[at] and (splits_grapheme(texts[at], begin) or splits_grapheme(texts[at], end)):
             continue

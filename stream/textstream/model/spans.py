@@ -232,6 +232,14 @@ _PREPENDED = frozenset("\u0d4e\U000111c2\U000111c3\U0001193f\U00011941\U00011d46
 _ALWAYS_JOINED = frozenset("\u200c\u200d\uff9e\uff9f\u0e33\u0eb3")
 
 
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def readable(said: str) -> bool:
+    """Whether it may be a term: a letter or a number is in it, and no half of a surrogate pair, which UTF-8 cannot say."""
+    return any(map(str.isalnum, said)) and not _HALF.search(said)
+
+
 def splits_grapheme(text: str, at: int) -> bool:
     """Whether cutting before code point `at` might split a grapheme cluster (UAX #29); in doubt, yes."""
     if at <= 0 or at >= len(text):

@@ -119,6 +119,11 @@ class Tokens:
         """Tokens that will be scored."""
         return len(self.ends)
 
+    @property
+    def scored_until(self) -> int:
+        """Code points that will be scored, of a text that is truncated."""
+        return int(self.ends[-1]) if self.count else 0
+
 
 def marks(batch: Sequence[Tokens]) -> NDArray[np.uint8]:
     """(tokens,): which tokens of a batch, one text after the other, are a `text.QUOTE` or a `text.EMOJI`; 0 for others."""

@@ -102,7 +102,7 @@ def by_terms(texts: Sequence[str], rounds: int) -> Curve:
     points = []
     for most in TERMS:
         scorer = Scorer.load("swift", device="cpu", max_terms=most, min_salience=0.05)
-        said = sum(len(analysis["key_terms"]) for analysis in scorer.analyse(scorer.tokenise(batch))) / len(batch)
+        said = sum(sum(said.kinds) for said in scorer.analyse(scorer.tokenise(batch))) / len(batch)
         points.append(Point(said, cost_us(scorer, batch, rounds) / len(batch)))
     return Curve(f"key terms of {TEXT:,} characters", "CPU µs a message", points)
 
