@@ -181,7 +181,7 @@ def found_moods(verdict: Verdict) -> list[Sentiment | None]:
 
 def mentions(term: KeyTerm) -> list[tuple[int, int]]:
     """Every [begin, end) of a key term."""
-    return term.get("mentions", [(term["begin"], term["end"])])
+    return [(begin, end) for begin, end in term.get("mentions", [(term["begin"], term["end"])])]
 
 
 def _spans(terms: Sequence[KeyTerm]) -> list[Span]:
