@@ -38,6 +38,8 @@ cdef enum:
     SUMS = 64  # 8, and one for each halving of as many rows as there can be
     LONGEST = 4  # this and the next as in `chinese_words`
     ROW_BITS = 32
+    WHOLE = 10000  # as in `calibrate`
+    NOBODY = -1
 
 cdef enum:  # borders of runs: at the level before, and at this one
     BEGAN = 1
@@ -193,27 +195,26 @@ cdef inline int64_t _slot(str surface, object surfaces, list new) except -1:
     return slot
 
 
-cdef struct Said:  # what the terms of one text are made of, in the order in which they are kept
+cdef struct Kept:  # a term of the text that is being written
     Py_ssize_t span
-    Py_ssize_t mood  # row of `towards`; -1 where it is the message's
+    Py_ssize_t mood  # row of `towards`; NOBODY where it is the message's
 
 
 def analyses(
     list texts, list languages, const int64_t[::1] until, const int64_t[:, ::1] moods, const int64_t[::1] where,
     const int64_t[::1] first, const int64_t[::1] last, const int32_t[::1] begins, const int32_t[::1] ends,
     const int64_t[::1] channel, const double[::1] sure, const int64_t[:, ::1] towards, Py_ssize_t aspect, Py_ssize_t most,
-    Py_ssize_t tokens, Py_ssize_t whole, tuple labels, tuple names, const uint8_t[::1] kinds, object splits_grapheme,
-    object normalized, object encoded
+    Py_ssize_t tokens, tuple labels, tuple names, const uint8_t[::1] kinds, object splits_grapheme, object normalized, type made
 ):
-    """`scorer._written_in_python`; `until` is -1 for a text that is scored whole, `encoded` the tuple's type."""
+    """`scorer._written_in_python`; `until` is NOBODY for a text that is scored whole, `made` the type of the tuples."""
     cdef list found = [], norms
     cdef dict mentions
     cdef Page page
-    cdef Said* kept = <Said*> malloc((where.shape[0] + 1) * sizeof(Said))
+    cdef Kept* kept = <Kept*> malloc((where.shape[0] + 1) * sizeof(Kept))
     cdef uint8_t* taken = <uint8_t*> calloc(tokens + 1, 1)
-    cdef Py_ssize_t number, span = 0, heard = 0, mood, begin, end, label, again
+    cdef Py_ssize_t number, span = 0, heard = 0, at, label
     cdef int64_t counts[3]
-    cdef str text, said, norm
+    cdef str text
     page.begin = page.at = <char*> malloc(PAGE)
     try:
         if kept == NULL or taken == NULL or page.begin == NULL:
@@ -221,81 +222,99 @@ def analyses(
         page.end = page.begin + PAGE
         for number in range(len(texts)):
             text, norms, mentions = <str> texts[number], [], {}
-            counts[0] = counts[1] = counts[2] = 0
             while span < where.shape[0] and where[span] == number:
-                mood = -1
-                if channel[span] == aspect:
-                    mood = heard
-                    heard += 1
-                begin, end = begins[span], ends[span]
+                kept[len(norms)].span, kept[len(norms)].mood = span, heard if channel[span] == aspect else NOBODY
+                heard += channel[span] == aspect
                 if (
                     memchr(taken + first[span], 1, last[span] - first[span]) == NULL
-                    and _readable(text, begin, end)
-                    and not _splits(text, begin, &kinds[0], splits_grapheme)
-                    and not _splits(text, end, &kinds[0], splits_grapheme)
+                    and _readable(text, begins[span], ends[span])
+                    and not _splits(text, begins[span], &kinds[0], splits_grapheme)
+                    and not _splits(text, ends[span], &kinds[0], splits_grapheme)
+                    and _keeps(text, kept, norms, mentions, begins, ends, most, normalized)
                 ):
-                    said = PyUnicode_Substring(text, begin, end)
-                    norm = said.lower() if _folds_by_case(said) else <str> normalized(said)
-                    again = norms.index(norm) if norm in norms else -1
-                    if again >= 0:
-                        if again not in mentions:
-                            mentions[again] = [(begins[kept[again].span], ends[kept[again].span])]
-                        mentions[again].append((begin, end))
-                    elif len(norms) < most:
-                        kept[len(norms)].span, kept[len(norms)].mood = span, mood
-                        norms.append(norm)
-                        counts[channel[span]] += 1
-                    if again >= 0 or norms and kept[len(norms) - 1].span == span:
-                        memset(taken + first[span], 1, last[span] - first[span])
+                    memset(taken + first[span], 1, last[span] - first[span])
                 span += 1
             page.at = page.begin
             _language(&page, <dict> languages[number])
-            _fixed(&page, b',"sentiment":')
-            page.mood_at = page.at - page.begin
-            label = _sentiment(&page, moods[number, 0], moods[number, 1], moods[number, 2], labels)
-            page.mood_size = page.at - page.begin - page.mood_at
-            _fixed(&page, b',"key_terms":[')
-            for again in range(len(norms)):
-                if again:
-                    _put(&page, b",", 1)
-                mood = kept[again].mood
-                begin, end = begins[kept[again].span], ends[kept[again].span]
-                _fixed(&page, b'{"text":')
-                _string(&page, text, begin, end)
-                _fixed(&page, b',"normalized":')
-                norm = <str> norms[again]
-                _string(&page, norm, 0, len(norm))
-                _fixed(&page, b',"kind":')
-                _word(&page, <str> names[channel[kept[again].span]])
-                _fixed(&page, b',"salience":')
-                _parts(&page, <int64_t> rint(sure[kept[again].span] * whole))
-                _fixed(&page, b',"begin":')
-                _integer(&page, begin)
-                _fixed(&page, b',"end":')
-                _integer(&page, end)
-                _fixed(&page, b',"sentiment":')
-                if mood < 0:
-                    _room(&page, page.mood_size)  # before the place is taken that it is copied from
-                    _put(&page, page.begin + page.mood_at, page.mood_size)
-                else:
-                    _sentiment(&page, towards[mood, 0], towards[mood, 1], towards[mood, 2], labels)
-                if again in mentions:
-                    _mentions(&page, sorted(mentions[again]))
-                _put(&page, b"}", 1)
-            _fixed(&page, b'],"truncated":')
+            label = _terms(&page, text, kept, norms, mentions, moods[number], begins, ends, channel, sure, towards, labels, names)
+            _fixed(&page, b',"truncated":')
             _fixed(&page, b"false" if until[number] < 0 else b'true,"scored_until":')
             if until[number] >= 0:
                 _integer(&page, until[number])
-            found.append(tuple.__new__(encoded, (
+            counts[0] = counts[1] = counts[2] = 0
+            for at in range(len(norms)):
+                counts[channel[kept[at].span]] += 1
+            found.append(tuple.__new__(made, (
                 PyBytes_FromStringAndSize(page.begin, page.at - page.begin), languages[number]["code"], True, <str> labels[label],
-                (moods[number, 0] / <double> whole, moods[number, 1] / <double> whole, moods[number, 2] / <double> whole),
+                (moods[number, 0] / <double> WHOLE, moods[number, 1] / <double> WHOLE, moods[number, 2] / <double> WHOLE),
                 until[number] >= 0, (counts[0], counts[1], counts[2]), None,
             )))
+        assert span == where.shape[0], "spans do not stand in the order of their texts"
     finally:
         free(page.begin)
         free(taken)
         free(kept)
     return found
+
+
+cdef bint _keeps(
+    str text, Kept* kept, list norms, dict mentions, const int32_t[::1] begins, const int32_t[::1] ends, Py_ssize_t most,
+    object normalized
+) except -1:
+    """Whether the span behind those that are kept is a term: one more, or a further place of one, which `mentions` notes."""
+    cdef Py_ssize_t span = kept[len(norms)].span, before
+    cdef str said = PyUnicode_Substring(text, begins[span], ends[span])
+    cdef str norm = said.lower() if _folds_by_case(said) else <str> normalized(said)
+    if norm in norms:
+        before = norms.index(norm)
+        if before not in mentions:
+            mentions[before] = [(begins[kept[before].span], ends[kept[before].span])]
+        mentions[before].append((begins[span], ends[span]))
+        return True
+    if len(norms) == most:
+        return False
+    norms.append(norm)
+    return True
+
+
+cdef Py_ssize_t _terms(
+    Page* page, str text, Kept* kept, list norms, dict mentions, const int64_t[::1] mood, const int32_t[::1] begins,
+    const int32_t[::1] ends, const int64_t[::1] channel, const double[::1] sure, const int64_t[:, ::1] towards, tuple labels,
+    tuple names
+) except -1:
+    """The sentiment of the message and its key terms; returns the label, by its number."""
+    cdef Py_ssize_t at, span, row, mood_at, mood_size, label
+    cdef str norm
+    _fixed(page, b',"sentiment":')
+    mood_at = page.at - page.begin
+    label = _sentiment(page, mood[0], mood[1], mood[2], labels)
+    mood_size = page.at - page.begin - mood_at
+    _fixed(page, b',"key_terms":[')
+    for at in range(len(norms)):
+        span, row, norm = kept[at].span, kept[at].mood, <str> norms[at]
+        _fixed(page, b',{"text":' if at else b'{"text":')
+        _string(page, text, begins[span], ends[span])
+        _fixed(page, b',"normalized":')
+        _word(page, norm)
+        _fixed(page, b',"kind":')
+        _word(page, <str> names[channel[span]])
+        _fixed(page, b',"salience":')
+        _parts(page, <int64_t> rint(sure[span] * WHOLE))
+        _fixed(page, b',"begin":')
+        _integer(page, begins[span])
+        _fixed(page, b',"end":')
+        _integer(page, ends[span])
+        _fixed(page, b',"sentiment":')
+        if row == NOBODY:
+            _room(page, mood_size)  # before the place is taken that it is copied from
+            _put(page, page.begin + mood_at, mood_size)
+        else:
+            _sentiment(page, towards[row, 0], towards[row, 1], towards[row, 2], labels)
+        if at in mentions:
+            _mentions(page, sorted(mentions[at]))
+        _put(page, b"}", 1)
+    _put(page, b"]", 1)
+    return label
 
 
 cdef inline bint _readable(str text, Py_ssize_t begin, Py_ssize_t end) noexcept:
@@ -617,11 +636,10 @@ def pool(const int64_t[::1] lengths, const int64_t[::1] bounds, int32_t[::1] row
             place += lengths[number]
 
 
-cdef struct Page:  # bytes that are being written; the sentiment of the message, which most of its terms share, is copied
+cdef struct Page:  # bytes that are being written
     char* begin
     char* at
     char* end
-    Py_ssize_t mood_at, mood_size
 
 
 cdef inline int _room(Page* page, Py_ssize_t size) except -1:
@@ -650,7 +668,7 @@ cdef inline int _fixed(Page* page, const char* said) except -1:
 
 
 cdef inline int _word(Page* page, str word) except -1:
-    """A string of JSON, of a word of ours."""
+    """A whole string as a string of JSON."""
     return _string(page, word, 0, len(word))
 
 
@@ -725,13 +743,13 @@ cdef int _parts(Page* page, int64_t parts) except -1:
         page.at[0] = c"-"
         page.at += 1
         parts = -parts
-    page.at[0], page.at[1] = <char> (c"0" + parts // 10000), c"."
+    page.at[0], page.at[1] = <char> (c"0" + parts // WHOLE), c"."
     page.at += 2
     while True:
-        parts = parts % 10000 * 10
-        page.at[0] = <char> (c"0" + parts // 10000)
+        parts = parts % WHOLE * 10
+        page.at[0] = <char> (c"0" + parts // WHOLE)
         page.at += 1
-        if parts % 10000 == 0:
+        if parts % WHOLE == 0:
             return 0
 
 
@@ -740,7 +758,7 @@ cdef int _language(Page* page, dict language) except -1:
     _fixed(page, b'"language":{"code":')
     _word(page, <str> language["code"])
     _fixed(page, b',"probability":')
-    _parts(page, <int64_t> rint(<double> language["probability"] * 10000))
+    _parts(page, <int64_t> rint(<double> language["probability"] * WHOLE))
     return _fixed(page, b',"supported":true}')
 
 

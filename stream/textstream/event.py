@@ -1,7 +1,7 @@
 """The enriched event: what downstream teams read, typed. The published JSON Schema is generated from this file.
 
-Events are plain dictionaries, typed here: what `Scorer.score` returns, what the worker encodes and what a reader gets
-from `json.loads` of a record's value are one and the same thing.
+Events are plain dictionaries, typed here: what `Scorer.score` returns and what a reader gets from `json.loads` of a record's
+value are one and the same thing.
 """
 
 from datetime import UTC, datetime
@@ -43,7 +43,10 @@ class Sentiment(TypedDict):
 
 
 class KeyTerm(TypedDict):
-    """A span of the text that says what it is about: `text[begin:end] == key_term["text"]`."""
+    """A span of the text that says what it is about: `text[begin:end] == key_term["text"]`.
+
+    The pairs of `mentions` are lists, as JSON has them.
+    """
 
     text: Annotated[str, Field(min_length=1)]
     normalized: Annotated[str, Field(description="Case, width and traditional characters folded, leading # removed.")]

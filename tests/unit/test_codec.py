@@ -9,15 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.fakes import FakeScorer
-from tests.support.ways import both_ways
 from textstream.analysis import encoded
 from textstream.bench.noop import analysis
 from textstream.core.codec import Codec, Route, TopicLimits, wire_size
 from textstream.core.record import Position, Record
 from textstream.errors import Poison
-from textstream.event import json_schema, rfc3339
-
-pytestmark = both_ways
+from textstream.event import enriched_event, json_schema, rfc3339
 
 NOW_MS = 1_764_000_000_000
 TOPIC = "reviews"
@@ -103,6 +100,31 @@ def test_the_event_is_what_the_schema_says() -> None:
     }  # fmt: skip
     assert event["processed_at"] == "2025-11-24T16:00:00.000Z"
     assert outcome.label == "neutral"
+
+
+@pytest.mark.parametrize("keep_input", [False, True])
+@pytest.mark.parametrize("timestamp_ms", [-1, 0, NOW_MS - 33])
+@pytest.mark.parametrize("text", ["hi", 'a "quote"\n\\\x00 你好 👍'])
+@pytest.mark.parametrize("named", [False, True])
+def test_an_event_joined_of_bytes_is_the_event(text: str, timestamp_ms: int, keep_input: bool, named: bool) -> None:
+    """What is joined reads as what `enriched_event` puts together: any text, topic and time, cut short, of a cascade."""
+    said = {**analysis(), "truncated": True, "scored_until": 1}
+    if named:
+        said["model"] = {**FakeScorer.info, "name": "other"}
+    one = Codec(
+        input_format="json", pointer="/t", keep_input=keep_input, model=FakeScorer.info, routes={'t"文': Route()}
+    )  # fmt: skip
+    given_record = Record(Position('t"文', 3, 2**62, 1), b'{"t": 1.50}', timestamp_ms=timestamp_ms)
+    source = {"topic": 't"文', "partition": 3, "offset": 2**62, "timestamp": rfc3339(timestamp_ms)}
+    expected = enriched_event(text, said, model=FakeScorer.info, source=source, processed_at=rfc3339(NOW_MS))
+    value = one.encode(given_record, text, encoded(said), NOW_MS).value
+    assert orjson.loads(value) == expected | ({"input": {"t": 1.5}} if keep_input else {})
+
+
+def test_a_clock_beyond_what_rfc_3339_can_name_is_refused() -> None:
+    """An event without the time of its making would break the schema."""
+    with pytest.raises(AssertionError, match="beyond the year 9999"):
+        codec().encode(record(), "a", encoded(analysis()), 2**48)
 
 
 def test_kept_input_is_byte_for_byte() -> None:

@@ -3,15 +3,13 @@
 # ruff: noqa: D103 (a test's name is the sentence it proves)
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.ways import both_ways
 from textstream.event import LABELS
 from textstream.model.bundle import SentimentCalibration, TermCalibration
 from textstream.model.calibrate import probabilities, rounded, salience, sentiments
-
-pytestmark = both_ways
 
 LOGIT = st.floats(-60, 60, width=32)
 
@@ -31,6 +29,13 @@ def test_probabilities_sum_to_one_and_the_label_is_the_largest(rows: list[tuple[
 
 def test_a_tie_goes_to_the_first_label() -> None:
     assert sentiments(rounded(np.array([[0.45, 0.1, 0.45]], np.float32)))[0]["label"] == LABELS[0]
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_what_is_no_number_is_refused(wrong: float) -> None:
+    """A graph that overflows must not publish."""
+    with pytest.raises(FloatingPointError, match="no numbers"):
+        rounded(np.array([[0.2, 0.3, 0.5], [0, wrong, 1]], np.float32))
 
 
 def test_each_row_is_calibrated_for_its_own_language() -> None:

@@ -72,7 +72,7 @@ class _Place(NamedTuple):
     name: bytes
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)  # more partitions than a worker reads
 def _place(topic: str, partition: int) -> _Place:
     id_ = event_id(topic, partition, 0)[:-1]
     opening, quoted = orjson.dumps(id_)[:-1], orjson.dumps(topic)
@@ -80,9 +80,9 @@ def _place(topic: str, partition: int) -> _Place:
     return _Place(b'{"id":' + opening, source, id_.encode(), f"{topic}/{partition}/".encode())
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)  # a batch names the same milliseconds again and again
 def _time(timestamp_ms: int) -> bytes:
-    """As JSON."""
+    """RFC 3339 as JSON."""
     return orjson.dumps(rfc3339(timestamp_ms))
 
 
@@ -107,7 +107,6 @@ class Codec:
         self._pointer = pointer
         self._path = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
         self._keep_input = keep_input and input_format == "json"
-        self._model = model
         self._model_headers, self._model_json = _model_headers(model), orjson.dumps(model)
         self._routes = routes
         self._replays = replays or {}
@@ -160,12 +159,13 @@ class Codec:
     def _event(self, record: Record, text: str, analysis: bytes, model: bytes, now_ms: int) -> bytes:
         """`event.enriched_event` as JSON, put together from what is JSON already."""
         topic, partition, offset, _ = record.origin or record.position
-        place, number = _place(topic, partition), b"%d" % offset
+        place, number, processed_at = _place(topic, partition), b"%d" % offset, _time(now_ms)
+        assert processed_at != b"null", f"the clock shows {now_ms} ms, beyond the year 9999"
         kept = (b',"input":', record.value or b"") if self._keep_input else ()
         return b"".join(
             (
                 place.opening, number, b'","text":', orjson.dumps(text), b",", analysis, b',"model":', model,
-                place.source, number, b',"timestamp":', _time(record.timestamp_ms), b'},"processed_at":', _time(now_ms), *kept,
+                place.source, number, b',"timestamp":', _time(record.timestamp_ms), b'},"processed_at":', processed_at, *kept,
                 b"}",
             )
         )  # fmt: skip

@@ -38,7 +38,12 @@ def salience(
 
 
 def rounded(chances: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Probabilities (rows, 3) in ten-thousandths that sum to 10,000: what rounding left over goes to the largest."""
+    """Probabilities (rows, 3) in ten-thousandths that sum to 10,000: what rounding left over goes to the largest.
+
+    Raises FloatingPointError where a network has said something that is no number.
+    """
+    if not np.isfinite(chances).all():
+        raise FloatingPointError("the network's outputs are no numbers: its graph is damaged, or overflows on this device")
     parts: NDArray[np.int64] = np.rint(chances * WHOLE).astype(np.int64)
     largest = parts.argmax(1)
     parts[np.arange(len(parts)), largest] += WHOLE - parts.sum(1)

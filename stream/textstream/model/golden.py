@@ -33,6 +33,8 @@ def verify(scorer: _Scores, folder: Path) -> None:
         tolerance, least = scorer.manifest.golden_tolerance[scorer.device], scorer.min_salience
         pairs = enumerate(zip(expected, found, strict=True))
         wrong = [i for i, (a, b) in pairs if differs(a, b, tolerance, least)]
+    except FloatingPointError as error:
+        raise files.damaged(folder, files.GOLDEN, f"cannot be repeated ({error})") from None
     except (KeyError, TypeError) as error:
         raise files.damaged(folder, files.GOLDEN, f"is not a golden set ({type(error).__name__}: {error})") from None
     if wrong:

@@ -1,7 +1,7 @@
 """Scorer: a verified bundle that turns texts into analyses. The model's whole path on one screen is `Scorer.analyse`."""
 
 import time
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -28,7 +28,7 @@ from textstream.event import (
     rfc3339,
 )
 from textstream.model import bundle as files
-from textstream.model.calibrate import DIGITS, WHOLE, probabilities, rounded, salience, sentiments
+from textstream.model.calibrate import DIGITS, probabilities, rounded, salience, sentiments
 from textstream.model.golden import verify
 from textstream.model.packing import Scored, score
 from textstream.model.pieces import LanguageTokeniser, WordPieces
@@ -130,7 +130,10 @@ class Scorer:
             said = written(texts, moods, *self._key_terms(texts, number, scored), self.max_terms)
             for i, one in zip(spoken, said, strict=True):
                 found[i] = one
-        return [one or encoded(_unscored(tokens, self._number)) for one, tokens in zip(found, batch, strict=True)]
+        return [
+            one or encoded(_unscored(tokens, tokens.language["code"] in self._number))
+            for one, tokens in zip(found, batch, strict=True)
+        ]
 
     def score(self, texts: Iterable[str]) -> list[EnrichedEvent]:
         """Texts in, enriched events out, in order, without Kafka: the source is `local`, the offset counts texts."""
@@ -226,9 +229,9 @@ def _covering(tokens: Tokens, begin: int, end: int) -> tuple[int, int]:
     return first, max(first, int(np.searchsorted(tokens.begins, end, side="left")))
 
 
-def _unscored(tokens: Tokens, supported: Container[str]) -> Analysis:
-    """Of a text that no model reads, or of which nothing is said yet; `supported` are the bundle's languages."""
-    language: Language = {**tokens.language, "supported": tokens.language["code"] in supported}
+def _unscored(tokens: Tokens, supported: bool) -> Analysis:
+    """Of a text that no model reads, or of which nothing is said yet; whether the bundle has its language."""
+    language: Language = {**tokens.language, "supported": supported}
     analysis: Analysis = {"language": language, "sentiment": None, "key_terms": [], "truncated": tokens.truncated}
     if tokens.truncated:
         analysis["scored_until"] = tokens.scored_until
@@ -261,7 +264,7 @@ def written(
     until = np.array([tokens.scored_until if tokens.truncated else -1 for tokens in texts], np.int64)
     found: list[EncodedAnalysis] = native.compiled.analyses(
         [tokens.text for tokens in texts], languages, until, moods, *spans, towards, _ASPECT, most,
-        int(spans.last.max(initial=0)), WHOLE, LABELS, KINDS, kinds(), splits_grapheme, normalized, EncodedAnalysis,
+        int(spans.last.max(initial=0)), LABELS, KINDS, kinds(), splits_grapheme, normalized, EncodedAnalysis,
     )  # fmt: skip
     return found
 
@@ -273,7 +276,7 @@ def _written_in_python(
     said = sentiments(moods)
     found = _terms([tokens.text for tokens in texts], spans, said, sentiments(towards), most)
     return [
-        encoded({**_unscored(tokens, (tokens.language["code"],)), "sentiment": mood, "key_terms": terms})
+        encoded({**_unscored(tokens, True), "sentiment": mood, "key_terms": terms})
         for tokens, mood, terms in zip(texts, said, found, strict=True)
     ]
 

@@ -226,18 +226,18 @@ def _extremes(
     return np.minimum.reduceat(flat, cuts)[::2], np.maximum.reduceat(flat, cuts)[::2]
 
 
-plain = re.compile(f"{UNBROKEN}*+").fullmatch
-"""Matches a text of such characters: then no cut splits a grapheme. Most texts are such."""
-_PREPENDED = frozenset("\u0d4e\U000111c2\U000111c3\U0001193f\U00011941\U00011d46\U00011f02\U000113d1")
-_ALWAYS_JOINED = frozenset("\u200c\u200d\uff9e\uff9f\u0e33\u0eb3")
-
-
 _HALF = re.compile("[\ud800-\udfff]")
 
 
 def readable(said: str) -> bool:
     """Whether it may be a term: a letter or a number is in it, and no half of a surrogate pair, which UTF-8 cannot say."""
     return any(map(str.isalnum, said)) and not _HALF.search(said)
+
+
+plain = re.compile(f"{UNBROKEN}*+").fullmatch
+"""Matches a text of such characters: then no cut splits a grapheme. Most texts are such."""
+_PREPENDED = frozenset("\u0d4e\U000111c2\U000111c3\U0001193f\U00011941\U00011d46\U00011f02\U000113d1")
+_ALWAYS_JOINED = frozenset("\u200c\u200d\uff9e\uff9f\u0e33\u0eb3")
 
 
 def splits_grapheme(text: str, at: int) -> bool:
