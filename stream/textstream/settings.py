@@ -202,7 +202,7 @@ class Model(Section):
     remember_texts: int = Field(
         default=0, ge=0, le=1_000_000,
         description="Of so many texts that came twice a worker remembers what was said, and scores them no more: retweets, "
-        "templates. About 3 KB of memory each, up to 15 KB of a long one; 0: every text is scored, as `bench` and `check` do.",
+        "templates. About 1.4 KB of memory each, up to 5 KB of a long one; 0: every text is scored, as `bench` and `check` do.",
     )  # fmt: skip
 
     def loading(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.support.bundles import SHIPPED, TRAINED, each_shipped
@@ -58,6 +59,18 @@ def test_bundles_in_the_repository_stay_small() -> None:
 
 def test_every_bundle_in_the_repository_is_tested_here() -> None:
     assert {path for place in (files.PACKAGED, TRAINED) for path in place.iterdir()} == set(SHIPPED.values())
+
+
+def test_a_graph_that_says_no_numbers_is_refused(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one that overflows on a device: one line, before a worker reads anything."""
+    run = Session._run
+
+    def overflowing(session: Session, feed: Any) -> Any:
+        sentiment, tokens = run(session, feed)
+        return sentiment * np.float32("nan"), tokens
+
+    monkeypatch.setattr(Session, "_run", overflowing)
+    refused(copy, "no numbers")
 
 
 @each_shipped
