@@ -1,9 +1,9 @@
 """A model that remembers what it said of texts that come again: retweets, templates, alerts.
 
 It stands where a scorer stands, so the path of a message does not know of it. Most texts never come again, and what was said of
-one takes a kilobyte or more. So of a text that came once a hash is kept until another takes its place, and what was said is remembered
-when it comes a second time; from then on the model is not asked. What it says of a text depends on nothing else, but for a last
-digit that may be rounded otherwise in another batch.
+one takes a kilobyte or more. So of a text that came once a hash is kept until another takes its place, and what was said is
+remembered when it comes a second time; from then on the model is not asked. What it says of a text depends on nothing else, but
+for a last digit that may be rounded otherwise in another batch.
 """
 
 import threading
