@@ -26,7 +26,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from operator import methodcaller
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,7 @@ AWAY = {
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
+    KafkaError._TRANSPORT,
     KafkaError._TIMED_OUT,  # what was asked while the coordinator was just being found may stay unanswered
     KafkaError.INVALID_REPLICATION_FACTOR,  # all brokers are fenced: the machine stood still for longer than their session
 }
@@ -149,8 +150,20 @@ class RealKafka(abc.ABC):
         """
         settings = {"retention.ms": "-1"} | {key.replace("_", "."): value for key, value in config.items()}
         wanted = NewTopic(name, partitions, self.replication, config=settings)
-        _patiently(lambda: self.admin.create_topics([wanted])[name].result(timeout=30))
-        wait_until(lambda: self._has_leaders(name, partitions), 30, f"topic {name} has no leaders")
+        asked = 0
+
+        def create() -> None:
+            nonlocal asked
+            asked += 1
+            try:
+                self.admin.create_topics([wanted])[name].result(timeout=30)
+            except KafkaException as error:  # the first time it was made, and the answer did not come
+                if asked == 1 or error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    raise
+
+        _patiently(create)
+        has_leaders = partial(self._has_leaders, name, partitions)
+        wait_until(lambda: _patiently(has_leaders), 30, f"topic {name} has no leaders")
         return name
 
     def produce_all(self, topic: str, records: Iterable[Outgoing], **config: Any) -> list[tuple[int, int]]:
@@ -607,13 +620,17 @@ def _broker_settings(port: int, controller_ports: Sequence[int], node: int = 1, 
 
 
 def _patiently(ask: Callable[[], Any]) -> Any:
-    """Ask a broker, again while it has just started and loads its groups, or has not been heard of by its controller."""
+    """Ask a broker, again while it has just started and loads its groups, has not been heard of by its controller, or is silent
+    because the machine stands still."""
     deadline = time.monotonic() + READY_TIMEOUT_S
     while True:
         try:
             return ask()
         except KafkaException as error:
             if error.args[0].code() not in AWAY or time.monotonic() > deadline:
+                raise
+        except TimeoutError:
+            if time.monotonic() > deadline:
                 raise
         time.sleep(0.1)
 
