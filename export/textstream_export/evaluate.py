@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from textstream.event import LABELS, EnrichedEvent, KeyTerm, Sentiment
+from textstream.event import LABELS, EnrichedEvent, KeyTerm, Sentiment, mentions
 from textstream.model.scorer import Scorer
 from textstream_export.data import Row, read_rows, read_test
 from textstream_export.gold import NEUTRAL, gold_sets, gold_spans, kind_of, message_labels, term_labels
@@ -177,11 +177,6 @@ def found_moods(verdict: Verdict) -> list[Sentiment | None]:
     """For each gold aspect the sentiment of the key term emitted at its very place, if there is one."""
     places = {place: term["sentiment"] for term in verdict.event["key_terms"] for place in mentions(term)}
     return [places.get((aspect.begin, aspect.end)) for aspect in verdict.row.aspects or ()]
-
-
-def mentions(term: KeyTerm) -> list[tuple[int, int]]:
-    """Every [begin, end) of a key term."""
-    return [(begin, end) for begin, end in term.get("mentions", [(term["begin"], term["end"])])]
 
 
 def _spans(terms: Sequence[KeyTerm]) -> list[Span]:

@@ -142,6 +142,11 @@ def enriched_event(text: str, analysis: Analysis, *, model: ModelInfo, source: S
     return event
 
 
+def mentions(term: KeyTerm) -> list[tuple[int, int]]:
+    """Every place [begin, end) of a term: its `mentions`, or its only one."""
+    return [(begin, end) for begin, end in term.get("mentions") or [(term["begin"], term["end"])]]
+
+
 _LAST_RFC3339_MS = 253_402_300_799_999
 """The end of the year 9999, the last moment RFC 3339 can name."""
 

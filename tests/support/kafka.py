@@ -626,11 +626,9 @@ def _patiently(ask: Callable[[], Any]) -> Any:
     while True:
         try:
             return ask()
-        except KafkaException as error:
-            if error.args[0].code() not in AWAY or time.monotonic() > deadline:
-                raise
-        except TimeoutError:
-            if time.monotonic() > deadline:
+        except (KafkaException, TimeoutError) as error:
+            away = isinstance(error, TimeoutError) or error.args[0].code() in AWAY
+            if not away or time.monotonic() > deadline:
                 raise
         time.sleep(0.1)
 

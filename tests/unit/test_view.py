@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.events import event, term
-from textstream.event import LABELS, EnrichedEvent, Label
+from textstream.event import LABELS, EnrichedEvent, Label, mentions
 from textstream.observe import view as limits
-from textstream.observe.view import DeadLetter, Mix, ViewModel, excerpt, mentions
+from textstream.observe.view import DeadLetter, Mix, ViewModel, excerpt
 
 START = 1_795_439_102.0  # a Monday in November 2026
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Protocol, Self, TypeVar
 
-from textstream.event import EnrichedEvent, KeyTerm, Label
+from textstream.event import EnrichedEvent, KeyTerm, Label, mentions
 
 RATE_WINDOW_S = 5
 """Long enough to be steady at 40 messages a second, short enough to show a stall."""
@@ -228,11 +228,6 @@ def excerpt(event: EnrichedEvent) -> EnrichedEvent:
     cut["key_terms"] = [term for term in event["key_terms"] if _mentions_within(term)]
     cut["key_terms"] = [_only_within(term) for term in cut["key_terms"]]
     return cut
-
-
-def mentions(term: KeyTerm) -> list[tuple[int, int]]:
-    """Every place of a term: its `mentions`, or its only one."""
-    return term.get("mentions") or [(term["begin"], term["end"])]
 
 
 def segments(event: EnrichedEvent) -> Iterator[tuple[str, Label | None]]:
