@@ -6,7 +6,7 @@ Nothing of Unicode is known here: what a character is comes in as a table (`text
 sort is handed to the pattern itself. Nothing is kept between calls, so the interpreter's lock is all that threads need.
 """
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.dict cimport PyDict_GetItem, PyDict_SetItem
 from cpython.ref cimport PyObject
 from cpython.unicode cimport PyUnicode_FromKindAndData, PyUnicode_Substring, Py_UNICODE_ISALNUM
@@ -40,6 +40,11 @@ cdef enum:
     ROW_BITS = 32
     WHOLE = 10000  # as in `calibrate`
     NOBODY = -1
+    LABEL = 3  # this and the next as in `EncodedAnalysis`
+    MODEL = 7
+    SUMMED = 4  # numbers of `quality.Texts` before its bins
+
+cdef int64_t DAY_MS = 86400000, LAST_MS = 253402300799999  # the second as in `event`
 
 cdef enum:  # borders of runs: at the level before, and at this one
     BEGAN = 1
@@ -636,6 +641,147 @@ def pool(const int64_t[::1] lengths, const int64_t[::1] bounds, int32_t[::1] row
             place += lengths[number]
 
 
+def events(
+    list records, list texts, list analyses, object site_of, bytes model, tuple about, dict labelled, bytes now,
+    bint keep_input, type analysed, type made
+):
+    """`Codec.encode` of each; None in the place of one that needs another look, or where nothing is said of a text.
+
+    `site_of` is `Codec._site`, `about` the headers of the model, `now` the time of publishing as JSON.
+    """
+    cdef list found = []
+    cdef dict sites = {}
+    cdef tuple position, said, place, within, key
+    cdef bytes value, payload
+    cdef object record, analysis, site, name = None
+    cdef int64_t partition = 0, of = -1, sent_ms
+    cdef Py_ssize_t at
+    cdef Page page
+    page.begin = page.at = <char*> malloc(PAGE)
+    if page.begin == NULL:
+        raise MemoryError
+    page.end = page.begin + PAGE
+    try:
+        for at in range(len(records)):
+            record, analysis = records[at], analyses[at]
+            if type(analysis) is not analysed or analysis[MODEL] is not None or record.headers or record.origin is not None:
+                found.append(None)
+                continue
+            position, said, value, sent_ms = <tuple> record.position, <tuple> analysis, record.value, record.timestamp_ms
+            partition = position[1]
+            if partition != of or position[0] is not name:
+                name, of = position[0], partition
+                key = (name, partition)
+                if key not in sites:
+                    sites[key] = site_of(name, partition)
+                site = sites[key]
+                place, within = <tuple> site[0], <tuple> site[1]
+            page.at = page.begin
+            _bytes(&page, <bytes> place[0])
+            _integer(&page, position[2])
+            _fixed(&page, b'","text":')
+            _word(&page, <str> texts[at])
+            _put(&page, b",", 1)
+            _bytes(&page, <bytes> said[0])
+            _fixed(&page, b',"model":')
+            _bytes(&page, model)
+            _bytes(&page, <bytes> place[1])
+            _integer(&page, position[2])
+            _fixed(&page, b',"timestamp":')
+            _moment(&page, sent_ms)
+            _fixed(&page, b'},"processed_at":')
+            _bytes(&page, now)
+            if keep_input:
+                _fixed(&page, b',"input":')
+                _bytes(&page, value)
+            _put(&page, b"}", 1)
+            if not <int64_t> within[0] <= sent_ms <= <int64_t> within[1] or page.at - page.begin + (
+                len(<bytes> record.key) if record.key is not None else 0
+            ) >= <Py_ssize_t> within[2]:
+                found.append(None)
+                continue
+            payload = PyBytes_FromStringAndSize(page.begin, page.at - page.begin)
+            label = said[LABEL] if said[LABEL] is not None else "none"
+            headers = [
+                ("textstream.id", _numbered(&page, <bytes> place[2], position[2])),
+                ("textstream.source", _numbered(&page, <bytes> place[3], position[2])),
+                labelled[label],
+            ]
+            headers.extend(about)
+            found.append(made(record, "enriched", payload, headers, sent_ms, label))
+    finally:
+        free(page.begin)
+    return found
+
+
+cdef bytes _numbered(Page* page, bytes before, int64_t number):
+    page.at = page.begin
+    _bytes(page, before)
+    _integer(page, number)
+    return PyBytes_FromStringAndSize(page.begin, page.at - page.begin)
+
+
+def fold(list texts, str other, tuple labels, const double[::1] confidence, const double[::1] length, const double[::1] unknown):
+    """`quality.quality`: for each language its sums, that of confidence, and its bins; and how many terms of each kind."""
+    cdef Py_ssize_t sure_at = SUMMED + len(labels), length_at = sure_at + confidence.shape[0] + 1
+    cdef Py_ssize_t unknown_at = length_at + length.shape[0] + 1, width = unknown_at + unknown.shape[0] + 1
+    cdef dict rows = {}
+    cdef list found = []
+    cdef tuple pair, said, chances
+    cdef str code
+    cdef int64_t kinds[3]
+    cdef int64_t tokens, lacking
+    cdef double sure
+    cdef Py_ssize_t row, at
+    for pair in texts:
+        rows.setdefault(pair[1][1] if pair[1][2] else other, len(rows))
+    cdef int64_t* counts = <int64_t*> calloc(len(rows) * width + 1, sizeof(int64_t))
+    cdef double* sums = <double*> calloc(len(rows) + 1, sizeof(double))
+    cdef int64_t* own
+    kinds[0] = kinds[1] = kinds[2] = 0
+    try:
+        if counts == NULL or sums == NULL:
+            raise MemoryError
+        for pair in texts:
+            said = <tuple> pair[1]
+            row = rows[said[1] if said[2] else other]
+            own = counts + row * width
+            tokens, lacking = pair[0].count, pair[0].unknown
+            own[0] += 1
+            own[1] += <bint> said[5]
+            own[2] += tokens
+            own[3] += lacking
+            if said[LABEL] is not None:
+                own[SUMMED + labels.index(said[LABEL])] += 1
+            chances = <tuple> said[4]
+            if chances is not None:
+                sure = max(<double> chances[0], <double> chances[1], <double> chances[2])
+                sums[row] += sure
+                own[sure_at + _bin(confidence, sure)] += 1
+            own[length_at + _bin(length, <double> tokens)] += 1
+            own[unknown_at + _bin(unknown, <double> lacking / <double> max(tokens, 1))] += 1
+            for at in range(3):
+                kinds[at] += <int64_t> said[6][at]
+        for code, row in rows.items():
+            own = counts + row * width
+            numbers = [own[at] for at in range(width)]
+            found.append((code, numbers[:SUMMED], sums[row], (
+                numbers[SUMMED:sure_at], numbers[sure_at:length_at], numbers[length_at:unknown_at], numbers[unknown_at:],
+            )))
+    finally:
+        free(counts)
+        free(sums)
+    return found, (kinds[0], kinds[1], kinds[2])
+
+
+cdef inline Py_ssize_t _bin(const double[::1] bounds, double value) noexcept:
+    """The first bound that is no less, as `searchsorted` has it."""
+    cdef Py_ssize_t at = 0
+    while at < bounds.shape[0] and bounds[at] < value:
+        at += 1
+    return at
+
+
 cdef struct Page:  # bytes that are being written
     char* begin
     char* at
@@ -665,6 +811,10 @@ cdef inline int _put(Page* page, const char* said, Py_ssize_t size) except -1:
 
 cdef inline int _fixed(Page* page, const char* said) except -1:
     return _put(page, said, strlen(said))
+
+
+cdef inline int _bytes(Page* page, bytes said) except -1:
+    return _put(page, PyBytes_AS_STRING(said), PyBytes_GET_SIZE(said))
 
 
 cdef inline int _word(Page* page, str word) except -1:
@@ -734,6 +884,35 @@ cdef int _integer(Page* page, int64_t value) except -1:
         value //= 10
         if value == 0:
             return _put(page, digits + at, 20 - at)
+
+
+cdef int _moment(Page* page, int64_t ms) except -1:
+    """`event.rfc3339` as JSON. Days to dates as in Hinnant, "chrono-Compatible Low-Level Date Algorithms": years begin in March."""
+    if not 0 <= ms <= LAST_MS:
+        return _fixed(page, b"null")
+    cdef int64_t day = ms // DAY_MS + 719468, in_day = ms % DAY_MS
+    cdef int64_t of_era = day % 146097
+    cdef int64_t year = (of_era - of_era // 1460 + of_era // 36524 - of_era // 146096) // 365
+    cdef int64_t of_year = of_era - (365 * year + year // 4 - year // 100)
+    cdef int64_t month = (5 * of_year + 2) // 153
+    _put(page, b'"0000-00-00T00:00:00.000Z"', 26)
+    cdef char* at = page.at - 26
+    _digits(at + 9, 2, of_year - (153 * month + 2) // 5 + 1)
+    month = month + 3 if month < 10 else month - 9
+    _digits(at + 1, 4, year + day // 146097 * 400 + (month <= 2))
+    _digits(at + 6, 2, month)
+    _digits(at + 12, 2, in_day // 3600000)
+    _digits(at + 15, 2, in_day // 60000 % 60)
+    _digits(at + 18, 2, in_day // 1000 % 60)
+    _digits(at + 21, 3, in_day % 1000)
+    return 0
+
+
+cdef inline void _digits(char* at, int size, int64_t value) noexcept:
+    while size:
+        size -= 1
+        at[size] = <char> (c"0" + value % 10)
+        value //= 10
 
 
 cdef int _parts(Page* page, int64_t parts) except -1:

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from textstream import native
 from textstream.analysis import EncodedAnalysis
 from textstream.event import KINDS, LABELS, Kind
 
@@ -92,6 +93,11 @@ class Quality:
 
 def quality(texts: Iterable[tuple[Tokens, EncodedAnalysis]]) -> Quality:
     """Fold texts, each with what was said of it."""
+    if native.compiled is not None:
+        bounds = _CONFIDENCE, _LENGTH, _UNKNOWN
+        folded, found = native.compiled.fold(list(texts), OTHER, LABELS, *bounds)
+        languages = {code: Texts(*sums, sure, dict(zip(BINS, bins, strict=True))) for code, sums, sure, bins in folded}
+        return Quality(languages, dict(zip(KINDS, found, strict=True)))
     by_language: defaultdict[str, list[tuple[Tokens, EncodedAnalysis]]] = defaultdict(list)
     for pair in texts:
         by_language[pair[1].language if pair[1].supported else OTHER].append(pair)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +17,17 @@ from hypothesis import strategies as st
 from tests.support.bundles import SHIPPED
 from tests.support.ways import in_python
 from textstream import _native
-from textstream.analysis import EncodedAnalysis
+from textstream.analysis import EncodedAnalysis, encoded
+from textstream.bench.noop import Counted, analysis
+from textstream.core.codec import Codec, Route, TopicLimits
 from textstream.core.process import enrich, prepare
 from textstream.core.record import Position, Record
-from textstream.event import KINDS, Language
+from textstream.event import KINDS, Language, ModelInfo
 from textstream.model import scorer, spans
 from textstream.model.scorer import Scorer, Spans
 from textstream.model.text import MAX_TOKEN_CHARS, PIECE, UNBROKEN, cut, kinds
 from textstream.model.tokens import Tokeniser, Tokens
+from textstream.quality import quality
 from textstream.score import line_codec
 
 ROOT = Path(__file__).parents[2]
@@ -180,6 +184,77 @@ def test_an_analysis_is_the_json_that_orjson_writes(
         return scorer.written(batch, moods, found, towards, most)
 
     assert written() == in_python(written)
+
+
+POSITIONS = st.builds(Position, st.sampled_from(["t", 'q"文']), st.integers(0, 3), st.integers(0, 2**63 - 1), st.just(1))
+MOMENTS = st.one_of(st.integers(-1, 2**62), st.integers(0, 2**48), st.sampled_from([951_782_400_000, 253_402_300_799_999]))
+RECORDS = st.builds(
+    Record,
+    POSITIONS,
+    st.binary(max_size=9),
+    st.none() | st.binary(max_size=9),
+    st.sampled_from([(), (("a", b"1"),), (("textstream.id", None),)]),
+    MOMENTS,
+    origin=st.none() | POSITIONS,
+)
+OTHER = ModelInfo(name="other", version="1.0.0", digest="sha256:" + "1" * 64)
+SAYS = [
+    encoded(analysis()),
+    encoded(analysis())._replace(model=OTHER),
+    encoded({**analysis(), "sentiment": None, "language": {"code": "und", "probability": 0.0, "supported": True}}),
+    encoded({**analysis(), "truncated": True, "language": {"code": "fr", "probability": 0.5, "supported": False}}),
+    EncodedAnalysis(b"", "zh", True, "positive", (0.01, 0.09, 0.9), False, (3, 0, 1)),
+]
+
+
+@settings(max_examples=500)
+@given(
+    st.lists(st.tuples(RECORDS, ENCODABLE, st.sampled_from([*SAYS, None])), max_size=6),
+    st.booleans(),
+    st.sampled_from([5_000, 4_700]),
+    st.integers(0, 253_402_300_799_999),
+)
+def test_an_outcome_is_the_one_that_python_makes(
+    given: list[tuple[Record, str, EncodedAnalysis | None]], keep_input: bool, largest: int, now_ms: int
+) -> None:
+    """Event, headers, time and label of any record; where there is something to decide it is left to Python."""
+    limits = TopicLimits(max_message_bytes=largest, timestamp_before_max_ms=2**50)
+    routes = {topic: Route(enriched=limits) for topic in ("t", 'q"文')}
+    model = SWIFT.info
+    to = Codec(input_format="json", pointer="/t", keep_input=keep_input, model=model, routes=routes)
+    for found, (record, text, said) in zip(
+        to.usual(*map(list, zip(*given, strict=True)), now_ms) if given else [], given, strict=True
+    ):
+        if found is not None:
+            assert said is not None and found == to.encode(record, text, said, now_ms)
+        else:
+            unusual = (
+                said is None or said.model or record.headers or record.origin or not limits.takes(record.timestamp_ms, now_ms)
+            )
+            assert (
+                unusual or len(to.encode(record, text, said, now_ms).value or b"") + len(record.key or b"") >= largest - 4_096
+            )
+
+
+def test_a_time_is_the_one_that_python_writes() -> None:
+    """Of days from 1970 to 9999, at their first and last millisecond."""
+    for day in range(0, 2_932_896, 97):
+        for ms in (day * 86_400_000 or 1, day * 86_400_000 + 86_399_999):
+            record = Record(Position("t", 0, 0, 1), b"", timestamp_ms=ms)
+            (found,) = CODEC.usual([record], [""], [SAYS[0]], ms)
+            assert found == CODEC.encode(record, "", SAYS[0], ms)
+
+
+@settings(max_examples=200)
+@given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300), st.sampled_from(SAYS)), max_size=9))
+def test_texts_are_counted_as_python_counts_them(texts: list[tuple[int, int, EncodedAnalysis]]) -> None:
+    """Languages in the order in which they came, and each number in its bin, those on a border too."""
+    pairs = [(Counted(max(count, unknown), unknown), said) for count, unknown, said in texts]
+    found, expected = quality(pairs), in_python(lambda: quality(pairs))
+    assert found.key_terms == expected.key_terms and list(found.languages) == list(expected.languages)
+    for one, other in zip(found.languages.values(), expected.languages.values(), strict=True):
+        assert one.confidence_sum == pytest.approx(other.confidence_sum, rel=1e-12)  # from Python 3.12 on `sum` compensates
+        assert replace(one, confidence_sum=0) == replace(other, confidence_sum=0)
 
 
 def test_half_of_a_surrogate_pair_is_in_no_term() -> None:

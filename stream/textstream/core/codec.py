@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 import orjson
 
+from textstream import native
 from textstream.analysis import EncodedAnalysis
 from textstream.core.record import Header, Outcome, OutcomeKind, Record, is_ours
 from textstream.core.replay import replayed
@@ -45,8 +46,13 @@ class TopicLimits:
 
     def takes(self, timestamp_ms: int, now_ms: int) -> bool:
         """Whether a record may keep its timestamp: 0 and -1 mean that it never had one."""
+        oldest, newest, _ = self.usual(now_ms)
+        return oldest <= timestamp_ms <= newest
+
+    def usual(self, now_ms: int) -> tuple[int, int, int]:
+        """The timestamps, from and to, that records may keep, and the bytes of key and value below which all are taken."""
         older, newer = self._margins
-        return timestamp_ms > 0 and now_ms - older <= timestamp_ms <= now_ms + newer
+        return max(1, now_ms - older), now_ms + newer, self.max_message_bytes - OUR_HEADERS_BYTES
 
     @cached_property
     def _margins(self) -> tuple[int, int]:
@@ -84,6 +90,12 @@ def _place(topic: str, partition: int) -> _Place:
 def _time(timestamp_ms: int) -> bytes:
     """RFC 3339 as JSON."""
     return orjson.dumps(rfc3339(timestamp_ms))
+
+
+def _now(now_ms: int) -> bytes:
+    now = _time(now_ms)
+    assert now != b"null", f"the clock shows {now_ms} ms, beyond the year 9999"
+    return now
 
 
 class Codec:
@@ -148,6 +160,26 @@ class Codec:
             raise Poison("text_not_string", "decode", message)
         return document
 
+    def usual(
+        self, records: Sequence[Record], texts: Sequence[str], analyses: Sequence[EncodedAnalysis | Poison | None], now_ms: int
+    ) -> Sequence[Outcome | None]:
+        """What `encode` gives, for the records where there is nothing to decide, together; None in the place of the others.
+
+        Those have an analysis and no headers, are no replays, and are well within what the broker takes: nearly all.
+        """
+        if native.compiled is None:
+            return [None] * len(records)
+
+        def site(topic: str, partition: int) -> tuple[_Place, tuple[int, int, int]]:
+            return _place(topic, partition), self._routes[topic].enriched.usual(now_ms)
+
+        about = self._model_headers, _LABELLED, _now(now_ms), self._keep_input
+        given = list(records), list(texts), list(analyses)
+        outcomes: list[Outcome | None] = native.compiled.events(
+            *given, site, self._model_json, *about, EncodedAnalysis, Outcome
+        )
+        return outcomes
+
     def encode(self, record: Record, text: str, analysis: EncodedAnalysis, now_ms: int) -> Outcome:
         """The enriched event of one record. Raises `Poison` when the broker would not take it."""
         headers, model = self._model_headers, self._model_json
@@ -159,8 +191,7 @@ class Codec:
     def _event(self, record: Record, text: str, analysis: bytes, model: bytes, now_ms: int) -> bytes:
         """`event.enriched_event` as JSON, put together from what is JSON already."""
         topic, partition, offset, _ = record.origin or record.position
-        place, number, processed_at = _place(topic, partition), b"%d" % offset, _time(now_ms)
-        assert processed_at != b"null", f"the clock shows {now_ms} ms, beyond the year 9999"
+        place, number, processed_at = _place(topic, partition), b"%d" % offset, _now(now_ms)
         kept = (b',"input":', record.value or b"") if self._keep_input else ()
         return b"".join(
             (
