@@ -642,12 +642,12 @@ def pool(const int64_t[::1] lengths, const int64_t[::1] bounds, int32_t[::1] row
 
 
 def events(
-    list records, list texts, list analyses, object site_of, bytes model, tuple about, dict labelled, bytes now,
+    list records, list texts, list analyses, object site_of, bytes model, tuple about, dict labelled, int64_t now_ms, bytes now,
     bint keep_input, type analysed, type made
 ):
     """`Codec.encode` of each; None in the place of one that needs another look, or where nothing is said of a text.
 
-    `site_of` is `Codec._site`, `about` the headers of the model, `now` the time of publishing as JSON.
+    `site_of` is `Codec._site`, `about` the headers of the model, `now` the time of publishing, as JSON.
     """
     cdef list found = []
     cdef dict sites = {}
@@ -695,9 +695,7 @@ def events(
                 _fixed(&page, b',"input":')
                 _bytes(&page, value)
             _put(&page, b"}", 1)
-            if not <int64_t> within[0] <= sent_ms <= <int64_t> within[1] or page.at - page.begin + (
-                len(<bytes> record.key) if record.key is not None else 0
-            ) >= <Py_ssize_t> within[2]:
+            if page.at - page.begin + (len(<bytes> record.key) if record.key is not None else 0) >= <Py_ssize_t> within[2]:
                 found.append(None)
                 continue
             payload = PyBytes_FromStringAndSize(page.begin, page.at - page.begin)
@@ -708,10 +706,28 @@ def events(
                 labelled[label],
             ]
             headers.extend(about)
+            if not <int64_t> within[0] <= sent_ms <= <int64_t> within[1]:
+                headers.append(("textstream.timestamp", b"%d" % sent_ms))
+                sent_ms = now_ms
             found.append(made(record, "enriched", payload, headers, sent_ms, label))
     finally:
         free(page.begin)
     return found
+
+
+cdef class Noted:
+    """`Sink._on_delivery` of one outcome, to be called with the broker's answer; what was refused is left to that."""
+
+    cdef object reports, item, outcome, refused
+
+    def __init__(self, object reports, object item, object outcome, object refused):
+        self.reports, self.item, self.outcome, self.refused = reports, item, outcome, refused
+
+    def __call__(self, object error, object message):
+        if error is None:
+            self.reports.append((self.item, self.outcome, None, message.latency() or 0.0))
+        else:
+            self.refused(self.item, self.outcome, error, message)
 
 
 cdef bytes _numbered(Page* page, bytes before, int64_t number):

@@ -1,7 +1,7 @@
 """What the texts of a batch were like, in counts: languages, sentiment, confidence, length, unknown words, key terms.
 
-Folded once a batch of what the model said anyway: about a microsecond a message. No text and no word of one is in here, and a
-language stands by its code only where the model supports it, else as `other`: nothing that a sender writes names anything.
+Folded once a batch of what the model said anyway, in less than a microsecond a message. No text and no word of one is here, and
+a language stands by its code only where the model supports it, else as `other`: nothing that a sender writes names anything.
 """
 
 from collections import defaultdict
@@ -94,9 +94,11 @@ class Quality:
 def quality(texts: Iterable[tuple[Tokens, EncodedAnalysis]]) -> Quality:
     """Fold texts, each with what was said of it."""
     if native.compiled is not None:
-        bounds = _CONFIDENCE, _LENGTH, _UNKNOWN
-        folded, found = native.compiled.fold(list(texts), OTHER, LABELS, *bounds)
-        languages = {code: Texts(*sums, sure, dict(zip(BINS, bins, strict=True))) for code, sums, sure, bins in folded}
+        folded, found = native.compiled.fold(list(texts), OTHER, LABELS, _CONFIDENCE, _LENGTH, _UNKNOWN)
+        languages = {
+            code: Texts(messages, truncated, tokens, unknown, sure, dict(zip(BINS, bins, strict=True)))
+            for code, (messages, truncated, tokens, unknown), sure, bins in folded
+        }
         return Quality(languages, dict(zip(KINDS, found, strict=True)))
     by_language: defaultdict[str, list[tuple[Tokens, EncodedAnalysis]]] = defaultdict(list)
     for pair in texts:

@@ -30,9 +30,9 @@ from textstream.score import line_codec
 MESSAGES = 256
 PARTITION, EPOCH = ("in", 0), 1
 CEILINGS = {  # a message, scored by the compiled part: calls into Python functions, calls into C, blocks held by its outcome
-    "swift": (20.3, 33.1, 12.1),  # the event is joined of bytes: a few calls that take less time than one that wrote it
-    "noop": (17.6, 25.9, 10.9),  # its analysis is made of dictionaries, and encoded, anew for each message
-    "delivery": (5.9, 13.8, 4.7),
+    "swift": (14.2, 25.0, 13.0),
+    "noop": (9.7, 16.9, 9.9),
+    "delivery": (4.9, 12.9, 3.7),
 }
 
 

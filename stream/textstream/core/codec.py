@@ -165,7 +165,7 @@ class Codec:
     ) -> Sequence[Outcome | None]:
         """What `encode` gives, for the records where there is nothing to decide, together; None in the place of the others.
 
-        Those have an analysis and no headers, are no replays, and are well within what the broker takes: nearly all.
+        Those have an analysis and no headers, are no replays, and are much smaller than what the broker takes: nearly all.
         """
         if native.compiled is None:
             return [None] * len(records)
@@ -173,7 +173,7 @@ class Codec:
         def site(topic: str, partition: int) -> tuple[_Place, tuple[int, int, int]]:
             return _place(topic, partition), self._routes[topic].enriched.usual(now_ms)
 
-        about = self._model_headers, _LABELLED, _now(now_ms), self._keep_input
+        about = self._model_headers, _LABELLED, now_ms, _now(now_ms), self._keep_input
         given = list(records), list(texts), list(analyses)
         outcomes: list[Outcome | None] = native.compiled.events(
             *given, site, self._model_json, *about, EncodedAnalysis, Outcome

@@ -11,6 +11,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 from confluent_kafka import TopicPartition as Offset
 
+from textstream import native
 from textstream.core.offsets import TopicPartition
 from textstream.core.ports import Aborted, Membership, Pipeline, Report
 from textstream.core.process import Prepared
@@ -79,7 +80,7 @@ class Sink:
                 outcome.value,
                 outcome.record.key,
                 position.partition if position.partition < kept_partitions else BY_KEY,
-                on_delivery=partial(self._on_delivery, item, outcome),
+                on_delivery=self._noted(item, outcome),
                 timestamp=outcome.timestamp_ms,
                 headers=outcome.headers,  # type: ignore[arg-type]  # it takes text for a value too, and changes none
             )
@@ -89,6 +90,14 @@ class Sink:
             raise self._not_taken(position, error.args[0]) from None
         self.unreported += 1
         return True
+
+    def _noted(self, item: Prepared, outcome: Outcome) -> Callable[[KafkaError | None, Message], None]:
+        if native.compiled is None:
+            return partial(self._on_delivery, item, outcome)
+        noted: Callable[[KafkaError | None, Message], None] = native.compiled.Noted(
+            self._reports, item, outcome, self._on_delivery
+        )
+        return noted
 
     def _not_taken(self, position: Position, error: KafkaError) -> TextstreamError:
         return refused(position, error)
