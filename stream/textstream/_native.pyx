@@ -720,8 +720,8 @@ cdef class Noted:
 
     cdef object reports, item, outcome, refused
 
-    def __init__(self, object reports, object item, object outcome, object refused):
-        self.reports, self.item, self.outcome, self.refused = reports, item, outcome, refused
+    def __init__(self, object reports, object refused, object item, object outcome):
+        self.reports, self.refused, self.item, self.outcome = reports, refused, item, outcome
 
     def __call__(self, object error, object message):
         if error is None:

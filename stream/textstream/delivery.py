@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeVar
 
 from textstream.core.batch import Budget
 from textstream.core.offsets import Ledger, TopicPartition
-from textstream.core.ports import Aborted, Clock, Membership, Pipeline, Sink, Source, TransactionalSink
+from textstream.core.ports import Aborted, Clock, Membership, Pipeline, Report, Sink, Source, TransactionalSink
 from textstream.core.process import Prepared
 from textstream.core.record import Outcome
 from textstream.errors import Misconfigured, TextstreamError
@@ -102,7 +102,7 @@ class Delivery(ABC, Generic[AnySink]):
 
     def current(self, outcomes: Collection[tuple[Prepared, Outcome]]) -> list[tuple[Prepared, Outcome]]:
         """Those of the present assignment; the others are dropped: whoever has their partitions now reads them again."""
-        are_current = [self._ledger.is_current(item.record.position) for item, _ in outcomes]
+        are_current = self._ledger.are_current([item.record.position for item, _ in outcomes])
         if not all(are_current):
             stale = [item for item, _ in compress(outcomes, map(not_, are_current))]
             self._budget.remove(stale)
@@ -119,10 +119,10 @@ class Delivery(ABC, Generic[AnySink]):
         for item, _, error, _ in reports:
             if error is not None:
                 self._refused(item, error)
-        acknowledged = [(item, outcome) for item, outcome, error, _ in reports if error is None]
-        settled = self._ledger.settle([item.record.position for item, _ in acknowledged])
+        acknowledged = [report for report in reports if report[2] is None]
+        settled = self._ledger.settle([item.record.position for item, _, _, _ in acknowledged])
         self._acknowledged(acknowledged)
-        latencies_s = [latency_s for _, _, error, latency_s in reports if error is None]
+        latencies_s = [latency_s for _, _, _, latency_s in acknowledged]
         self._metrics.stage_seconds.labels("deliver").observe_all(latencies_s)
         self._metrics.stages["deliver"].leave(len(reports), self._clock.wall_ms())
         self._metrics.stages["commit"].enter(settled)
@@ -158,18 +158,19 @@ class Delivery(ABC, Generic[AnySink]):
     def _send(self, item: Prepared, outcome: Outcome) -> bool:
         return self._sink.send(item, outcome)
 
-    def _count(self, standing: Sequence[tuple[Prepared, Outcome]]) -> None:
+    def _count(self, standing: Sequence[Report]) -> None:
         """These stand, since now."""
         now_ms = self._clock.wall_ms()
-        self._standing += [(outcome, now_ms) for _, outcome in standing]
+        outcomes = [outcome for _, outcome, _, _ in standing]
+        self._standing += [(outcome, now_ms) for outcome in outcomes]
         # Together: a labelled counter and a histogram cost more for one message than all the rest of its delivery.
-        for labels, count in Counter(map(_labels, [outcome for _, outcome in standing])).items():
+        for labels, count in Counter(map(_labels, outcomes)).items():
             self._metrics.outcomes.labels(*labels).inc(count)
-        sent_ms = [item.record.timestamp_ms for item, _ in standing]
+        sent_ms = [item.record.timestamp_ms for item, _, _, _ in standing]
         self._metrics.end_to_end_seconds.observe_all([max(0, now_ms - at_ms) / 1000 for at_ms in sent_ms if at_ms > 0])
 
     @abstractmethod
-    def _acknowledged(self, sent: Sequence[tuple[Prepared, Outcome]]) -> None:
+    def _acknowledged(self, sent: Sequence[Report]) -> None:
         """The broker has these."""
 
     @abstractmethod
@@ -207,7 +208,7 @@ class Delivery(ABC, Generic[AnySink]):
 class AtLeastOnce(Delivery[Sink]):
     """Offsets follow their outcomes: a crash between the two repeats a suffix of a partition."""
 
-    def _acknowledged(self, sent: Sequence[tuple[Prepared, Outcome]]) -> None:
+    def _acknowledged(self, sent: Sequence[Report]) -> None:
         self._count(sent)
 
     def _refused(self, item: Prepared, error: TextstreamError) -> None:
@@ -266,7 +267,7 @@ class ExactlyOnce(Delivery[TransactionalSink]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._acknowledged_since: list[tuple[Prepared, Outcome]] = []
+        self._acknowledged_since: list[Report] = []
 
     def assigned(self) -> None:
         """The generation is a new one, and we know what is ours in it."""
@@ -305,9 +306,9 @@ class ExactlyOnce(Delivery[TransactionalSink]):
             self._sink.begin()
             self._open = True
 
-    def _acknowledged(self, sent: Sequence[tuple[Prepared, Outcome]]) -> None:
+    def _acknowledged(self, sent: Sequence[Report]) -> None:
         # What is not current went down with an aborted transaction.
-        self._acknowledged_since += [one for one in sent if self._ledger.is_current(one[0].record.position)]
+        self._acknowledged_since += compress(sent, self._ledger.are_current([one[0].record.position for one in sent]))
 
     def _refused(self, item: Prepared, error: TextstreamError) -> None:
         if isinstance(error, Misconfigured):

@@ -171,9 +171,12 @@ class Ledger:
 
     def is_current(self, position: Position) -> bool:
         """Whether the record was read in the present assignment of its partition."""
-        topic, partition, _, epoch = position
-        owned = self._partitions.get((topic, partition))
-        return owned is not None and owned.epoch == epoch
+        return self.are_current([position])[0]
+
+    def are_current(self, positions: Iterable[Position]) -> list[bool]:
+        """Of each."""
+        partitions = self._partitions
+        return [(owned := partitions.get(one[:2])) is not None and owned.epoch == one[3] for one in positions]
 
     def deliver(self, records: Iterable[tuple[Position, int]]) -> None:
         """Records were handed to us, each sent at its time."""

@@ -55,6 +55,9 @@ class Sink:
         self._producer = opened(Producer, properties(kafka, config, kafka.producer))
         self._credentials = Credentials(kafka, kafka.producer)
         self._reports: deque[Report] = deque()
+        self._noted = partial(partial, self._on_delivery)
+        if native.compiled is not None:
+            self._noted = partial(native.compiled.Noted, self._reports, self._on_delivery)
         self._fatal: KafkaError | None = None
         self.unreported = 0
         self._topics: dict[tuple[str, str], tuple[str, int]] = {}
@@ -71,14 +74,15 @@ class Sink:
 
     def send(self, item: Prepared, outcome: Outcome) -> bool:
         """Hand an outcome to the client; False when its queue is full: serve `reports` and try again."""
-        position = outcome.record.source
+        record = outcome.record
+        position = record.origin or record.position  # its `source`, of each message
         # 0 kept partitions: the counts differ, so the key decides.
         name, kept_partitions = self._topics[position.topic, outcome.kind]
         try:
             self._producer.produce(
                 name,
                 outcome.value,
-                outcome.record.key,
+                record.key,
                 position.partition if position.partition < kept_partitions else BY_KEY,
                 on_delivery=self._noted(item, outcome),
                 timestamp=outcome.timestamp_ms,
@@ -90,14 +94,6 @@ class Sink:
             raise self._not_taken(position, error.args[0]) from None
         self.unreported += 1
         return True
-
-    def _noted(self, item: Prepared, outcome: Outcome) -> Callable[[KafkaError | None, Message], None]:
-        if native.compiled is None:
-            return partial(self._on_delivery, item, outcome)
-        noted: Callable[[KafkaError | None, Message], None] = native.compiled.Noted(
-            self._reports, item, outcome, self._on_delivery
-        )
-        return noted
 
     def _not_taken(self, position: Position, error: KafkaError) -> TextstreamError:
         return refused(position, error)
