@@ -3,7 +3,7 @@
 """The loops that cost most of a message, compiled. Each function names the Python that says the same, and is its specification.
 
 Nothing of Unicode is known here: what a character is comes in as a table (`text.kinds`), and whatever begins a token of a rarer
-sort is handed to the pattern itself. Nothing is kept between calls, so the interpreter's lock is all that threads need.
+sort is handed to the pattern itself. No function keeps anything between calls, so the interpreter's lock is all that threads need.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -40,11 +40,10 @@ cdef enum:
     ROW_BITS = 32
     WHOLE = 10000  # as in `calibrate`
     NOBODY = -1
-    LABEL = 3  # this and the next as in `EncodedAnalysis`
-    MODEL = 7
     SUMMED = 4  # numbers of `quality.Texts` before its bins
 
-cdef int64_t DAY_MS = 86400000, LAST_MS = 253402300799999  # the second as in `event`
+cdef enum:  # members of an `EncodedAnalysis`
+    JSON, LANGUAGE, SUPPORTED, LABEL, CHANCES, TRUNCATED, TERMS, MODEL
 
 cdef enum:  # borders of runs: at the level before, and at this one
     BEGAN = 1
@@ -642,20 +641,17 @@ def pool(const int64_t[::1] lengths, const int64_t[::1] bounds, int32_t[::1] row
 
 
 def events(
-    list records, list texts, list analyses, object site_of, bytes model, tuple about, dict labelled, int64_t now_ms, bytes now,
+    list records, list texts, list analyses, object site_of, bytes model, tuple about, dict labelled, object now_ms, bytes now,
     bint keep_input, type analysed, type made
 ):
-    """`Codec.encode` of each; None in the place of one that needs another look, or where nothing is said of a text.
-
-    `site_of` is `Codec._site`, `about` the headers of the model, `now` the time of publishing, as JSON.
-    """
-    cdef list found = []
+    """`Codec.usual`. `site_of` tells what the outcomes of a partition share, a `_Place` and `TopicLimits.bounds`; `about` are the
+    headers of the model, `now` is the time of publishing as JSON."""
+    cdef list found = [], headers
     cdef dict sites = {}
-    cdef tuple position, said, place, within, key
-    cdef bytes value, payload
-    cdef object record, analysis, site, name = None
-    cdef int64_t partition = 0, of = -1, sent_ms
-    cdef Py_ssize_t at
+    cdef tuple position, said, place = None, bounds = None, key
+    cdef object record, analysis, sent_ms, label, name = None
+    cdef bytes event
+    cdef Py_ssize_t at, size
     cdef Page page
     page.begin = page.at = <char*> malloc(PAGE)
     if page.begin == NULL:
@@ -667,67 +663,58 @@ def events(
             if type(analysis) is not analysed or analysis[MODEL] is not None or record.headers or record.origin is not None:
                 found.append(None)
                 continue
-            position, said, value, sent_ms = <tuple> record.position, <tuple> analysis, record.value, record.timestamp_ms
-            partition = position[1]
-            if partition != of or position[0] is not name:
-                name, of = position[0], partition
-                key = (name, partition)
+            position, said, sent_ms = <tuple> record.position, <tuple> analysis, record.timestamp_ms
+            if place is None or position[0] is not name or position[1] != key[1]:  # they come in runs
+                name = position[0]
+                key = (name, position[1])
                 if key not in sites:
-                    sites[key] = site_of(name, partition)
-                site = sites[key]
-                place, within = <tuple> site[0], <tuple> site[1]
+                    sites[key] = site_of(*key)
+                place, bounds = <tuple> sites[key][0], <tuple> sites[key][1]
             page.at = page.begin
-            _bytes(&page, <bytes> place[0])
-            _integer(&page, position[2])
-            _fixed(&page, b'","text":')
-            _word(&page, <str> texts[at])
-            _put(&page, b",", 1)
-            _bytes(&page, <bytes> said[0])
-            _fixed(&page, b',"model":')
-            _bytes(&page, model)
-            _bytes(&page, <bytes> place[1])
-            _integer(&page, position[2])
-            _fixed(&page, b',"timestamp":')
-            _moment(&page, sent_ms)
-            _fixed(&page, b'},"processed_at":')
-            _bytes(&page, now)
+            _event(&page, position[2], texts[at], said[JSON], place, model, sent_ms, now)
             if keep_input:
                 _fixed(&page, b',"input":')
-                _bytes(&page, value)
+                _bytes(&page, b"" if record.value is None else record.value)
             _put(&page, b"}", 1)
-            if page.at - page.begin + (len(<bytes> record.key) if record.key is not None else 0) >= <Py_ssize_t> within[2]:
+            size = page.at - page.begin
+            if size + (0 if record.key is None else len(record.key)) >= bounds[2]:
                 found.append(None)
                 continue
-            payload = PyBytes_FromStringAndSize(page.begin, page.at - page.begin)
-            label = said[LABEL] if said[LABEL] is not None else "none"
+            event = PyBytes_FromStringAndSize(page.begin, size)
+            label = said[LABEL] or "none"
             headers = [
-                ("textstream.id", _numbered(&page, <bytes> place[2], position[2])),
-                ("textstream.source", _numbered(&page, <bytes> place[3], position[2])),
+                ("textstream.id", _numbered(&page, place[2], position[2])),
+                ("textstream.source", _numbered(&page, place[3], position[2])),
                 labelled[label],
             ]
             headers.extend(about)
-            if not <int64_t> within[0] <= sent_ms <= <int64_t> within[1]:
+            if not bounds[0] <= sent_ms <= bounds[1]:
                 headers.append(("textstream.timestamp", b"%d" % sent_ms))
                 sent_ms = now_ms
-            found.append(made(record, "enriched", payload, headers, sent_ms, label))
+            found.append(made(record, "enriched", event, headers, sent_ms, label))
     finally:
         free(page.begin)
     return found
 
 
-cdef class Noted:
-    """`Sink._on_delivery` of one outcome, to be called with the broker's answer; what was refused is left to that."""
-
-    cdef object reports, item, outcome, refused
-
-    def __init__(self, object reports, object refused, object item, object outcome):
-        self.reports, self.refused, self.item, self.outcome = reports, refused, item, outcome
-
-    def __call__(self, object error, object message):
-        if error is None:
-            self.reports.append((self.item, self.outcome, None, message.latency() or 0.0))
-        else:
-            self.refused(self.item, self.outcome, error, message)
+cdef int _event(
+    Page* page, int64_t offset, str text, bytes analysis, tuple place, bytes model, int64_t sent_ms, bytes now
+) except -1:
+    """`Codec._event`, up to what is kept of the input."""
+    _bytes(page, place[0])
+    _integer(page, offset)
+    _fixed(page, b'","text":')
+    _word(page, text)
+    _put(page, b",", 1)
+    _bytes(page, analysis)
+    _fixed(page, b',"model":')
+    _bytes(page, model)
+    _bytes(page, place[1])
+    _integer(page, offset)
+    _fixed(page, b',"timestamp":')
+    _moment(page, sent_ms)
+    _fixed(page, b'},"processed_at":')
+    return _bytes(page, now)
 
 
 cdef bytes _numbered(Page* page, bytes before, int64_t number):
@@ -737,12 +724,27 @@ cdef bytes _numbered(Page* page, bytes before, int64_t number):
     return PyBytes_FromStringAndSize(page.begin, page.at - page.begin)
 
 
+cdef class Noted:
+    """`Sink._on_delivery` of one outcome, to be called with the broker's answer; what was refused is left to that."""
+
+    cdef object reports, on_refused, item, outcome
+
+    def __init__(self, object reports, object on_refused, object item, object outcome):
+        self.reports, self.on_refused, self.item, self.outcome = reports, on_refused, item, outcome
+
+    def __call__(self, object error, object message):
+        if error is None:
+            self.reports.append((self.item, self.outcome, None, message.latency() or 0.0))
+        else:
+            self.on_refused(self.item, self.outcome, error, message)
+
+
 def fold(list texts, str other, tuple labels, const double[::1] confidence, const double[::1] length, const double[::1] unknown):
     """`quality.quality`: for each language its sums, that of confidence, and its bins; and how many terms of each kind."""
     cdef Py_ssize_t sure_at = SUMMED + len(labels), length_at = sure_at + confidence.shape[0] + 1
     cdef Py_ssize_t unknown_at = length_at + length.shape[0] + 1, width = unknown_at + unknown.shape[0] + 1
     cdef dict rows = {}
-    cdef list found = []
+    cdef list found = [], numbers
     cdef tuple pair, said, chances
     cdef str code
     cdef int64_t kinds[3]
@@ -750,7 +752,8 @@ def fold(list texts, str other, tuple labels, const double[::1] confidence, cons
     cdef double sure
     cdef Py_ssize_t row, at
     for pair in texts:
-        rows.setdefault(pair[1][1] if pair[1][2] else other, len(rows))
+        said = <tuple> pair[1]
+        rows.setdefault(said[LANGUAGE] if said[SUPPORTED] else other, len(rows))
     cdef int64_t* counts = <int64_t*> calloc(len(rows) * width + 1, sizeof(int64_t))
     cdef double* sums = <double*> calloc(len(rows) + 1, sizeof(double))
     cdef int64_t* own
@@ -760,24 +763,24 @@ def fold(list texts, str other, tuple labels, const double[::1] confidence, cons
             raise MemoryError
         for pair in texts:
             said = <tuple> pair[1]
-            row = rows[said[1] if said[2] else other]
+            row = rows[said[LANGUAGE] if said[SUPPORTED] else other]
             own = counts + row * width
             tokens, lacking = pair[0].count, pair[0].unknown
             own[0] += 1
-            own[1] += <bint> said[5]
+            own[1] += <bint> said[TRUNCATED]
             own[2] += tokens
             own[3] += lacking
             if said[LABEL] is not None:
                 own[SUMMED + labels.index(said[LABEL])] += 1
-            chances = <tuple> said[4]
+            chances = said[CHANCES]
             if chances is not None:
-                sure = max(<double> chances[0], <double> chances[1], <double> chances[2])
+                sure = max(chances)
                 sums[row] += sure
                 own[sure_at + _bin(confidence, sure)] += 1
             own[length_at + _bin(length, <double> tokens)] += 1
             own[unknown_at + _bin(unknown, <double> lacking / <double> max(tokens, 1))] += 1
             for at in range(3):
-                kinds[at] += <int64_t> said[6][at]
+                kinds[at] += <int64_t> said[TERMS][at]
         for code, row in rows.items():
             own = counts + row * width
             numbers = [own[at] for at in range(width)]
@@ -903,10 +906,11 @@ cdef int _integer(Page* page, int64_t value) except -1:
 
 
 cdef int _moment(Page* page, int64_t ms) except -1:
-    """`event.rfc3339` as JSON. Days to dates as in Hinnant, "chrono-Compatible Low-Level Date Algorithms": years begin in March."""
-    if not 0 <= ms <= LAST_MS:
+    """`event.rfc3339` as JSON. Days to dates as Hinnant's "chrono-Compatible Low-Level Date Algorithms" have it: a year begins in
+    March, and an era has 146,097 days."""
+    if not 0 <= ms <= 253402300799999:
         return _fixed(page, b"null")
-    cdef int64_t day = ms // DAY_MS + 719468, in_day = ms % DAY_MS
+    cdef int64_t day = ms // 86400000 + 719468, in_day = ms % 86400000
     cdef int64_t of_era = day % 146097
     cdef int64_t year = (of_era - of_era // 1460 + of_era // 36524 - of_era // 146096) // 365
     cdef int64_t of_year = of_era - (365 * year + year // 4 - year // 100)

@@ -1,7 +1,8 @@
 """What the texts of a batch were like, in counts: languages, sentiment, confidence, length, unknown words, key terms.
 
-Folded once a batch of what the model said anyway, in less than a microsecond a message. No text and no word of one is here, and
-a language stands by its code only where the model supports it, else as `other`: nothing that a sender writes names anything.
+Folded once a batch of what the model said anyway: about a microsecond a message in Python, less compiled. No text and no word
+of one is in here, and a language stands by its code only where the model supports it, else as `other`: nothing that a sender
+writes names anything.
 """
 
 from collections import defaultdict

@@ -15,6 +15,7 @@ from typing import Any
 from tests.support.texts import message_values
 from textstream import native
 from textstream.core import process
+from textstream.core.codec import Codec
 from textstream.core.record import Position, Record
 from textstream.model import scorer, tokens
 from textstream.model.scorer import Scorer
@@ -45,6 +46,7 @@ PHASES: tuple[tuple[str, Any, str], ...] = (
     ("analysis: JSON", scorer, "written"),
     ("analysis", scorer.Scorer, "analyse"),
     ("quality", process, "quality"),
+    ("event: headers, JSON", Codec, "usual"),
     ("event: headers, JSON", process, "_outcome"),
     ("enrich", process, "enrich"),
 )

@@ -12,6 +12,7 @@ from tests.simulation.scene import Scene
 from tests.simulation.world import NOW_MS
 from tests.support.bundles import SHIPPED
 from tests.support.fakes import FakeScorer, FakeTokens
+from tests.support.ways import both_ways
 from textstream.analysis import EncodedAnalysis, encoded
 from textstream.bench.noop import analysis
 from textstream.core.offsets import PartitionOffsets
@@ -378,6 +379,7 @@ def test_padding_is_counted_beside_what_is_computed() -> None:
         assert scene.value("textstream_model_padding_tokens_total") == 5
 
 
+@both_ways
 @given(st.lists(st.tuples(st.integers(0, 300), st.floats(0, 1), st.sampled_from(["en", "zh", None])), max_size=40))
 def test_every_text_falls_into_one_bin_of_each_feature(texts: list[tuple[int, float, str | None]]) -> None:
     """Whatever its length, its share of unknown words and its language; and sums are those of the texts."""
@@ -397,6 +399,7 @@ def test_every_text_falls_into_one_bin_of_each_feature(texts: list[tuple[int, fl
         }
 
 
+@both_ways
 def test_a_bound_belongs_to_the_bin_below_it() -> None:
     """As Prometheus has it: a value that is a bin's upper bound is in that bin."""
     for feature, bounds in (("confidence", CONFIDENCE_BOUNDS), ("length", LENGTH_BOUNDS), ("unknown", UNKNOWN_BOUNDS)):

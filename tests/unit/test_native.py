@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections import deque
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,7 @@ from tests.support.bundles import SHIPPED
 from tests.support.ways import in_python
 from textstream import _native
 from textstream.analysis import EncodedAnalysis, encoded
-from textstream.bench.noop import Counted, analysis
+from textstream.bench.noop import Counted, NoopScorer, analysis
 from textstream.core.codec import Codec, Route, TopicLimits
 from textstream.core.process import enrich, prepare
 from textstream.core.record import Position, Record
@@ -191,7 +193,7 @@ MOMENTS = st.one_of(st.integers(-1, 2**62), st.integers(0, 2**48), st.sampled_fr
 RECORDS = st.builds(
     Record,
     POSITIONS,
-    st.binary(max_size=9),
+    st.none() | st.binary(max_size=9),
     st.none() | st.binary(max_size=9),
     st.sampled_from([(), (("a", b"1"),), (("textstream.id", None),)]),
     MOMENTS,
@@ -207,31 +209,40 @@ SAYS = [
 ]
 
 
+LIMITS = st.builds(
+    TopicLimits,
+    st.sampled_from([5_000, 4_700, 4_500]),
+    st.sampled_from([1_000, 600_000, 2**63 - 1]),
+    st.sampled_from([1_000, 3_600_000, 2**63 - 1]),
+)
+NOW = 1_764_000_000_000
+
+
 @settings(max_examples=500)
-@given(
-    st.lists(st.tuples(RECORDS, ENCODABLE, st.sampled_from([*SAYS, None])), max_size=6),
-    st.booleans(),
-    st.sampled_from([5_000, 4_700]),
-    st.integers(0, 253_402_300_799_999),
+@given(st.lists(st.tuples(RECORDS, ENCODABLE, st.sampled_from([*SAYS, None])), max_size=6), st.booleans(), LIMITS)
+@example(
+    [(Record(Position("t", 0, at, 1), b"", b"k" * at, timestamp_ms=NOW), "", SAYS[0]) for at in range(9)],
+    True,
+    TopicLimits(4_560),
+)
+@example(
+    [(Record(Position("t", 0, 7, 1), b"", timestamp_ms=NOW - at), "a", SAYS[0]) for at in (500, 501)],
+    False,
+    TopicLimits(9_000, 1_000),
 )
 def test_an_outcome_is_the_one_that_python_makes(
-    given: list[tuple[Record, str, EncodedAnalysis | None]], keep_input: bool, largest: int, now_ms: int
+    given: list[tuple[Record, str, EncodedAnalysis | None]], keep_input: bool, limits: TopicLimits
 ) -> None:
-    """Event, headers, time and label of any record; where there is something to decide it is left to Python."""
-    limits = TopicLimits(max_message_bytes=largest, timestamp_before_max_ms=2**50)
+    """Event, headers, time and label of any record; and just those with something to decide are left to Python."""
     routes = {topic: Route(enriched=limits) for topic in ("t", 'q"文')}
-    model = SWIFT.info
-    to = Codec(input_format="json", pointer="/t", keep_input=keep_input, model=model, routes=routes)
-    for found, (record, text, said) in zip(
-        to.usual(*map(list, zip(*given, strict=True)), now_ms) if given else [], given, strict=True
-    ):
-        if found is not None:
-            assert said is not None and found == to.encode(record, text, said, now_ms)
-        else:
-            unusual = said is None or said.model or record.headers or record.origin
-            assert (
-                unusual or len(to.encode(record, text, said, now_ms).value or b"") + len(record.key or b"") >= largest - 4_096
-            )
+    to = Codec(input_format="json", pointer="/t", keep_input=keep_input, model=SWIFT.info, routes=routes)
+    columns = [list(column) for column in zip(*given, strict=True)] or [[], [], []]
+    for found, (record, text, said) in zip(to.usual(*columns, NOW), given, strict=True):
+        if said is None or said.model or record.headers or record.origin:
+            assert found is None
+            continue
+        size = len(to._event(record, text, said.json, to._model_json, NOW)) + len(record.key or b"")
+        assert found == (to.encode(record, text, said, NOW) if size < limits.room else None)
 
 
 def test_a_time_is_the_one_that_python_writes() -> None:
@@ -253,6 +264,34 @@ def test_texts_are_counted_as_python_counts_them(texts: list[tuple[int, int, Enc
     for one, other in zip(found.languages.values(), expected.languages.values(), strict=True):
         assert one.confidence_sum == pytest.approx(other.confidence_sum, rel=1e-12)  # from Python 3.12 on `sum` compensates
         assert replace(one, confidence_sum=0) == replace(other, confidence_sum=0)
+
+
+class Answer:
+    """A delivery report, as far as it is looked at."""
+
+    def __init__(self, latency: float | None) -> None:
+        self._latency = latency
+
+    def latency(self) -> float | None:
+        """Seconds from when it was produced."""
+        return self._latency
+
+
+def test_an_acknowledgement_is_noted_as_python_notes_it() -> None:
+    """What the broker took is a report; what it refused is handed to whom it concerns."""
+    reports, refusals = deque[object](), list[object]()
+    note = partial(_native.Noted, reports, lambda *answer: refusals.append(answer))
+    note("item", "outcome")(None, Answer(0.25))
+    note("other", "outcome")(None, Answer(None))
+    refusal = Answer(None)
+    note("third", "outcome")("error", refusal)
+    assert list(reports) == [("item", "outcome", None, 0.25), ("other", "outcome", None, 0.0)]
+    assert refusals == [("third", "outcome", "error", refusal)]
+
+
+def test_what_computes_nothing_says_what_its_analysis_says() -> None:
+    """The bench's scorer writes its analyses by hand, as a model does."""
+    assert NoopScorer().analyse([Counted()]) == [encoded(analysis())]
 
 
 def test_half_of_a_surrogate_pair_is_in_no_term() -> None:

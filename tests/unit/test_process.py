@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 
 from tests.support.fakes import FakeScorer, FakeTokens
+from tests.support.ways import both_ways
 from textstream.analysis import EncodedAnalysis, encoded
 from textstream.bench.noop import analysis
 from textstream.core.codec import Codec, Route, TopicLimits
@@ -20,6 +21,7 @@ from textstream.errors import Fatal, Misconfigured, OutOfMemory
 from textstream.model.remembering import Remembering
 
 NOW_MS = 1_764_000_000_000
+pytestmark = both_ways
 
 
 def codec(**overrides: object) -> Codec:

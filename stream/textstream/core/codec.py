@@ -26,6 +26,8 @@ HEADER_OVERHEAD_BYTES = 10
 
 OUR_HEADERS_BYTES = 4_096
 """More than an event's own headers ever are: a topic's name has at most 249 characters."""
+LAST_TIMESTAMP_MS = 2**63 - 1
+"""The largest that Kafka can say, and what it has for limits that are none."""
 MAX_ERROR_CHARACTERS = 500
 """Longest `__connect.errors.exception.message`: enough for a reader, bounded for the broker."""
 
@@ -41,18 +43,23 @@ class TopicLimits:
     """What the broker takes on an output topic; the defaults are those of Apache Kafka 4."""
 
     max_message_bytes: int = 1_048_588
-    timestamp_before_max_ms: int = 2**63 - 1
+    timestamp_before_max_ms: int = LAST_TIMESTAMP_MS
     timestamp_after_max_ms: int = 3_600_000
 
     def takes(self, timestamp_ms: int, now_ms: int) -> bool:
         """Whether a record may keep its timestamp: 0 and -1 mean that it never had one."""
-        oldest, newest, _ = self.usual(now_ms)
+        oldest, newest, _ = self.bounds(now_ms)
         return oldest <= timestamp_ms <= newest
 
-    def usual(self, now_ms: int) -> tuple[int, int, int]:
-        """The timestamps, from and to, that records may keep, and the bytes of key and value below which all are taken."""
+    def bounds(self, now_ms: int) -> tuple[int, int, int]:
+        """From which and to which timestamp a record may keep it, and `room`."""
         older, newer = self._margins
-        return max(1, now_ms - older), now_ms + newer, self.max_message_bytes - OUR_HEADERS_BYTES
+        return max(1, now_ms - older), min(now_ms + newer, LAST_TIMESTAMP_MS), self.room
+
+    @property
+    def room(self) -> int:
+        """Bytes of key and value below which a record with no headers but ours is taken for sure."""
+        return self.max_message_bytes - OUR_HEADERS_BYTES
 
     @cached_property
     def _margins(self) -> tuple[int, int]:
@@ -161,23 +168,23 @@ class Codec:
         return document
 
     def usual(
-        self, records: Sequence[Record], texts: Sequence[str], analyses: Sequence[EncodedAnalysis | Poison | None], now_ms: int
-    ) -> Sequence[Outcome | None]:
-        """What `encode` gives, for the records where there is nothing to decide, together; None in the place of the others.
+        self, records: list[Record], texts: list[str], analyses: list[EncodedAnalysis | Poison | None], now_ms: int
+    ) -> list[Outcome | None]:
+        """What `encode` gives of each record, by the compiled part; None in the place of one that is left to it.
 
-        Those have an analysis and no headers, are no replays, and are much smaller than what the broker takes: nearly all.
+        Those are records without an analysis, or with one that names its model; with headers; replays; and what is nearly as
+        large as the broker takes.
         """
         if native.compiled is None:
             return [None] * len(records)
 
         def site(topic: str, partition: int) -> tuple[_Place, tuple[int, int, int]]:
-            return _place(topic, partition), self._routes[topic].enriched.usual(now_ms)
+            return _place(topic, partition), self._routes[topic].enriched.bounds(now_ms)
 
-        about = self._model_headers, _LABELLED, now_ms, _now(now_ms), self._keep_input
-        given = list(records), list(texts), list(analyses)
         outcomes: list[Outcome | None] = native.compiled.events(
-            *given, site, self._model_json, *about, EncodedAnalysis, Outcome
-        )
+            records, texts, analyses, site, self._model_json, self._model_headers, _LABELLED, now_ms, _now(now_ms),
+            self._keep_input, EncodedAnalysis, Outcome,
+        )  # fmt: skip
         return outcomes
 
     def encode(self, record: Record, text: str, analysis: EncodedAnalysis, now_ms: int) -> Outcome:
@@ -207,11 +214,13 @@ class Codec:
 
     def _fitting(self, outcome: Outcome) -> Outcome:
         record = outcome.record
-        limit = self._routes[(record.origin or record.position)[0]].enriched.max_message_bytes
-        if not record.headers and len(outcome.value or b"") + len(record.key or b"") < limit - OUR_HEADERS_BYTES:
+        limits = self._routes[(record.origin or record.position)[0]].enriched
+        if not record.headers and len(outcome.value or b"") + len(record.key or b"") < limits.room:
             return outcome  # nearly every record, without counting further
-        if (size := wire_size(outcome.value, record.key, outcome.headers)) > limit:
-            message = f"the outcome is {size} bytes, its topic takes {limit}: raise max.message.bytes or send less"
+        if (size := wire_size(outcome.value, record.key, outcome.headers)) > limits.max_message_bytes:
+            message = (
+                f"the outcome is {size} bytes, its topic takes {limits.max_message_bytes}: raise max.message.bytes or send less"
+            )
             raise Poison("too_large", "encode", message)
         return outcome
 

@@ -174,7 +174,7 @@ class Ledger:
         return self.are_current([position])[0]
 
     def are_current(self, positions: Iterable[Position]) -> list[bool]:
-        """Of each."""
+        """`is_current` of each."""
         partitions = self._partitions
         return [(owned := partitions.get(one[:2])) is not None and owned.epoch == one[3] for one in positions]
 

@@ -107,8 +107,8 @@ def enrich(batch: Sequence[Prepared], codec: Codec, scorer: Scorer, now_ms: int)
     results, halvings = _isolating("infer", scorer.analyse, tokens, lambda: scorer.tokenise([PROBE]))
     computed = scorer.computed.since(before)
     told = quality([pair for pair in zip(tokens, results, strict=True) if not isinstance(pair[1], Poison)])
-    rest = iter(results)
-    analyses = [next(rest) if item.tokens is not None else None for item in batch]
+    said = iter(results)
+    analyses = [next(said) if item.tokens is not None else None for item in batch]
     usual = codec.usual([item.record for item in batch], [item.text for item in batch], analyses, now_ms)
     outcomes = [
         outcome or _outcome(item, analysis, codec, now_ms)

@@ -55,7 +55,7 @@ class Sink:
         self._producer = opened(Producer, properties(kafka, config, kafka.producer))
         self._credentials = Credentials(kafka, kafka.producer)
         self._reports: deque[Report] = deque()
-        self._noted = partial(partial, self._on_delivery)
+        self._noted = partial(partial, self._on_delivery)  # (item, outcome) → what is called with the broker's answer
         if native.compiled is not None:
             self._noted = partial(native.compiled.Noted, self._reports, self._on_delivery)
         self._fatal: KafkaError | None = None
@@ -75,7 +75,7 @@ class Sink:
     def send(self, item: Prepared, outcome: Outcome) -> bool:
         """Hand an outcome to the client; False when its queue is full: serve `reports` and try again."""
         record = outcome.record
-        position = record.origin or record.position  # its `source`, of each message
+        position = record.origin or record.position  # `record.source`, without the call
         # 0 kept partitions: the counts differ, so the key decides.
         name, kept_partitions = self._topics[position.topic, outcome.kind]
         try:
