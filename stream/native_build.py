@@ -26,7 +26,7 @@ class Native(BuildHookInterface[Any]):
         try:
             built = compiled(source, Path(self._scratch.name))
         except (Exception, SystemExit) as error:  # setuptools has a dozen ways to say that there is no compiler
-            self.app.display_warning(f"textstream runs without its compiled part, at about two thirds of the speed: {error}")
+            self.app.display_warning(f"textstream runs without its compiled part, at about half of the speed: {error}")
             return
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
