@@ -188,6 +188,9 @@ PARTS = st.text(
 @given(st.one_of(st.text(), PARTS))
 @example("e\u0301")
 @example("क\u094dष")
+@example("क\u094d🏻ष")
+@example("\u094d🏻क")
+@example("क\u094dﾞक")
 @example("\u0600a")
 def test_a_cut_that_is_allowed_never_splits_a_grapheme(text: str) -> None:
     edges = {0, *(m.end() for m in regex.finditer(r"\X", text))}

@@ -262,6 +262,8 @@ def _joined(before: str, after: str) -> bool:
     kind = unicodedata.category(before)
     if kind == "Cf" or before in _PREPENDED or 0x11A84 <= ord(before) <= 0x11A89:
         return True
+    if before in _ALWAYS_JOINED or _modifies(before):  # it may stand within an Indic conjunct, as a mark does
+        return unicodedata.category(after) == "Lo" and not _han(after)
     return kind[0] == "M" and unicodedata.category(after) in ("Lo", "So") and not _han(after)
 
 
