@@ -253,7 +253,7 @@ def splits_grapheme(text: str, at: int) -> bool:
 @lru_cache(maxsize=65_536)
 def _joined(before: str, after: str) -> bool:
     """True for marks, joiners, flags, Hangul parts, prefixed signs, Indic conjuncts: rather once too often than too seldom."""
-    if after in _ALWAYS_JOINED or _modifies(after) or unicodedata.category(after)[0] == "M":
+    if _modifies(after) or unicodedata.category(after)[0] == "M":
         return True
     if _regional(before) and _regional(after):
         return True
@@ -262,13 +262,13 @@ def _joined(before: str, after: str) -> bool:
     kind = unicodedata.category(before)
     if kind == "Cf" or before in _PREPENDED or 0x11A84 <= ord(before) <= 0x11A89:
         return True
-    if before in _ALWAYS_JOINED or _modifies(before):  # it may stand within an Indic conjunct, as a mark does
+    if _modifies(before):  # it may stand within an Indic conjunct, as a mark does
         return unicodedata.category(after) == "Lo" and not _han(after)
     return kind[0] == "M" and unicodedata.category(after) in ("Lo", "So") and not _han(after)
 
 
 def _modifies(c: str) -> bool:
-    return "\U0001f3fb" <= c <= "\U0001f3ff" or "\U000e0020" <= c <= "\U000e007f"
+    return c in _ALWAYS_JOINED or "\U0001f3fb" <= c <= "\U0001f3ff" or "\U000e0020" <= c <= "\U000e007f"
 
 
 def _regional(c: str) -> bool:
